@@ -1,0 +1,111 @@
+"""The weights that the DCGAN authors released (Newmu/dcgan_code, MIT), loaded into this project's networks.
+
+Theano convolves where PyTorch cross-correlates, so every kernel is flipped in both spatial axes. The authors keep no
+running averages: sample with batch statistics, ``layers.sampling(generator, "batch")``.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ganlab.errors import UserError
+from ganlab.networks.dcgan import Discriminator, Generator
+from ganlab.networks.layers import BATCH_NORMS
+
+
+def load_generator(path: str | Path, prior: str = "normal") -> Generator:
+    """Load a generator of the layout: linear, batch norm, (deconvolution, batch norm) a scale, deconvolution.
+
+    Args:
+        path: an ``.npz`` with the arrays ``gen_01, gen_02, ...``, or the prefix of the authors' own files
+            ``PREFIX_01.npy, PREFIX_02.npy, ...`` (``..._gen_params.jl``). Nothing is unpickled.
+        prior: of the latents: ``normal`` for the released SVHN weights, ``uniform`` for the authors' other models.
+
+    Raises:
+        UserError: nothing is there, or the arrays are not of that layout.
+    """
+    arrays = _arrays(path, "gen")
+    try:
+        linear, kernels = arrays[0], [array for array in arrays if array.ndim == 4]
+        latent_size, units = linear.shape
+        side = round((units / kernels[0].shape[0]) ** 0.5)
+        generator = Generator(
+            image_size=side * 2 ** len(kernels),
+            channels=kernels[-1].shape[1],
+            width=kernels[-1].shape[0],
+            latent_size=latent_size,
+            prior=prior,
+            kernel=kernels[0].shape[-1],
+        )
+        _fill(generator, [linear.T, *map(_flip, kernels)], [a for a in arrays if a.ndim == 1])
+    except (ValueError, IndexError, RuntimeError) as error:
+        raise _unknown_layout(path, "generator", error) from error
+    return generator
+
+
+def load_discriminator(path: str | Path) -> Discriminator:
+    """Load a discriminator of the layout: convolution, (convolution, batch norm) a scale, linear to one logit.
+
+    Args:
+        path: an ``.npz`` with the arrays ``discrim_01, discrim_02, ...``, or the prefix of the authors' own files
+            ``PREFIX_01.npy, ...`` (``..._discrim_params.jl``). Nothing is unpickled.
+
+    Raises:
+        UserError: nothing is there, or the arrays are not of that layout.
+    """
+    arrays = _arrays(path, "discrim")
+    try:
+        linear, kernels = arrays[-1], [array for array in arrays if array.ndim == 4]
+        side = round((linear.shape[0] / kernels[-1].shape[0]) ** 0.5)
+        discriminator = Discriminator(
+            image_size=side * 2 ** len(kernels),
+            channels=kernels[0].shape[1],
+            width=kernels[0].shape[0],
+            kernel=kernels[0].shape[-1],
+        )
+        _fill(discriminator, [*map(_flip, kernels), linear.T], [a for a in arrays if a.ndim == 1])
+    except (ValueError, IndexError, RuntimeError) as error:
+        raise _unknown_layout(path, "discriminator", error) from error
+    return discriminator
+
+
+def _arrays(path: str | Path, name: str) -> list[np.ndarray]:
+    """Read the numbered arrays of one network, in order."""
+    path = Path(path)
+    if path.suffix == ".npz" and path.is_file():
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = [archive[key] for key in sorted(archive.files) if key.startswith(f"{name}_")]
+    else:
+        files = sorted(path.parent.glob(f"{path.name}_[0-9][0-9].npy"))
+        files = files or sorted(path.parent.glob(f"{path.name}.jl_[0-9][0-9].npy"))
+        arrays = [np.load(file, allow_pickle=False) for file in files]
+    if not arrays:
+        raise UserError(
+            f"no weights at {path}: give an .npz with arrays {name}_01, {name}_02, ..., "
+            f"or the prefix of the authors' files, PREFIX_01.npy, PREFIX_02.npy, ..."
+        )
+    return arrays
+
+
+def _flip(kernel: np.ndarray) -> np.ndarray:
+    return kernel[:, :, ::-1, ::-1]
+
+
+def _fill(network: nn.Module, weights: list[np.ndarray], vectors: list[np.ndarray]) -> None:
+    """Copy the weights, and the batch norms' gains and biases in turn, into the network in the order of its modules."""
+    modules = list(network.modules())
+    targets: list[Tensor] = [m.weight for m in modules if isinstance(m, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))]
+    norms = [m for m in modules if isinstance(m, BATCH_NORMS)]
+    pairs = list(zip(targets, weights, strict=True))
+    pairs += zip([v for norm in norms for v in (norm.weight, norm.bias)], vectors, strict=True)
+    with torch.no_grad():
+        for target, array in pairs:
+            if target.shape != array.shape:
+                raise ValueError(f"an array of shape {array.shape} stands where {tuple(target.shape)} is expected")
+            target.copy_(torch.from_numpy(np.ascontiguousarray(array)))
+
+
+def _unknown_layout(path: str | Path, network: str, error: Exception) -> UserError:
+    return UserError(f"{path} does not hold a {network} of the authors' 5x5, stride 2 layout: {error}")
