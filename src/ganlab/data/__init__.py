@@ -1,0 +1,1 @@
+"""What goes in: sources of pictures become packs, packs become batches."""

@@ -1,0 +1,87 @@
+"""Any folder of picture files."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ganlab.data.pictures import FORMATS, decode
+from ganlab.errors import UserError
+
+
+class Folder:
+    """All picture files under ``root``, in the order of their paths; hidden files and folders are left out.
+
+    Where every picture lies in a sub-folder, the direct sub-folders are the classes; otherwise there are no labels.
+    Links are followed, each folder once.
+
+    Raises:
+        UserError: ``root`` is no folder or holds no picture.
+    """
+
+    content = None
+    in_memory = False
+
+    def __init__(self, root: str) -> None:
+        self.root = Path(root).expanduser()
+        if not self.root.is_dir():
+            kind = "is a file: unpack it and" if self.root.exists() else "does not exist:"
+            raise UserError(f"data.root={root} {kind} set data.root to a folder of pictures")
+        try:
+            found = sorted(walk(self.root))
+        except OSError as error:
+            raise UserError(f"{error.filename} cannot be read ({error.strerror}): grant access to it") from error
+        if not found:
+            endings = " ".join(FORMATS)
+            raise UserError(f"data.root={root} holds no picture ({endings}), nor do its sub-folders: set data.root")
+        self.files = [path for path, _, _ in found]
+        self.name = "folder-" + re.sub(r"[^A-Za-z0-9._-]+", "_", self.root.resolve().name)[:40]
+        tops = [path.split(os.sep, 1)[0] if os.sep in path else None for path in self.files]
+        names = sorted({top for top in tops if top is not None})
+        self.classes = None if None in tops else names
+        digest = hashlib.sha256()
+        for facts in found:
+            digest.update(repr(facts).encode())
+        self._digest = digest.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Hash of all paths, sizes and times of change, relative to the root: a moved folder keeps its pack."""
+        return {"files": len(self), "sha256": self._digest}
+
+    def read(self, index: int) -> tuple[Image.Image, int | None]:
+        """Return one picture and the number of its class."""
+        path = self.files[index]
+        label = None if self.classes is None else self.classes.index(path.split(os.sep, 1)[0])
+        return decode(self.root / path, path), label
+
+
+def walk(root: Path) -> Iterator[tuple[str, int, int]]:
+    """Yield (path relative to ``root``, bytes, time of change in ns) of every picture file below ``root``."""
+    visited: set[tuple[int, int]] = set()
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        identity = folder.stat()
+        if (identity.st_dev, identity.st_ino) in visited:  # a link back up, or a second link to the same folder
+            continue
+        visited.add((identity.st_dev, identity.st_ino))
+        for entry in os.scandir(folder):
+            if entry.name.startswith("."):
+                continue
+            # An entry follows links by itself, but raises on one that leads to itself.
+            if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
+                pending.append(Path(entry.path))
+            elif os.path.splitext(entry.name)[1].lower() in FORMATS:
+                path = os.path.relpath(entry.path, root)
+                if os.path.isfile(entry.path):
+                    facts = entry.stat()
+                    yield path, facts.st_size, facts.st_mtime_ns
+                elif not os.path.exists(entry.path):  # a dangling link is a broken picture; a pipe is none
+                    yield path, 0, 0

@@ -1,0 +1,173 @@
+"""A pack: prepared pictures in one memory-mapped array, made once for a source and a protocol."""
+
+import errno
+import hashlib
+import json
+import logging
+import math
+import shutil
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ganlab.data.lock import locked
+from ganlab.data.pictures import PictureProtocol
+from ganlab.data.reading import FEW_RECORDS, chunks
+from ganlab.data.source import Source
+from ganlab.data.writer import PackWriter
+from ganlab.errors import UserError
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # part of every key: packs of another format are made anew
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Pictures ready for training: ``images`` (N,H,W,C) uint8, read from disk as needed, ``labels`` (N,) int64 or None.
+
+    ``manifest`` is pack.json: key, source, fingerprint, protocol, classes, content, count, arrays (shape, dtype and
+    crc32 of the data), and the names and reasons of skipped pictures.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    images: np.memmap
+    labels: np.ndarray | None
+
+    def __len__(self) -> int:
+        return self.manifest["count"]
+
+    @classmethod
+    def open(cls, folder: Path) -> "Pack":
+        """Open a whole pack; ``UserError`` for anything else. Checksums are not read through."""
+        try:
+            manifest = json.loads((folder / "pack.json").read_text())
+            arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in manifest["arrays"]}
+            for name, expected in manifest["arrays"].items():
+                if [*arrays[name].shape] != expected["shape"] or arrays[name].dtype != expected["dtype"]:
+                    raise ValueError(f"{name}.npy is not of shape {expected['shape']} and {expected['dtype']}")
+            labels = np.array(arrays["labels"]) if "labels" in arrays else None
+            return cls(folder, manifest, arrays["images"], labels)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{folder} is no whole pack ({error}): delete it, the next start makes it anew") from error
+
+
+def build(
+    source: Source,
+    protocol: PictureProtocol,
+    packs: Path,
+    *,
+    max_broken: float = 0.01,
+    workers: int | None = None,
+) -> Pack:
+    """Open the pack of a source in folder ``packs``, made first where there is none.
+
+    Its folder is named by source, size and a key of fingerprint and protocol, so that changed pictures make a new
+    pack. Several processes may ask at once: one builds, the others wait. A killed build continues.
+
+    Args:
+        source: where the pictures come from.
+        protocol: how each becomes an array.
+        packs: folder of all packs, created where it is missing.
+        max_broken: share of pictures that may be unreadable (0..1); they are left out and listed in pack.json.
+        workers: processes that read; None: one a core, 0: none but this.
+
+    Raises:
+        UserError: too many unreadable pictures, a full disk, a folder that cannot be written.
+    """
+    if not 0 <= max_broken <= 1:
+        raise UserError(f"data.max_broken={max_broken} is no share: take a number from 0 to 1")
+    if workers is not None and workers < 0:
+        raise UserError(f"data.workers={workers} is negative: take null (one a core), 0 or more")
+    folder = packs / pack_name(source, protocol)
+    if (pack := whole(folder)) is None:
+        try:
+            with locked(packs / f".{folder.name}.lock", f"makes {folder}"):
+                if (pack := whole(folder)) is None:
+                    write(source, protocol, folder, max_broken, workers)
+                    pack = Pack.open(folder)
+        except OSError as error:
+            raise UserError(disk_trouble(error, packs)) from error
+    refuse_broken(pack.manifest["skipped"], len(source), source.name, max_broken)
+    return pack
+
+
+def pack_name(source: Source, protocol: PictureProtocol) -> str:
+    """``<source>-<size>x<channels>-<key>``."""
+    facts = json.dumps([FORMAT, source.name, source.fingerprint(), protocol.record()], sort_keys=True)
+    key = hashlib.sha256(facts.encode()).hexdigest()[:12]
+    return f"{source.name}-{protocol.image_size}x{protocol.channels}-{key}"
+
+
+def whole(folder: Path) -> Pack | None:
+    """Open the pack in ``folder`` if it is whole."""
+    try:
+        return Pack.open(folder)
+    except UserError:
+        return None
+
+
+def write(source: Source, protocol: PictureProtocol, folder: Path, max_broken: float, workers: int | None) -> None:
+    """Make the pack, or continue one begun, and rename it to ``folder`` when it is whole."""
+    count = len(source)
+    arrays: dict[str, tuple[str, tuple[int, ...]]] = {"images": ("uint8", protocol.shape)}
+    if source.classes is not None:
+        arrays["labels"] = ("int64", ())
+    with closing(PackWriter(folder, arrays)) as writer:
+        progress = writer.progress
+        missing = (count - progress.next) * math.prod(protocol.shape)
+        if missing > shutil.disk_usage(packs := folder.parent).free:
+            raise OSError(errno.ENOSPC, f"{missing / 1e9:.1f} GB are needed in {packs}")
+        with (
+            closing(chunks(source, protocol, progress.next, workers)) as stream,
+            tqdm(desc=f"packing {source.name}", total=count, initial=progress.next, **bar_style(count)) as bar,
+        ):
+            for chunk in stream:
+                bar.update(chunk.stop - progress.next)
+                rows = {"images": chunk.images, "labels": chunk.labels}
+                writer.append(chunk.stop, {name: rows[name] for name in arrays}, chunk.skipped)
+                refuse_broken(progress.skipped, count, source.name, max_broken)
+        writer.finish(
+            {
+                "key": folder.name.rsplit("-", 1)[1],
+                "source": source.name,
+                "fingerprint": source.fingerprint(),
+                "protocol": protocol.record(),
+                "classes": source.classes,
+                "content": source.content,
+                "skipped": progress.skipped,
+            }
+        )
+    if progress.skipped:
+        listed = folder / "pack.json"
+        log.warning("%d of %d pictures cannot be read and are left out: see %s", len(progress.skipped), count, listed)
+
+
+def bar_style(count: int) -> dict[str, Any]:
+    """Show a lively bar on a terminal; in a log a line every half minute, and none for a few pictures."""
+    terminal = sys.stderr.isatty()
+    return {"unit": "img", "mininterval": 0.2 if terminal else 30, "disable": not terminal and count < FEW_RECORDS}
+
+
+def refuse_broken(skipped: list[list[str]], count: int, name: str, max_broken: float) -> None:
+    """Raise ``UserError`` where more than the share ``max_broken``, or every one, of ``count`` pictures is skipped."""
+    if len(skipped) <= max_broken * count and len(skipped) < count:
+        return
+    first = "; ".join(f"{file}: {reason}" for file, reason in skipped[:3])
+    raise UserError(
+        f"at least {len(skipped)} of {count} pictures of {name} cannot be read ({first}): mend or remove them, or "
+        f"allow a larger share with data.max_broken (now {max_broken})"
+    )
+
+
+def disk_trouble(error: OSError, packs: Path) -> str:
+    """One line on why packs cannot be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full ({error.strerror}): free some space and repeat, or set packs=FOLDER on another disk"
+    return f"packs cannot be written to {packs.absolute()} ({error}): set packs=FOLDER to a folder that you may write"

@@ -1,0 +1,108 @@
+"""A source read through in order, by several processes at once."""
+
+import math
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Generator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from typing import NamedTuple
+
+import numpy as np
+
+from ganlab.data.pictures import PictureProtocol, UnreadableImageError
+from ganlab.data.source import Source
+from ganlab.errors import UserError
+
+CHUNK_BYTES = 8 * 2**20
+CHUNK_RECORDS = 256
+FEW_RECORDS = 2000  # read sooner than processes start
+
+
+class Chunk(NamedTuple):
+    """Consecutive records of a source, prepared: those before ``stop`` that could be read."""
+
+    stop: int
+    images: np.ndarray
+    labels: np.ndarray
+    skipped: list[tuple[str, str]]
+
+
+def read_chunk(source: Source, protocol: PictureProtocol, start: int, stop: int) -> Chunk:
+    """Read records ``start`` .. ``stop`` - 1: images uint8 (n,H,W,C), labels int64 (n,), (name, reason) of the rest."""
+    images, labels, skipped = [np.empty((0, *protocol.shape), np.uint8)], [], []
+    for index in range(start, stop):
+        try:
+            picture, label = source.read(index)
+        except UnreadableImageError as error:
+            skipped.append((error.name, error.reason))
+        else:
+            images.append(protocol.prepare(picture)[None])
+            labels.append(0 if label is None else label)
+    return Chunk(stop, np.concatenate(images), np.array(labels, np.int64), skipped)
+
+
+def chunks(source: Source, protocol: PictureProtocol, start: int, workers: int | None) -> Generator[Chunk, None, None]:
+    """Yield the chunks from record ``start`` to the end, in order; where they begin depends on the protocol alone.
+
+    At most two chunks a process wait to be taken. ``workers`` is the number of processes: None takes one for each
+    core, 0 reads in this process.
+
+    Raises:
+        UserError: a process was killed.
+    """
+    step = max(1, min(CHUNK_RECORDS, CHUNK_BYTES // math.prod(protocol.shape)))
+    spans = [(first, min(first + step, len(source))) for first in range(start, len(source), step)]
+    workers = min(cores() if workers is None else workers, len(spans))
+    if workers == 0 or source.in_memory or len(source) < FEW_RECORDS:
+        yield from (read_chunk(source, protocol, *span) for span in spans)
+        return
+    # Spawned, not forked: by now this process has threads, whose locks a fork would copy in any state.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), begin_work, (source, protocol))
+    try:
+        ahead = deque(pool.submit(work, *span) for span in spans[: 2 * workers])
+        for span in spans[2 * workers :]:
+            yield ahead.popleft().result()
+            ahead.append(pool.submit(work, *span))
+        while ahead:
+            yield ahead.popleft().result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            "a process that reads pictures was killed, most likely for want of memory: repeat the command with "
+            f"data.workers={workers // 2} (now {workers}); it continues where it stopped"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def begin_work(source: Source, protocol: PictureProtocol) -> None:
+    """Prepare a new process: it keeps the source, leaves Ctrl-C to its parent and does not outlive it."""
+    global _source, _protocol
+    _source, _protocol = source, protocol
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=follow_parent, daemon=True).start()
+
+
+def follow_parent() -> None:
+    """End with the parent; the pool's queue alone would keep its processes waiting for ever after a SIGKILL."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def work(start: int, stop: int) -> Chunk:
+    """Read one chunk in a process that ``begin_work`` prepared."""
+    return read_chunk(_source, _protocol, start, stop)
+
+
+_source: Source
+_protocol: PictureProtocol
