@@ -1,0 +1,56 @@
+"""From the config group ``metrics`` to an evaluation."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.utils import get_class
+
+from ganlab.errors import UserError
+from ganlab.metrics.evaluation import Evaluation, Metric
+from ganlab.metrics.features import Features
+
+
+def needs_features(config: Mapping[str, Any]) -> bool:
+    """Tell whether any of the metrics in the config group ``metrics`` asks for a feature network."""
+    return any(_metric_class(node).needs is not None for node in _nodes(config).values())
+
+
+def build_evaluation(config: Mapping[str, Any], features: Features | None, seed: int) -> Evaluation | None:
+    """Return the evaluation that the config group ``metrics`` describes; None for ``metrics=none``.
+
+    Metrics that need another feature network than ``features`` are left out.
+
+    Args:
+        config: ``count``, ``batch_size``, ``best``, and for each metric its constructor's values and ``_target_``.
+        features: the network that the metrics share, None where there is none.
+        seed: fixes latents and the sample of real images.
+
+    Raises:
+        UserError: no metric is left, or one of the values cannot be.
+    """
+    nodes = _nodes(config)
+    metrics: dict[str, Metric] = {}
+    for name, node in nodes.items():
+        values = {key: value for key, value in node.items() if key != "_target_"}
+        metric = _metric_class(node)
+        if metric.needs is None:
+            metrics[name] = metric(**values)
+        elif isinstance(features, metric.needs):
+            metrics[name] = metric(features, **values)
+    if nodes and not metrics:
+        network = "no feature network" if features is None else f"the feature network {features.name}"
+        raise UserError(
+            f"metrics=[{','.join(nodes)}] cannot be measured with {network}; "
+            "set features.weights=FILE (InceptionV3's), or take metrics=swd or metrics=none"
+        )
+    if not metrics:
+        return None
+    return Evaluation(metrics, features, config["count"], config["batch_size"], seed, config["best"])
+
+
+def _nodes(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {name: node for name, node in config.items() if isinstance(node, Mapping)}
+
+
+def _metric_class(node: Mapping[str, Any]) -> Any:
+    return get_class(node["_target_"])

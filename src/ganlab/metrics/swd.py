@@ -1,0 +1,162 @@
+"""Sliced Wasserstein distance between patches of Laplacian pyramids (Karras et al., 2018, section 5)."""
+
+import zlib
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torchmetrics import Metric
+
+from ganlab.errors import UserError
+from ganlab.metrics.reals import Reals
+
+PATCH = 7  # pixels
+COARSEST = 16  # pixels
+REPEATS, DIRECTIONS = 4, 128
+CONSTANT = 1e-3  # grey levels; below it a deviation is rounding, not content
+
+
+class SWD(Metric):
+    """Sliced Wasserstein distance x 1000, averaged over the levels of the pyramid; lower is better, needs no network.
+
+    As in Progressive GAN: 7x7 patches of each Laplacian level down to 16 pixels, normalised by mean and deviation of
+    each channel, projected on 4 x 128 random directions; the distance of two sets is the mean |difference| of their
+    sorted projections. Where the two sets differ in size, equal quantiles are compared. Where a patch lies depends on
+    its image alone, so neither batches nor processes change the result.
+
+    Memory: 196 bytes a patch, channel, level and image, in each set.
+
+    Args:
+        patches: patches of an image on each level (128 in the paper).
+        seed: fixes patches and directions.
+    """
+
+    needs = None
+    higher_is_better = False
+    full_state_update = False
+    names = ("swd",)
+    fake_patches: list[Tensor]
+
+    def __init__(self, patches: int, seed: int = 0) -> None:
+        super().__init__()
+        if patches < 1:
+            raise UserError(f"metrics.swd.patches={patches} gives nothing to compare; set it to 1 or more")
+        self.patches = patches
+        self.seed = seed
+        self.real_patches: list[Tensor] = []
+        self.add_state("fake_patches", [], dist_reduce_fx="cat")
+
+    def take_reals(self, reals: Reals) -> None:
+        """Remember patches of a sample of the real images."""
+        self.real_patches = []
+        for images in reals.sample():
+            self.update(images, real=True)
+
+    def update(self, images: Tensor, real: bool) -> None:
+        """Cut patches out of uint8 images (N, C, H, W)."""
+        levels = laplacian_pyramid(images.float())
+        corners = self._corners(images, len(levels))
+        # (N, patches, levels, C, 49), flat: processes without samples then join with an empty tensor of one dimension
+        found = torch.stack([cut(level, at) for level, at in zip(levels, corners, strict=True)], dim=2)
+        if real:
+            self.real_patches.append(found.flatten(end_dim=1))
+        else:
+            self.fake_patches.append(found.flatten())
+
+    def compute(self) -> dict[str, float]:
+        """Return the distance; nothing on processes that only lend their samples, since one alone holds the reals."""
+        if not self.real_patches:
+            return {}
+        fakes = self.fake_patches if isinstance(self.fake_patches, Tensor) else torch.cat(self.fake_patches)
+        real = torch.cat(self.real_patches).to(fakes.device)
+        fake = fakes.view(-1, *real.shape[1:])
+        distances = [self._distance(real[:, level], fake[:, level]) for level in range(real.shape[1])]
+        return {"swd": 1000 * sum(distances) / len(distances)}
+
+    def protocol(self) -> dict[str, Any]:
+        """Return the number of patches, directions and real images."""
+        real = sum(map(len, self.real_patches)) // self.patches
+        return {"patches": self.patches, "directions": REPEATS * DIRECTIONS, "swd_seed": self.seed, "real": real}
+
+    def _corners(self, images: Tensor, levels: int) -> Tensor:
+        """Draw places of the patches' corners in [0, 1), (levels, N, patches, 2), for each image by its content."""
+        draws = [
+            np.random.default_rng((self.seed, zlib.crc32(image.tobytes()))).random((levels, self.patches, 2))
+            for image in images.cpu().contiguous().numpy()
+        ]
+        return torch.from_numpy(np.stack(draws, axis=1)).to(images.device)
+
+    def _distance(self, real: Tensor, fake: Tensor) -> float:
+        real, fake = normalise(real), normalise(fake)
+        generator = torch.Generator().manual_seed(self.seed)
+        distances = []
+        for _ in range(REPEATS):
+            directions = F.normalize(torch.randn(DIRECTIONS, real.shape[1], generator=generator), dim=1).to(real.device)
+            distances.append(wasserstein(directions @ real.T, directions @ fake.T))
+        return sum(distances) / REPEATS
+
+
+def laplacian_pyramid(images: Tensor) -> list[Tensor]:
+    """Split float images (N, C, H, W) into bands: each level less its coarser copy, the last one whole, down to 16 px.
+
+    Raises:
+        UserError: images below 16 pixels.
+    """
+    if min(images.shape[2:]) < COARSEST:
+        raise UserError(
+            f"swd needs images of {COARSEST} pixels or more, not {images.shape[3]}x{images.shape[2]}; "
+            "set data.image_size, or leave it out: metrics=none"
+        )
+    levels = [images]
+    while min(levels[-1].shape[2:]) // 2 >= COARSEST:
+        coarse = blur(levels[-1])[..., ::2, ::2]
+        spread = torch.zeros_like(levels[-1])
+        spread[..., ::2, ::2] = 4 * coarse
+        levels[-1] = levels[-1] - blur(spread)
+        levels.append(coarse)
+    return levels
+
+
+def blur(images: Tensor) -> Tensor:
+    """Apply the pyramid's 5x5 binomial filter (Burt and Adelson, 1983), mirrored at the border."""
+    line = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=images.device) / 16
+    planes = F.pad(images.flatten(end_dim=1)[:, None], (2, 2, 2, 2), mode="reflect")
+    planes = F.conv2d(F.conv2d(planes, line.view(1, 1, 1, 5)), line.view(1, 1, 5, 1))
+    return planes.view(images.shape)
+
+
+def cut(level: Tensor, corners: Tensor) -> Tensor:
+    """Cut patches (N, patches, C, 49) out of images (N, C, H, W) at corners (N, patches, 2) in [0, 1)."""
+    n, channels, height, width = level.shape
+    rows, columns = (corners * corners.new_tensor([height - PATCH + 1, width - PATCH + 1])).long().unbind(dim=2)
+    step = torch.arange(PATCH, device=level.device)
+    offsets = (step[:, None] * width + step).flatten()
+    pixels = (rows * width + columns)[..., None] + offsets
+    found = level.flatten(2).gather(2, pixels.flatten(1)[:, None].expand(-1, channels, -1))
+    return found.view(n, channels, -1, PATCH * PATCH).transpose(1, 2)
+
+
+def normalise(patches: Tensor) -> Tensor:
+    """Bring patches (N, C, 49) to mean 0 and deviation 1 in each channel, as rows (N, C * 49)."""
+    deviation, mean = torch.std_mean(patches.double(), dim=(0, 2), correction=0, keepdim=True)
+    return ((patches - mean) / deviation.clamp(min=CONSTANT)).float().flatten(1)
+
+
+def wasserstein(first: Tensor, second: Tensor) -> float:
+    """Return the mean |difference| of the quantiles of two sets of numbers (directions, N) and (directions, M)."""
+    count = max(first.shape[1], second.shape[1])
+    ranks = 2 * torch.arange(count, device=first.device) + 1
+    first, second = (
+        ordered if ordered.shape[1] == count else ordered[:, ranks * ordered.shape[1] // (2 * count)]
+        for ordered in (ascending(first), ascending(second))
+    )
+    return (first - second).abs().mean(dim=1).double().mean().item()
+
+
+def ascending(rows: Tensor) -> Tensor:
+    """Sort each row; on the CPU by NumPy, whose vectorised sort takes an eighth of torch's time."""
+    if rows.device.type != "cpu":
+        return rows.sort(dim=1).values
+    return torch.from_numpy(np.sort(rows.numpy(), axis=1))

@@ -1,0 +1,137 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+from ganlab.errors import UserError
+from ganlab.metrics import features as module
+from ganlab.metrics.features import DigitsFeatures, Features, InceptionFeatures, choose_features
+from ganlab.metrics.fid import FID
+from ganlab.metrics.train_digits import accuracy, digits, split
+
+
+@pytest.fixture(scope="module")
+def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random InceptionV3 weights; Kaiming's, since with the default ones the features vanish."""
+    folder = tmp_path_factory.mktemp("inception")
+    torch.save({}, folder / "empty.pth")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        network = FeatureExtractorInceptionV3("random", ["2048"], str(folder / "empty.pth"))
+    torch.manual_seed(0)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(layer.weight)
+    torch.save(network.state_dict(), folder / "random.pth")
+    return folder / "random.pth"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and a publisher's file whose name carries its sha256; never the network."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    published = tmp_path / "weights-c3ab8ff1.pth"  # sha256 of "foobar"
+    published.write_bytes(b"foobar")
+    monkeypatch.setattr(module, "URL_INCEPTION_V3", published.as_uri())
+    return tmp_path / "hub" / "checkpoints" / published.name
+
+
+def test_inception_from_a_file(random_inception: Path) -> None:
+    chosen = choose_features("auto", str(random_inception), content="digits", channels=1)
+    assert isinstance(chosen, InceptionFeatures)
+    grey = torch.randint(0, 256, (2, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    found = chosen(grey)
+    assert found.shape == (2, 2048)
+    assert found.dtype == torch.float32
+    assert found.std() > 1e-2
+    assert torch.equal(found, chosen(grey.repeat(1, 3, 1, 1)))
+    metric = FID(chosen)
+    metric.update(grey, real=False)
+    assert metric.names == ("fid_inception",)
+    assert torch.equal(metric.fake_features_sum, found.double().sum(dim=0))
+    assert chosen.protocol()["features"] == "inception"
+    assert len(chosen.protocol()["weights_sha256"]) == 64
+
+
+def test_files_that_are_no_inception_weights(tmp_path: Path) -> None:
+    (tmp_path / "text.pth").write_text("no weights")
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "other.pth")
+    torch.save(Path("pickled object"), tmp_path / "code.pth")
+    for name in ("text.pth", "other.pth", "code.pth"):
+        with pytest.raises(
+            UserError, match=f"{name} does not hold InceptionV3 weights.*take the standard file"
+        ) as error:
+            InceptionFeatures(tmp_path / name)
+        assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match=r"no weights at .*absent.pth .*features.weights=FILE"):
+        InceptionFeatures(tmp_path / "absent.pth")
+
+
+def test_standard_weights_are_fetched_once(hub: Path, tmp_path: Path) -> None:
+    assert module.standard_inception_weights() == hub
+    assert hub.read_bytes() == b"foobar"
+    (tmp_path / hub.name).unlink()
+    assert module.standard_inception_weights() == hub
+
+
+def test_a_damaged_download_leaves_nothing(hub: Path, tmp_path: Path) -> None:
+    (tmp_path / hub.name).write_bytes(b"foo")
+    with pytest.raises(UserError, match=r"sha256 2c26b46b instead of c3ab8ff1.*features.weights=FILE"):
+        module.standard_inception_weights()
+    assert list(hub.parent.iterdir()) == []
+
+
+def test_a_damaged_cache_is_replaced(hub: Path) -> None:
+    hub.parent.mkdir(parents=True)
+    hub.write_bytes(b"foo")
+    assert module.standard_inception_weights().read_bytes() == b"foobar"
+
+
+def test_auto_does_without_where_nothing_can_be_had(hub: Path, tmp_path: Path) -> None:
+    (tmp_path / hub.name).unlink()
+    assert choose_features("auto", None, content=None, channels=3) is None
+    with pytest.raises(UserError, match=f"cannot be fetched .*{hub.name}"):
+        choose_features("inception", None, content=None, channels=3)
+
+
+def test_digits_are_chosen_for_grey_digits_alone(hub: Path, tmp_path: Path) -> None:
+    (tmp_path / hub.name).unlink()
+    assert isinstance(choose_features("auto", None, content="digits", channels=1), DigitsFeatures)
+    assert choose_features("auto", None, content="digits", channels=3) is None
+    with pytest.raises(UserError, match="not data of 3 channels"):
+        choose_features("digits", None, content="digits", channels=3)
+    with pytest.raises(UserError, match="features.weights=x.pth"):
+        choose_features("digits", "x.pth", content="digits", channels=1)
+    with pytest.raises(UserError, match="choose auto, inception or digits"):
+        choose_features("resnet", None, content=None, channels=3)
+
+
+def test_digits_weights_in_the_package() -> None:
+    assert module.DIGITS_WEIGHTS.stat().st_size < 1_000_000
+    images, labels = digits()
+    _, held_out = split(labels)
+    assert accuracy(DigitsFeatures(), images[held_out], labels[held_out]) > 0.985
+
+
+def test_digits_of_other_sizes_and_colours() -> None:
+    features = DigitsFeatures()
+    images, _ = digits()
+    assert features(images[:2]).shape == (2, 64)
+    small = torch.nn.functional.interpolate(images[:100].float(), (28, 28), mode="bilinear", antialias=True).byte()
+    agreement = features.classify(small).argmax(dim=1) == features.classify(images[:100]).argmax(dim=1)
+    assert agreement.double().mean() > 0.95
+    assert torch.allclose(features.classify(images[:9]).sum(dim=1), torch.ones(9))
+    with pytest.raises(UserError, match="not images of 3 channels"):
+        features(images[:2].repeat(1, 3, 1, 1))
+
+
+def test_features_stay_frozen_and_exact_whatever_surrounds_them() -> None:
+    features: Features = DigitsFeatures()
+    images, _ = digits()
+    plain = features(images[:4])
+    features.train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(features(images[:4]), plain)
+    assert not features.training
+    assert not plain.requires_grad

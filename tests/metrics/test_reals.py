@@ -1,0 +1,89 @@
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ganlab.errors import UserError
+from ganlab.metrics.reals import Reals
+
+
+@pytest.fixture
+def reals_of(pack_of: Callable[[np.ndarray], Any]) -> Callable[..., Reals]:
+    return lambda images, count=5, batch_size=4, seed=0: Reals(
+        pack_of(images), count, batch_size, seed, torch.device("cpu")
+    )
+
+
+def test_sample_is_seeded_and_whole_where_the_pack_is_small(reals_of: Callable[..., Reals]) -> None:
+    images = np.arange(12, dtype=np.uint8).repeat(3 * 4).reshape(12, 2, 2, 3)
+    drawn = torch.cat(list(reals_of(images).sample()))
+    assert drawn.shape == (5, 3, 2, 2)
+    assert torch.equal(drawn, torch.cat(list(reals_of(images, batch_size=2).sample())))
+    assert not torch.equal(drawn, torch.cat(list(reals_of(images, seed=1).sample())))
+    everything = torch.cat(list(reals_of(images, count=100).sample()))
+    assert sorted(everything[:, 0, 0, 0].tolist()) == list(range(12))
+
+
+def test_statistics_are_kept_beside_the_pack(
+    reals_of: Callable[..., Reals], noise: Callable[..., np.ndarray], pixels: type, tmp_path: Path
+) -> None:
+    images = noise(10, 2, 2, 1)
+    first, again = pixels(4), pixels(4)
+    statistics = reals_of(images).statistics(first)
+    assert (statistics.count, first.batches) == (10, 3)
+    assert np.allclose(statistics.mean.numpy(), images.reshape(10, 4).mean(axis=0))
+    assert [file.name for file in tmp_path.iterdir()] == [f"statistics-pixels-{first.weights_sha256[:12]}.npz"]
+    assert torch.equal(reals_of(images).statistics(again).outer, statistics.outer)
+    assert again.batches == 0
+
+
+@pytest.mark.parametrize("change", ["images", "protocol", "truncated", "garbage"])
+def test_stale_or_damaged_statistics_are_computed_anew(
+    change: str, reals_of: Callable[..., Reals], noise: Callable[..., np.ndarray], pixels: type, tmp_path: Path
+) -> None:
+    images = noise(10, 2, 2, 1)
+    reals_of(images).statistics(pixels(4))
+    (file,) = tmp_path.iterdir()
+    features = pixels(4)
+    if change == "images":
+        images = noise(10, 2, 2, 1, seed=1)
+    elif change == "protocol":
+        features.resize = "another"
+    else:
+        file.write_bytes(file.read_bytes()[:200] if change == "truncated" else b"garbage")
+    mean = reals_of(images).statistics(features).mean
+    assert features.batches == 3
+    assert np.allclose(mean.numpy(), images.reshape(10, 4).mean(axis=0))
+    reals_of(images).statistics(features)
+    assert features.batches == 3
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(
+    reals_of: Callable[..., Reals],
+    noise: Callable[..., np.ndarray],
+    pixels: type,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reals = reals_of(noise(10, 2, 2, 1))
+    shutil.rmtree(tmp_path)
+    assert reals.statistics(pixels(4)).count == 10
+    assert "not kept" in caplog.text
+
+
+def test_halves_are_disjoint_and_together_everything(
+    reals_of: Callable[..., Reals], noise: Callable[..., np.ndarray], pixels: type
+) -> None:
+    images = noise(11, 2, 2, 1)
+    first, second = reals_of(images).halves(pixels(4))
+    assert (first.count, second.count) == (5, 6)
+    assert np.allclose((first.total + second.total).numpy(), images.reshape(11, 4).sum(axis=0))
+
+
+def test_almost_no_images_are_refused(reals_of: Callable[..., Reals], noise: Callable[..., np.ndarray]) -> None:
+    with pytest.raises(UserError, match="at least 4 real images, .* holds 3"):
+        reals_of(noise(3, 2, 2, 1))
