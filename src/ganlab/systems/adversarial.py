@@ -1,0 +1,212 @@
+"""The training loop of every GAN here: players, phases, and one clock.
+
+A family of GANs is a subclass that names its players and says how fakes are drawn and generated, what each player's
+loss is, and what there is to look at. The loop itself is `AdversarialSystem.training_step`, read top-down:
+
+    one minibatch of reals -> one turn of the update rule -> for each of its phases: fakes, losses, gradients, steps
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ganlab.systems.averaging import Average
+from ganlab.systems.clock import Clock, generator_of, seed_step
+from ganlab.systems.update import Phase, Turn, UpdateRule
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Player:
+    """One side of the game.
+
+    Attributes:
+        network: what it trains.
+        optimizer: makes its optimiser from the network's parameters.
+        generates: whether its gradients come through the fakes; such a network is averaged.
+    """
+
+    network: nn.Module
+    optimizer: Callable[[Iterator[nn.Parameter]], Optimizer]
+    generates: bool
+
+
+class AdversarialSystem(L.LightningModule):
+    """Trains any number of networks against each other by manual optimisation.
+
+    Args:
+        players: by name, in the order of their optimisers.
+        update: which players step on which minibatch, see `ganlab.systems.update`.
+        seed: of everything that training draws.
+        accumulate: parts in which a minibatch goes through the networks, their gradients summed; equal to the whole
+            minibatch for networks without batch statistics.
+        half_life: of the moving average of the generating networks, in images; 0 for none.
+        clip_norm: largest norm of a player's gradient; None for no limit.
+    """
+
+    def __init__(
+        self,
+        players: Mapping[str, Player],
+        update: UpdateRule,
+        *,
+        seed: int = 0,
+        accumulate: int = 1,
+        half_life: float = 0.0,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.players, self.update, self.seed = dict(players), update, seed
+        self.accumulate, self.clip_norm = accumulate, clip_norm
+        self.clock = Clock(list(players))
+        self.networks = nn.ModuleDict({name: player.network for name, player in players.items()})
+        self.networks.to(memory_format=torch.channels_last)
+        averaged = [name for name, player in players.items() if player.generates and half_life > 0]
+        self.averages = nn.ModuleDict({name: Average(self.networks[name], half_life) for name in averaged})
+
+    # What a family says of itself
+
+    @abstractmethod
+    def prepare(self, batch: Batch) -> Batch:
+        """Convert a minibatch as the data holds it to what the networks see."""
+
+    @abstractmethod
+    def draw(self, batch: Batch, rng: torch.Generator) -> Batch:
+        """Add what fresh fakes are made from, drawn for the global minibatch, this rank's slice kept (`local`)."""
+
+    @abstractmethod
+    def generate(self, batch: Batch) -> Batch:
+        """Make the fakes of a minibatch, once per fresh draw."""
+
+    @abstractmethod
+    def loss(self, player: str, batch: Batch, fakes: Batch) -> Batch:
+        """Return the named terms of a player's loss, scalars; their sum is minimised."""
+
+    @abstractmethod
+    def generation_batch(self, index: int, size: int, seed: int) -> Tensor:
+        """Return batch ``index`` of the endless samples of a seed: uint8 (size, C, H, W)."""
+
+    @abstractmethod
+    def exhibit(self) -> Batch:
+        """Return the pictures that a person wants to see, by name: uint8 (N, C, H, W), the same latents every time."""
+
+    @abstractmethod
+    def sampling_protocol(self) -> dict[str, Any]:
+        """Return how samples are made: what a metric has to state with its value."""
+
+    # The loop
+
+    def training_step(self, batch: Batch, _: int) -> Batch:
+        """Play one turn of the update rule on one minibatch of reals; returns each player's loss and its terms."""
+        seed_step(self.seed, self.global_rank, self.clock.images_seen)
+        turn = self.update[self.clock.minibatches % len(self.update)]
+        images = self.trainer.world_size * len(next(iter(batch.values())))
+        batch, terms = self.prepare(batch), Batch()
+        for index, phase in enumerate(turn):
+            if phase.fresh:
+                rng = generator_of(self.seed, self.clock.images_seen, index)
+                chunks = self.split(self.draw(batch, rng))
+                fakes = [self.make_fakes(chunks[0], self.wanted(turn, index))] if self.accumulate == 1 else None
+            terms |= self.play(phase, chunks, fakes)
+        self.clock.tick(images)
+        for name, average in self.averages.items():
+            average.update(self.networks[name], images, self.clock.images_seen)  # type: ignore[operator]
+        return terms
+
+    def play(self, phase: Phase, chunks: list[Batch], fakes: list[Batch] | None) -> Batch:
+        """Take one step of each player of a phase, after the gradients of all of them."""
+        optimizers = dict(zip(self.players, self.optimizers(use_pl_optimizer=True), strict=True))
+        logged: Batch = {}
+        for name in phase.players:
+            generates = self.players[name].generates
+            for index, chunk in enumerate(chunks):
+                fake = fakes[index] if fakes else self.make_fakes(chunk, generates)
+                fake = fake if generates else {key: value.detach() for key, value in fake.items()}
+                with self.only(name), self.gradients_shared(last=index == len(chunks) - 1):
+                    terms = self.loss(name, chunk, fake)
+                    loss = torch.stack(list(terms.values())).sum() / len(chunks)
+                    self.manual_backward(loss)
+                named = {f"{name}/{term}": value / len(chunks) for term, value in terms.items() if len(terms) > 1}
+                for key, value in {f"loss/{name}": loss, **named}.items():
+                    logged[key] = logged[key] + value.detach() if key in logged else value.detach()
+        for name in phase.players:
+            if self.clip_norm is not None:
+                self.clip_gradients(optimizers[name], self.clip_norm, "norm")
+            optimizers[name].step()
+            optimizers[name].zero_grad()
+            self.clock.steps[name] += 1
+        return logged
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """Make one optimiser a player, in the players' order."""
+        return [player.optimizer(player.network.parameters()) for player in self.players.values()]
+
+    def on_train_start(self) -> None:
+        """Let the configuration's hyper-parameters prevail over those that a checkpoint's optimisers carry."""
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group.update(optimizer.defaults)
+
+    # Its parts
+
+    def wanted(self, turn: Turn, index: int) -> bool:
+        """Whether a generating player needs the graph of the fakes drawn at phase ``index``."""
+        sharing = [turn[index]]
+        for phase in turn[index + 1 :]:
+            if phase.fresh:
+                break
+            sharing.append(phase)
+        return any(self.players[name].generates for phase in sharing for name in phase.players)
+
+    def make_fakes(self, chunk: Batch, gradient: bool) -> Batch:
+        """Generate the fakes of a chunk, with the graph that leads back to the generators or without."""
+        with torch.set_grad_enabled(gradient):
+            return self.generate(chunk)
+
+    def split(self, batch: Batch) -> list[Batch]:
+        """Split a minibatch into ``accumulate`` parts of equal size."""
+        parts = {name: value.chunk(self.accumulate) for name, value in batch.items()}
+        return [{name: chunks[index] for name, chunks in parts.items()} for index in range(self.accumulate)]
+
+    def local(self, values: Tensor) -> Tensor:
+        """Keep this rank's slice of what was drawn on the CPU for the global minibatch, on this rank's device."""
+        mine = values.chunk(self.trainer.world_size)[self.global_rank]
+        return mine.to(self.device, non_blocking=True)
+
+    @contextmanager
+    def only(self, name: str) -> Iterator[None]:
+        """Freeze every other network for the block: no gradient is computed for weights that will not step."""
+        try:
+            for other, network in self.networks.items():
+                network.requires_grad_(other == name)
+            yield
+        finally:
+            self.networks.requires_grad_(True)
+
+    def gradients_shared(self, last: bool) -> Any:
+        """Exchange gradients between ranks in the block only if it is the ``last`` part of a minibatch."""
+        strategy = self.trainer.strategy
+        return nullcontext() if last or not isinstance(strategy, DDPStrategy) else strategy.block_backward_sync()
+
+    # What metrics, grids and exports call
+
+    def sampler(self, name: str) -> Any:
+        """Return the network of a player that samples are made with: its average where there is one."""
+        return self.averages[name].network if name in self.averages else self.networks[name]
+
+    def sample(self, count: int, seed: int = 0, batch_size: int = 100) -> Tensor:
+        """Return the first ``count`` samples of a seed, uint8 (count, C, H, W), made in whole batches.
+
+        With batch statistics a sample depends on its batch mates: equal seed and batch size give equal samples.
+        """
+        batches = [self.generation_batch(i, batch_size, seed).cpu() for i in range(-(-count // batch_size))]
+        return torch.cat(batches)[:count]

@@ -1,0 +1,31 @@
+"""Exponential moving average of a network's weights, with a half-life in images."""
+
+from copy import deepcopy
+
+import torch
+from torch import nn
+
+
+class Average(nn.Module):
+    """A copy of a network whose parameters follow the network's, smoothed; buffers are copied as they are.
+
+    The half-life is at most a twentieth of the images seen, so that the average forgets the random start (as in
+    StyleGAN2's training loop).
+
+    Args:
+        network: the network to follow.
+        half_life: images after which a past weight counts half.
+    """
+
+    def __init__(self, network: nn.Module, half_life: float) -> None:
+        super().__init__()
+        self.network, self.half_life = deepcopy(network).requires_grad_(False), half_life
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, images: int, images_seen: int) -> None:
+        """Follow ``network`` after ``images`` more images, ``images_seen`` in all."""
+        half_life = min(self.half_life, max(images_seen, 1) / 20)
+        theirs = 1 - 0.5 ** (images / half_life)
+        torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), theirs)
+        for mine, live in zip(self.network.buffers(), network.buffers(), strict=True):
+            mine.copy_(live)

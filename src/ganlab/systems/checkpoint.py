@@ -1,0 +1,88 @@
+"""Checkpoint files: whole or absent, and read without unpickling code."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch.plugins.io import CheckpointIO
+
+from ganlab.errors import UserError
+
+LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+
+
+class WholeCheckpointIO(CheckpointIO):
+    """Writes a checkpoint beside its final place, flushes it to the disk and renames it; keeps the last but one.
+
+    Lightning's own writer passes through the system's temporary folder: across file systems its rename is a copy, and
+    a kill leaves a torn file under the final name.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write ``checkpoint`` to ``path``; what stood at ``last.ckpt`` becomes ``previous.ckpt``."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        try:
+            with open(unfinished, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if path.name == LAST and path.exists():
+                os.replace(path, path.with_name(PREVIOUS))
+            os.replace(unfinished, path)
+        except (OSError, RuntimeError) as error:
+            unfinished.unlink(missing_ok=True)
+            raise UserError(
+                f"{path} could not be written ({error}): make room, then give the same command with run=NAME "
+                f"of this run to continue from the checkpoint before"
+            ) from error
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read a checkpoint onto the CPU; see `read`."""
+        return read(path)
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Delete a checkpoint file."""
+        Path(path).unlink(missing_ok=True)
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """Read a checkpoint of this project onto the CPU, tensors and plain containers only.
+
+    Raises:
+        UserError: there is no such file, it is damaged, or it is not a checkpoint of this project.
+    """
+    path = Path(path)
+    if "://" in str(path):
+        raise UserError(f"checkpoint={path} is an address: download the file and give its path")
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint {path}: give the path of a .ckpt file in a run's checkpoints folder")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for damaged files
+        reason = str(error).partition("\n")[0][:120]
+        raise UserError(f"{path} cannot be read as a checkpoint ({reason}): give another, or train anew") from error
+    if not isinstance(checkpoint, dict) or "config" not in checkpoint or "state_dict" not in checkpoint:
+        raise UserError(f"{path} is not a checkpoint of ganlab: it holds no configuration beside the weights")
+    return checkpoint
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint that was read: its file and its content."""
+
+    path: Path
+    state: dict[str, Any]
+
+
+def newest_whole(folder: Path) -> Checkpoint | None:
+    """Return the newest checkpoint of a run's ``checkpoints`` folder that can be read; None where there is none."""
+    for path in (folder / LAST, folder / PREVIOUS):
+        if path.exists():
+            try:
+                return Checkpoint(path, read(path))
+            except UserError as error:
+                print(f"warning: {error}; falling back to the checkpoint before", file=sys.stderr)
+    return None

@@ -1,0 +1,63 @@
+"""The clock of a training run: images seen, and the randomness that hangs on it."""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+
+class Clock(nn.Module):
+    """Counts real images drawn from the data over all ranks, minibatches, and the steps of each player.
+
+    Plain integers, so that reading the clock never waits for a device; they travel in the module's state.
+
+    Attributes:
+        images_seen: real images drawn so far; ``previous`` is its value before the last minibatch.
+        minibatches: minibatches played so far.
+        steps: optimiser steps of each player.
+    """
+
+    def __init__(self, players: list[str]) -> None:
+        super().__init__()
+        self.images_seen = self.previous = self.minibatches = 0
+        self.steps = dict.fromkeys(players, 0)
+
+    def tick(self, images: int) -> None:
+        """Count one minibatch of ``images`` real images."""
+        self.previous = self.images_seen
+        self.images_seen += images
+        self.minibatches += 1
+
+    def crossed(self, interval: int | None) -> bool:
+        """Whether the last minibatch reached or passed a multiple of ``interval`` images; never for None or 0."""
+        return interval is not None and interval > 0 and self.previous // interval < self.images_seen // interval
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return the counters for the state dict."""
+        counters = {name: getattr(self, name) for name in ("images_seen", "previous", "minibatches")}
+        return counters | {"steps": dict(self.steps)}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take the counters of a state dict."""
+        for name, value in state.items():
+            setattr(self, name, value)
+
+
+def seed_of(*key: int) -> int:
+    """Return a 63-bit seed for a tuple of integers; neighbouring tuples give unrelated seeds."""
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def seed_step(seed: int, rank: int, images_seen: int) -> None:
+    """Seed the global generators of torch, numpy and Python for one step, so that nothing of them needs saving."""
+    value = seed_of(seed, rank, images_seen)
+    torch.manual_seed(value)
+    np.random.seed(value % 2**32)
+    random.seed(value)
+
+
+def generator_of(*key: int) -> torch.Generator:
+    """Return a CPU generator seeded by a tuple of integers."""
+    return torch.Generator().manual_seed(seed_of(*key))
