@@ -1,0 +1,1 @@
+"""What watches a training run: meters, sample grids, evaluations, progress, checkpoints."""

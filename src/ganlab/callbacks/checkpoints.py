@@ -1,0 +1,103 @@
+"""Checkpoints: saved by images, by the clock on the wall, on a signal and at the end."""
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from ganlab.errors import UserError
+from ganlab.systems.adversarial import AdversarialSystem
+from ganlab.systems.checkpoint import LAST
+
+SECONDS = 30.0  # of training that a kill may cost
+
+
+class Interrupted(BaseException):
+    """Training was stopped by a signal, after a checkpoint was saved."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
+        self.exit_code = 128 + signal_number
+
+
+class Checkpoints(L.Callback):
+    """Saves ``last.ckpt`` between two minibatches, never within one.
+
+    Args:
+        folder: the run's ``checkpoints`` folder.
+        config: the run's configuration, plain containers, kept in every checkpoint.
+        interval: images between two saves; None for one about every 30 seconds.
+    """
+
+    def __init__(self, folder: Path, config: dict[str, Any], interval: int | None) -> None:
+        self.folder, self.config, self.interval = folder, config, interval
+        self.signal: int | None = None
+        self.saved = -1
+        self.saved_at = self.polled_at = 0.0
+        self.polled, self.next_poll = 0, 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        self.saved_at = self.polled_at = time.monotonic()
+        self.saved = pl_module.clock.images_seen
+        self.polled = self.next_poll = pl_module.clock.minibatches
+        for number in (signal.SIGINT, signal.SIGTERM):  # Lightning saves in the middle of a step, or exits with 0
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, _: Any) -> None:
+        """Remember a signal until the minibatch ends; a second one takes its usual course."""
+        self.signal = number
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.poll(trainer, pl_module, due=pl_module.clock.crossed(self.interval))
+
+    def poll(self, trainer: L.Trainer, system: AdversarialSystem, due: bool = False) -> None:
+        """Save if it is time to; leave if a signal came. Ranks follow rank 0, asked about every five seconds."""
+        number, late = self.signal, self.interval is None and time.monotonic() - self.saved_at > SECONDS
+        if trainer.world_size > 1:
+            number, late = self._agreed(trainer, system, number, late)
+        if due or late or number:
+            self.save(trainer, system)
+        if number:
+            raise Interrupted(number)
+
+    def _agreed(
+        self, trainer: L.Trainer, system: AdversarialSystem, number: int | None, late: bool
+    ) -> tuple[int | None, bool]:
+        batches = system.clock.minibatches
+        if batches < self.next_poll:
+            return None, False
+        rate = (batches - self.polled) / max(time.monotonic() - self.polled_at, 1e-3)
+        number, late, wait = trainer.strategy.broadcast((number, late, max(1, min(int(5 * rate), 1000))))
+        self.polled, self.next_poll, self.polled_at = batches, batches + wait, time.monotonic()
+        return number, late
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        if self.saved != pl_module.clock.images_seen:
+            self.save(trainer, pl_module)
+
+    def save(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
+        """Write ``last.ckpt``, unless the weights are ruined."""
+        broken = [
+            name
+            for name, network in system.networks.items()
+            if not all(torch.isfinite(parameter).all() for parameter in network.parameters())
+        ]
+        if broken:
+            raise UserError(
+                f"training diverged: weights of the {' and the '.join(broken)} are no longer finite after "
+                f"{system.clock.images_seen:,} images; {self.folder / LAST} still holds the state at "
+                f"{self.saved:,} images. Lower optimizer.lr or set optimizer.clip_norm"
+            )
+        trainer.save_checkpoint(self.folder / LAST)
+        self.saved, self.saved_at = system.clock.images_seen, time.monotonic()
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: AdversarialSystem, checkpoint: dict[str, Any]) -> None:
+        checkpoint["config"] = self.config
+        checkpoint["images_seen"] = pl_module.clock.images_seen
+        del checkpoint["loops"]  # Lightning's counters: the clock in the state dict is the only one

@@ -1,0 +1,82 @@
+"""Evaluations: how good the samples are, measured while training; chooses the best checkpoint."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from ganlab.callbacks.record import record
+from ganlab.metrics.evaluation import Evaluation
+from ganlab.systems.adversarial import AdversarialSystem
+from ganlab.systems.checkpoint import BEST
+
+
+class Evaluations(L.Callback):
+    """Measures the untrained generator, then every ``interval`` images and at the end; all ranks take part.
+
+    The untrained generator is never the best.
+
+    Args:
+        evaluation: what to measure, its real statistics ready.
+        folder: the run's ``checkpoints`` folder, for ``best.ckpt``.
+        interval: images between two measurements.
+        pause: called between two batches of samples; may end training.
+
+    Attributes:
+        latest: the last values, by metric.
+        best: lowest score so far and the images seen then; None before the first.
+    """
+
+    def __init__(
+        self,
+        evaluation: Evaluation,
+        folder: Path,
+        interval: int | None,
+        pause: Callable[[L.Trainer, AdversarialSystem], None] | None = None,
+    ) -> None:
+        self.evaluation, self.folder, self.interval, self.pause = evaluation, folder, interval, pause
+        self.latest: dict[str, float] = {}
+        self.best: dict[str, Any] | None = None
+        self.measured = -1
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        """Measure at the start, or what was due when a run was stopped."""
+        if pl_module.clock.images_seen == 0 or pl_module.clock.crossed(self.interval):
+            self.measure(trainer, pl_module)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if pl_module.clock.crossed(self.interval):
+            self.measure(trainer, pl_module)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        self.measure(trainer, pl_module)
+
+    def measure(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
+        """Measure the system as it is now, once; save it as ``best.ckpt`` where its score is the lowest yet."""
+        seen = system.clock.images_seen
+        if seen == self.measured:
+            return
+        pause = None
+        if self.pause and trainer.world_size == 1:
+            pause = partial(self._pause, trainer, system)
+        self.latest = self.evaluation.measure(system, trainer.global_rank, trainer.world_size, pause)
+        self.measured = seen
+        record(trainer, system, self.latest)
+        name = self.evaluation.score_name
+        if name and seen and (self.best is None or self.latest[name] < self.best["value"]):
+            self.best = {"name": name, "value": self.latest[name], "images_seen": seen}
+            trainer.save_checkpoint(self.folder / BEST)
+
+    def _pause(self, trainer: L.Trainer, system: AdversarialSystem, *_: int) -> None:
+        assert self.pause
+        self.pause(trainer, system)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"latest": dict(self.latest), "best": self.best, "measured": self.measured}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.latest, self.best, self.measured = (state_dict[key] for key in ("latest", "best", "measured"))

@@ -1,0 +1,20 @@
+"""Length: ends training after a number of images."""
+
+from typing import Any
+
+import lightning as L
+
+from ganlab.systems.adversarial import AdversarialSystem
+
+
+class Length(L.Callback):
+    """Stops the trainer at the first minibatch that reaches ``max_images`` images seen; never for None."""
+
+    def __init__(self, max_images: int | None) -> None:
+        self.max_images = max_images
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.max_images is not None and pl_module.clock.images_seen >= self.max_images:
+            trainer.should_stop = True

@@ -1,0 +1,56 @@
+"""Meter: the players' losses, averaged on the device and logged now and then."""
+
+import time
+from typing import Any
+
+import lightning as L
+from torch import Tensor
+
+from ganlab.callbacks.record import record
+from ganlab.systems.adversarial import AdversarialSystem
+
+
+class Meter(L.Callback):
+    """Averages every term that the training step returns and logs the means every ``interval`` images.
+
+    Sums stay on the device; they are fetched once an interval, so no step waits for them. ``latest`` holds the last
+    means, and ``images/s`` measured over all that happened since the log before, evaluations included.
+    """
+
+    def __init__(self, interval: int) -> None:
+        self.interval = interval
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
+        self.latest: dict[str, float] = {}
+        self.since = (0.0, 0)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        self.since = (time.monotonic(), pl_module.clock.images_seen)
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        for name, value in outputs.items():
+            self.sums[name] = self.sums[name] + value if name in self.sums else value
+            self.counts[name] = self.counts.get(name, 0) + 1
+        if pl_module.clock.crossed(self.interval):
+            self.flush(trainer, pl_module)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        if self.counts:
+            self.flush(trainer, pl_module)
+
+    def flush(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
+        """Fetch the means, log them and start anew."""
+        (before, images), now = self.since, time.monotonic()
+        self.latest = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        self.latest["images/s"] = (system.clock.images_seen - images) / max(now - before, 1e-9)
+        self.since = (now, system.clock.images_seen)
+        self.sums, self.counts = {}, {}
+        record(trainer, system, self.latest)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"sums": {name: float(value) for name, value in self.sums.items()}, "counts": dict(self.counts)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.sums, self.counts = dict(state_dict["sums"]), dict(state_dict["counts"])

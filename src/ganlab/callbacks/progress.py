@@ -1,0 +1,84 @@
+"""Progress: one line that tells how training goes."""
+
+import sys
+import time
+from typing import Any
+
+import lightning as L
+from tqdm import tqdm
+
+from ganlab.callbacks.evaluations import Evaluations
+from ganlab.callbacks.meter import Meter
+from ganlab.systems.adversarial import AdversarialSystem
+
+SHORT = {"loss/discriminator": "D", "loss/generator": "G"}
+SECONDS_BETWEEN_LINES = 15.0  # where the output is not a terminal
+
+
+class Progress(L.Callback):
+    """Shows each player's loss, images/s, the score and the time left: a bar on a terminal, else a line now and then.
+
+    Args:
+        max_images: the length of the run; None where it has none.
+        meter: whose means to show.
+        evaluations: whose score to show, if there are any.
+    """
+
+    def __init__(self, max_images: int | None, meter: Meter, evaluations: Evaluations | None) -> None:
+        self.max_images, self.meter, self.evaluations = max_images, meter, evaluations
+        self.bar: tqdm | None = None
+        self.printed_at = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        if trainer.is_global_zero:
+            self.bar = tqdm(
+                total=self.max_images,
+                initial=pl_module.clock.images_seen,
+                unit=" images",
+                unit_scale=True,
+                dynamic_ncols=True,
+                smoothing=0.1,
+                mininterval=0.5,
+                disable=not sys.stderr.isatty(),
+            )
+            self.printed_at = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.bar is None:
+            return
+        clock = pl_module.clock
+        self.bar.update(clock.images_seen - clock.previous)
+        if clock.crossed(self.meter.interval):
+            self.bar.set_postfix_str(self.status(), refresh=False)
+            if self.bar.disable and time.monotonic() - self.printed_at > SECONDS_BETWEEN_LINES:
+                self.printed_at = time.monotonic()
+                print(self.line(clock.images_seen), file=sys.stderr, flush=True)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        self.close()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the bar's last state on the terminal."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+    def status(self) -> str:
+        """Return losses and score, such as ``D 1.02, G 1.31, fid_digits 4.2``."""
+        values = self.meter.latest.items()
+        losses = {SHORT.get(key, key.removeprefix("loss/")): value for key, value in values if key.startswith("loss/")}
+        if self.evaluations and (score := self.evaluations.evaluation.score_name) in self.evaluations.latest:
+            losses[score] = self.evaluations.latest[score]
+        return ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
+
+    def line(self, seen: int) -> str:
+        """Return the status as a line of text, with images/s and the time left."""
+        rate = self.meter.latest["images/s"]
+        left = f", {(self.max_images - seen) / rate / 60:.1f} min left" if self.max_images and rate else ""
+        of = f" of {self.max_images:,}" if self.max_images else ""
+        return f"{seen:,}{of} images, {rate:,.0f} images/s{left}: {self.status()}"

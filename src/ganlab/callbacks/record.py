@@ -1,0 +1,29 @@
+"""One way to log: every value and picture goes to every logger, with images seen as its step."""
+
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
+from PIL import Image
+
+from ganlab.systems.adversarial import AdversarialSystem
+
+
+def record(trainer: L.Trainer, system: AdversarialSystem, values: dict[str, float]) -> None:
+    """Log values, and beside them the steps of each player."""
+    clock = system.clock
+    steps = {f"steps/{name}": float(count) for name, count in clock.steps.items()}
+    for logger in trainer.loggers:
+        logger.log_metrics({"images_seen": float(clock.images_seen), **steps, **values}, step=clock.images_seen)
+
+
+def record_picture(trainer: L.Trainer, system: AdversarialSystem, name: str, path: Path) -> None:
+    """Log a picture that was written to ``path`` to the loggers that show pictures."""
+    step = system.clock.images_seen
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_image(f"samples/{name}", [str(path)], step=step)
+        elif isinstance(logger, TensorBoardLogger):
+            pixels = np.asarray(Image.open(path).convert("RGB"))
+            logger.experiment.add_image(f"samples/{name}", pixels, step, dataformats="HWC")

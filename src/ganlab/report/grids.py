@@ -1,0 +1,32 @@
+"""Images to PNG files: one grid, or one file an image."""
+
+import math
+import os
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+
+def save_grid(images: Tensor, path: Path, columns: int | None = None) -> None:
+    """Write uint8 (N, C, H, W) images as one PNG, row by row, as square as it gets; whole or not at all."""
+    columns = columns or math.ceil(math.sqrt(len(images)))
+    _write(make_grid(images.cpu(), nrow=columns, padding=2, pad_value=255), path)
+
+
+def save_each(images: Tensor, folder: Path) -> list[Path]:
+    """Write uint8 (N, C, H, W) images as ``000000.png``, ``000001.png``, ... into a folder, made if need be."""
+    paths = [folder / f"{index:06d}.png" for index in range(len(images))]
+    for image, path in zip(images, paths, strict=True):
+        _write(image, path)
+    return paths
+
+
+def _write(image: Tensor, path: Path) -> None:
+    """Write one uint8 (C, H, W) image; grey where it has one channel."""
+    pixels = image.permute(1, 2, 0).numpy()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(unfinished, format="PNG")
+    os.replace(unfinished, path)
