@@ -1,0 +1,1 @@
+"""How a command becomes a run: entry points, checked configuration, run folders, loggers, sweeps."""

@@ -1,0 +1,155 @@
+"""From a checked configuration to the objects that it names."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import get_class, instantiate
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from ganlab.data.module import ImageDataModule
+from ganlab.errors import UserError
+from ganlab.metrics.build import build_evaluation, needs_features
+from ganlab.metrics.evaluation import Evaluation
+from ganlab.metrics.features import choose_features
+from ganlab.runs.checking import check_targets
+from ganlab.systems.adversarial import AdversarialSystem
+from ganlab.systems.checkpoint import Checkpoint, WholeCheckpointIO, read
+from ganlab.systems.clock import seed_step
+
+Config = Mapping[str, Any]
+
+
+def make(node: Config, what: str, **extra: Any) -> Any:
+    """Build what a node's ``_target_`` names; a refused value becomes one line about ``what``."""
+    try:
+        return instantiate(node, _convert_="all", **extra)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError):
+            raise cause from None
+        if isinstance(cause, (ValueError, TypeError)):
+            raise UserError(f"{what}: {cause}") from error
+        raise
+
+
+def build_data(config: Config) -> ImageDataModule:
+    """Return the data module of ``config["data"]``; nothing is read but a listing."""
+    data = config["data"]
+    options = {key: data[key] for key in ("image_size", "channels", "batch_size", "resize", "max_broken", "workers")}
+    return ImageDataModule(make(data["source"], "data"), packs=config["packs"], seed=config["seed"], **options)
+
+
+def build_system(config: Config) -> AdversarialSystem:
+    """Return the system with freshly drawn weights, the same for the same seed."""
+    seed_step(config["seed"], 0, 0)
+    networks = {name: make(node, f"architecture.{name}") for name, node in _targets(config["architecture"])}
+    try:
+        update = make(config["update"], "update")
+        return get_class(config["system"]["_target_"])(
+            **networks,
+            optimizers={name: make(node, f"optimizer.{name}") for name, node in _targets(config["optimizer"])},
+            objective=make(config["objective"], "objective"),
+            penalties={name: make(node, f"penalty.{name}") for name, node in _targets(config["penalty"])},
+            augmentations=[make(node, f"augment.{name}") for name, node in _targets(config["augment"])],
+            update=update,
+            seed=config["seed"],
+            accumulate=config["accumulate"],
+            half_life=config["ema"]["half_life"],
+            clip_norm=config["optimizer"]["clip_norm"],
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _targets(group: Config) -> list[tuple[str, Config]]:
+    """List the entries of a group that name something to build."""
+    return [(name, node) for name, node in group.items() if isinstance(node, Mapping) and "_target_" in node]
+
+
+def load_system(path: str | Path, device: str = "auto") -> tuple[AdversarialSystem, dict[str, Any]]:
+    """Rebuild the system of a checkpoint from the configuration inside it; returns both.
+
+    Raises:
+        UserError: see `ganlab.systems.checkpoint.read`; or there is no such device.
+    """
+    checkpoint = read(path)
+    config = checkpoint["config"]
+    check_targets(config)
+    system = build_system(config)
+    load_weights(system, Checkpoint(Path(path), checkpoint))
+    return system.to(choose_device(device)).eval(), config
+
+
+def load_weights(system: AdversarialSystem, checkpoint: Checkpoint) -> None:
+    """Load a checkpoint's state into a system, or say which settings make the two differ."""
+    try:
+        system.load_state_dict(checkpoint.state["state_dict"])
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]
+        raise UserError(
+            f"{checkpoint.path} was trained with another architecture: {lines[0] if lines else error}; "
+            f"type the architecture, data.image_size, data.channels and ema of its run"
+        ) from error
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name; ``auto`` is the first GPU where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device={name} is not there: type device=cpu or device=auto") from error
+    return device
+
+
+def build_metrics(config: Config, content: str | None, channels: int) -> Evaluation | None:
+    """Return what to measure with, its feature network loaded if any metric needs one; None for ``metrics=none``."""
+    features = None
+    if needs_features(config["metrics"]):
+        features = choose_features(**config["features"], content=content, channels=channels)
+        if features is None:
+            print("No Inception weights can be had here: no FID; samples are judged by swd, which needs no network.")
+    return build_evaluation(config["metrics"], features, seed=config["seed"])
+
+
+def build_trainer(config: Config, callbacks: list[L.Callback], loggers: list[Logger]) -> L.Trainer:
+    """Return Lightning's trainer, everything that would count in its own steps switched off."""
+    options = {key: value for key, value in config["trainer"].items() if key != "_target_"}
+    if options["strategy"] == "auto" and (device_count(options["devices"]) > 1 or options["num_nodes"] > 1):
+        options["strategy"] = "ddp_find_unused_parameters_true"  # a player's step leaves the other's weights unused
+    try:
+        return L.Trainer(
+            **options | {"plugins": [WholeCheckpointIO(), *(options["plugins"] or [])]},
+            max_epochs=-1,
+            callbacks=callbacks,
+            logger=loggers,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+            log_every_n_steps=1_000_000_000,
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"trainer.accelerator={options['accelerator']} trainer.devices={options['devices']} "
+            f"trainer.strategy={options['strategy']}: {reason}; without a GPU type trainer.accelerator=cpu"
+        ) from error
+
+
+def device_count(devices: Any) -> int:
+    """Return how many devices ``trainer.devices`` asks for on this node."""
+    if isinstance(devices, (list, tuple)):
+        return len(devices)
+    if str(devices) in ("auto", "-1"):
+        return max(torch.cuda.device_count(), 1)
+    return len(devices.split(",")) if isinstance(devices, str) and "," in devices else int(devices)

@@ -1,0 +1,92 @@
+"""A composed configuration, checked before anything is built or written."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from ganlab.errors import UserError
+
+# Keys that hold a number, and the least that it may be.
+LEAST: dict[str, tuple[type, float]] = {
+    "data.image_size": (int, 1),
+    "data.channels": (int, 1),
+    "data.batch_size": (int, 1),
+    "architecture.width": (int, 1),
+    "architecture.kernel": (int, 3),
+    "architecture.latent_size": (int, 1),
+    "optimizer.lr": (float, 0),
+    "accumulate": (int, 1),
+    "ema.half_life": (float, 0),
+    "seed": (int, 0),
+    "max_images": (int, 1),
+    "max_epochs": (float, 0),
+    "every.log": (int, 1),
+    "every.samples": (int, 1),
+    "every.metrics": (int, 1),
+    "every.checkpoint": (int, 1),
+    "metrics.count": (int, 2),
+    "metrics.batch_size": (int, 2),
+    "count": (int, 1),
+    "batch_size": (int, 2),
+}
+PRECISIONS = ("32", "32-true", "bf16", "bf16-mixed")
+TRUSTED = ("ganlab.", "torch.optim.", "lightning.")
+
+
+def check(config: DictConfig) -> dict[str, Any]:
+    """Return the configuration resolved, as plain containers.
+
+    Raises:
+        UserError: a value is missing, or is not of the kind that its key needs.
+    """
+    missing = sorted(OmegaConf.missing_keys(config))
+    if missing:
+        raise UserError(f"{missing[0]} is missing: type {missing[0]}=...")
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    values = flat(plain)
+    for key, (kind, least) in LEAST.items():
+        value = values.get(key)
+        if value is None:
+            continue
+        number = isinstance(value, (int, kind)) and not isinstance(value, bool)
+        if not number or value < least:
+            what = "a whole number" if kind is int else "a number"
+            raise UserError(f"{key}={value} must be {what} of at least {least}")
+    if "data.batch_size" in values and values["data.batch_size"] % values["accumulate"]:
+        raise UserError(
+            f"accumulate={values['accumulate']} must divide data.batch_size={values['data.batch_size']} evenly"
+        )
+    precision = str(values.get("trainer.precision", "32-true"))
+    if precision not in PRECISIONS:
+        raise UserError(f"trainer.precision={precision} is not supported: choose 32-true or bf16-mixed")
+    check_targets(plain)
+    return plain
+
+
+def check_targets(config: Mapping[str, Any]) -> None:
+    """Refuse a configuration that would call code from elsewhere; one that a checkpoint brings may come from anyone."""
+    for key, value in flat(config).items():
+        if key.rpartition(".")[2] == "_target_" and not str(value).startswith(TRUSTED):
+            raise UserError(f"{key}={value} is refused: targets lie under {', '.join(TRUSTED)}")
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested mappings to dotted keys; lists stay whole."""
+    values: dict[str, Any] = {}
+    for name, value in config.items():
+        if isinstance(value, Mapping) and value:
+            values |= flat(value, f"{prefix}{name}.")
+        else:
+            values[f"{prefix}{name}"] = value
+    return values
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any], free: tuple[str, ...] = ()) -> list[str]:
+    """List the keys whose values differ, as ``key=before (now: value)``; those below a ``free`` key may differ."""
+    old, new = flat(before), flat(now)
+    return [
+        f"{key}={old.get(key)} (now {new.get(key)})"
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and not any(key == name or key.startswith(f"{name}.") for name in free)
+    ]

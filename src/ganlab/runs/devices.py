@@ -1,0 +1,90 @@
+"""Which GPUs a sweep may use and which of its jobs holds which of them; found without importing torch."""
+
+import os
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+
+from ganlab.errors import UserError
+
+CPU = "cpu"
+
+
+class DevicePool:
+    """The GPUs and the CPU of a sweep, each with room for ``jobs_per_device`` jobs at a time.
+
+    ``asked`` lists GPU ids as CUDA_VISIBLE_DEVICES understands them; None stands for all that are visible.
+    """
+
+    def __init__(self, asked: object = None, jobs_per_device: int = 1):
+        if not isinstance(jobs_per_device, int) or jobs_per_device < 1:
+            raise UserError(f"hydra.launcher.jobs_per_device={jobs_per_device}: type a whole number from 1 on")
+        self.gpus = _choose(asked)
+        self._room = Counter({device: jobs_per_device for device in [*self.gpus, CPU]})
+
+    def demand(self, accelerator: str, devices: object) -> int:
+        """Return how many GPUs ``trainer.accelerator`` and ``trainer.devices`` make a job take; 0: it takes the CPU."""
+        if accelerator in ("cpu", "mps") or not self.gpus:
+            return 0
+        if devices in ("auto", "-1", -1, None):
+            return 1  # "all" would be all of the machine: a job sees its own GPU only
+        if not str(devices).isdecimal() or int(str(devices)) < 1:
+            raise UserError(
+                f"trainer.devices={devices} cannot be shared out in a sweep; type trainer.devices=1 (GPUs a job) "
+                "and list the GPUs with hydra.launcher.devices=[...]"
+            )
+        if (count := int(str(devices))) > len(self.gpus):
+            raise UserError(
+                f"trainer.devices={count} asks for more GPUs a job than this sweep has ({', '.join(self.gpus)}); "
+                f"type trainer.devices={len(self.gpus)} or fewer, or list more in hydra.launcher.devices"
+            )
+        return count
+
+    def take(self, gpus: int) -> list[str]:
+        """Hand out distinct devices with room, the emptiest first, to one job; none if it has to wait."""
+        free = [device for device, room in self._room.most_common() if room and (device == CPU) == (gpus == 0)]
+        wanted = gpus or 1
+        if len(free) < wanted:
+            return []
+        self._room.subtract(free[:wanted])
+        return free[:wanted]
+
+    def give(self, devices: Sequence[str]) -> None:
+        """Take back what ``take`` gave."""
+        self._room.update(devices)
+
+    @staticmethod
+    def describe(devices: Sequence[str]) -> str:
+        """Say in words which devices these are."""
+        return "the CPU" if list(devices) == [CPU] else f"GPU {','.join(devices)}"
+
+
+def _choose(asked: object) -> list[str]:
+    visible = _visible()
+    if asked is None:
+        return visible
+    ids = [str(each) for each in asked] if isinstance(asked, Sequence) and not isinstance(asked, str) else []
+    if not ids or len(set(ids)) < len(ids):
+        raise UserError(
+            f"hydra.launcher.devices={asked}: type a list of different GPU ids, such as hydra.launcher.devices=[0,1]; "
+            "several jobs share a GPU with hydra.launcher.jobs_per_device"
+        )
+    # CUDA ignores ids that it does not know, and the job would quietly run on the CPU. A UUID is not looked up.
+    if unknown := [each for each in ids if visible and each.isdecimal() and each not in visible]:
+        raise UserError(
+            f"hydra.launcher.devices names GPU {', '.join(unknown)}, but only {', '.join(visible)} can be seen here; "
+            f"type hydra.launcher.devices=[{','.join(visible)}]"
+        )
+    return ids
+
+
+def _visible() -> list[str]:
+    """Return the ids in CUDA_VISIBLE_DEVICES where it is set, else out of ``nvidia-smi -L``; no driver, no GPUs."""
+    if (listed := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [each.strip() for each in listed.split(",") if each.strip() not in ("", "-1")]
+    try:
+        answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return re.findall(r"^GPU (\d+):", answer.stdout, re.MULTILINE)

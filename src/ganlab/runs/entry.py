@@ -1,0 +1,57 @@
+"""Entry points: a Hydra application whose errors are one line each.
+
+Nothing heavy is imported here: ``--help``, ``--cfg job`` and a mistyped key answer at once.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from ganlab.errors import UserError
+from ganlab.runs.overrides import check_overrides, explain
+from ganlab.runs.ranks import rank
+
+CONF = Path(__file__).parents[3] / "conf"
+
+
+def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
+    """Make a function of a configuration into the application of ``conf/<name>.yaml``.
+
+    A `UserError`, and whatever Hydra has to say about a key or a value, is printed as one line and ends the process
+    with exit code 1. ``HYDRA_FULL_ERROR=1`` shows the stack of frames instead.
+    """
+
+    def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
+        def application() -> None:
+            # One name for the run, told to the processes that a distributed strategy starts.
+            named = "GANLAB_RUN" in os.environ
+            os.environ.setdefault("GANLAB_RUN", datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3])
+            first = rank() == 0
+            show_frames = os.environ.get("HYDRA_FULL_ERROR") == "1" and first
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing its own frames
+            try:
+                sys.argv[1:] = check_overrides(sys.argv[1:])
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
+            except (UserError, HydraException, OmegaConfBaseException) as error:
+                if show_frames:
+                    raise
+                message = str(error) if isinstance(error, UserError) else explain(error, CONF, name)
+                if first:
+                    print(f"error: {message}", file=sys.stderr)
+                sys.exit(1)
+            finally:
+                os.environ["HYDRA_FULL_ERROR"] = "1" if show_frames else "0"
+                if not named:
+                    del os.environ["GANLAB_RUN"]
+
+        application.__doc__ = task.__doc__
+        return application
+
+    return decorate

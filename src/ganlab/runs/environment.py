@@ -1,0 +1,53 @@
+"""What a run was made with: code, versions, machine, command."""
+
+import json
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+
+import ganlab
+
+PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "omegaconf", "torchmetrics", "numpy", "pillow")
+
+
+def describe(overrides: Sequence[str], run_id: str, pack: str) -> dict[str, Any]:
+    """Return the record of one start of a run."""
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(["python", sys.argv[0], *overrides]),
+        "overrides": list(overrides),
+        "run_id": run_id,
+        "pack": pack,
+        "git": _git(),
+        "versions": {"ganlab": ganlab.__version__, "python": platform.python_version()}
+        | {name: version(name) for name in PACKAGES},
+        "machine": {"platform": platform.platform(), "processor": platform.processor(), "gpus": gpus},
+    }
+
+
+def new_run_id(environment: Path) -> str:
+    """Return the identity of a run for W&B: that of its first start, or a new one."""
+    if environment.is_file():
+        return str(json.loads(environment.read_text())[0]["run_id"])
+    return uuid4().hex[:8]
+
+
+def _git() -> dict[str, Any] | None:
+    """Return commit and whether files were changed since; None outside a git checkout."""
+    root = Path(__file__).parent
+    try:
+        commit = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        status = subprocess.run(["git", "-C", root, "status", "--porcelain"], capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return {"commit": commit.stdout.strip(), "changed": bool(status.stdout.strip())}

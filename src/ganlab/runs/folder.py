@@ -1,0 +1,118 @@
+"""A run's folder: what it holds, whether it may be continued, and from where."""
+
+import csv
+import fcntl
+import io
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ganlab.errors import UserError
+from ganlab.runs.checking import differences
+from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
+
+# What may differ when a run continues: length, loggers, intervals, and where things lie.
+FREE = ("max_images", "max_epochs", "logger", "every", "outputs", "run", "name", "packs", "checkpoint", "data.workers")
+
+
+class RunFolder:
+    """``config.yaml``, ``metrics.csv``, ``samples/``, ``checkpoints/`` and what else a run leaves behind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.metrics = path / "metrics.csv"
+        self.samples = path / "samples"
+        self.checkpoints = path / "checkpoints"
+        self.environment = path / "environment.json"
+        self.summary = path / "summary.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training in the same folder; nothing is created where no run exists yet."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        name = self.path.with_name(f".{self.path.name}.lock")
+        with open(name, "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"run {self.path} is being trained by another process: wait, or type another run="
+                ) from None
+            try:
+                yield
+            finally:
+                name.unlink(missing_ok=True)
+
+    def start(self, config: dict[str, Any], given: str | None) -> Checkpoint | None:
+        """Return the checkpoint to start from: the run's own newest, or the one ``given``; None to start anew.
+
+        A folder without any checkpoint got nowhere: the run in it starts anew.
+
+        Raises:
+            UserError: the configuration differs from the existing run's in more than length, loggers, intervals and
+                places; or a checkpoint is given to a run that exists.
+        """
+        newest = newest_whole(self.checkpoints)
+        if given and newest:
+            raise UserError(
+                f"run {self.path} exists already: leave out checkpoint= to continue it, or type another run= to "
+                f"start a new run from {given}"
+            )
+        if given:
+            return Checkpoint(Path(given), read(given))
+        if newest:
+            changed = differences(yaml.safe_load(self.config.read_text()), config, FREE)
+            if changed:
+                raise UserError(
+                    f"run {self.path} was started with {'; '.join(changed[:5])}: type the same values to continue "
+                    f"it, or another run= to start anew"
+                )
+        return newest
+
+    def adopt(self, checkpoint: Checkpoint, config: dict[str, Any]) -> Checkpoint:
+        """Make another run's checkpoint the first of this one: weights, moments and clock, but none of its scores."""
+        state = checkpoint.state | {"config": config, "callbacks": {}}
+        path = self.checkpoints / LAST
+        WholeCheckpointIO().save_checkpoint(state, path)
+        return Checkpoint(path, state)
+
+    def create(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
+        """Make the folder, or take up an existing one, and record the configuration and this start."""
+        self.samples.mkdir(parents=True, exist_ok=True)
+        self.checkpoints.mkdir(exist_ok=True)
+        starts = json.loads(self.environment.read_text()) if self.environment.is_file() else []
+        write(self.environment, json.dumps([*starts, environment], indent=2))
+        write(self.config, yaml.safe_dump(config, sort_keys=False))
+
+    def score(self) -> float | None:
+        """Return the score that the summary of a finished run holds."""
+        if not self.summary.is_file():
+            return None
+        score = json.loads(self.summary.read_text())["score"]
+        return float(score["value"]) if score else None
+
+    def cut_back(self, images_seen: int) -> None:
+        """Drop what ``metrics.csv`` says of images after ``images_seen``: it will be said again."""
+        if self.metrics.is_file():
+            header, *rows = csv.reader(io.StringIO(self.metrics.read_text()))
+            write(self.metrics, table([header, *(row for row in rows if int(row[0]) <= images_seen)]))
+
+
+def table(rows: list[list[str]]) -> str:
+    """Return rows as the text of a CSV file."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(text)
+    os.replace(unfinished, path)

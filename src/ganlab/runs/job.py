@@ -1,0 +1,118 @@
+"""One job of a sweep: what it changes, the process that runs it, and how that ended."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.types import Quote, QuotedString
+
+LOG_TAIL = 65536  # bytes at the end of a log that are searched for the reason of a failure
+REASONS = (r"error: (.+)", r"([\w.]+(?:Error|Exception)\b.*)", r"(.*\S.*)")  # the first that is found anywhere wins
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a sweep; ``gpus`` is the number of GPUs that it takes, 0 for a job on the CPU."""
+
+    number: int
+    overrides: tuple[str, ...]
+    gpus: int = 0
+
+    @property
+    def name(self) -> str:
+        """The number as the run folder and the log bear it."""
+        return f"{self.number:03d}"
+
+
+class Attempt:
+    """A job that was started in a fresh process on devices of its own.
+
+    ``command`` gets the job's overrides, ``outputs=<folder>`` and ``run=<number>`` appended. What the process and its
+    descendants print is added to ``<folder>/<number>.log``.
+    """
+
+    def __init__(self, job: Job, devices: list[str], command: Sequence[str], folder: Path):
+        self.job, self.devices = job, devices
+        self.run, self.log = folder / job.name, folder / f"{job.name}.log"
+        outputs = QuotedString(str(folder), Quote.single).with_quotes()
+        command = [*command, *job.overrides, f"outputs={outputs}", f"run={job.name}"]
+        # The sweep's own entry point has Hydra raise its errors; a job is to print one line again.
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "HYDRA_FULL_ERROR": "0", "WANDB_RUN_GROUP": folder.name}
+        if job.gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+        with self.log.open("ab") as output:
+            output.write(f"$ {shlex.join(command)}\n".encode())
+            output.flush()
+            self._log_start = output.tell()
+            self._started = time.monotonic()
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,  # a job that asks a question gets no answer instead of waiting for ever
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def minutes(self) -> float:
+        """Time since the start."""
+        return (time.monotonic() - self._started) / 60
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended yet."""
+        return self._process.poll() is None
+
+    def interrupt(self) -> None:
+        """Ask for an end, as Ctrl-C in a terminal would."""
+        self._signal(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End the process and all its descendants: other ranks left alone would go on holding the devices."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def outcome(self, *, stopped: bool) -> dict[str, str]:
+        """Return status ``finished`` with the score of ``summary.json``, else ``failed`` or ``killed`` and why."""
+        code = self._process.returncode
+        summary: dict[str, Any] = {}
+        with suppress(OSError, ValueError):
+            summary = json.loads((self.run / "summary.json").read_text())
+        if code == 0 and summary.get("status") == "finished":
+            score = summary["score"] or {"name": "", "value": ""}
+            fields = {"score_name": score["name"], "score": score["value"], "images_seen": summary["images_seen"]}
+            return {"status": "finished"} | {field: str(value) for field, value in fields.items()}
+        if stopped:
+            return {"status": "killed", "reason": "stopped together with the sweep"}
+        if code < 0:
+            return {"status": "killed", "reason": f"ended by signal {-code} ({signal.strsignal(-code)})"}
+        if code == 0:
+            return {"status": "failed", "reason": f"ended without a summary.json in {self.run} that says finished"}
+        return {"status": "failed", "reason": self._reason() or f"exit code {code} without a word"}
+
+    def _reason(self) -> str:
+        with self.log.open("rb") as log:
+            log.seek(max(self._log_start, self.log.stat().st_size - LOG_TAIL))
+            text = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", log.read().decode(errors="replace"))  # without colours
+        lines = re.split(r"[\r\n]+", text)
+        found = (match[1] for pattern in REASONS for line in reversed(lines) if (match := re.match(pattern, line)))
+        return next(found, "").strip()
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+
+def override_key(override: str) -> str:
+    """Return the key of a Hydra override: ``optimizer.lr`` for ``+optimizer.lr=1e-4``."""
+    return override.partition("=")[0].lstrip("+~")

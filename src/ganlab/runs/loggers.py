@@ -1,0 +1,104 @@
+"""Where numbers and pictures go: a CSV file always, W&B and TensorBoard by choice."""
+
+import csv
+import io
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from ganlab.errors import UserError
+from ganlab.runs.folder import table, write
+from ganlab.runs.ranks import rank
+
+
+class MetricsFile(Logger):
+    """``metrics.csv``: one row for each number of images seen at which anything was logged, that number first.
+
+    The file is whole at any moment. A new column appears with its first value.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.columns = ["images_seen"]
+        self.rows: list[dict[str, str]] = []
+        if path.is_file():
+            reader = csv.DictReader(io.StringIO(path.read_text()))
+            self.rows, self.columns = list(reader), list(reader.fieldnames or self.columns)
+
+    @property
+    def name(self) -> str:
+        """Lightning asks for a name."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """Lightning asks for a version."""
+        return ""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Add values to the row of ``metrics["images_seen"]``."""
+        row = {name: f"{value:.8g}" for name, value in metrics.items()} | {"images_seen": str(step)}
+        if self.rows and self.rows[-1]["images_seen"] == row["images_seen"]:
+            self.rows[-1] |= row
+        else:
+            self.rows.append(row)
+        self.columns += [name for name in row if name not in self.columns]
+        lines = [[row.get(name, "") or "" for name in self.columns] for row in self.rows]
+        write(self.path, table([self.columns, *lines]))
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Do nothing: the configuration stands in ``config.yaml``."""
+
+
+def build_loggers(
+    choices: dict[str, Any], folder: Path, metrics: Path, config: dict[str, Any], run_id: str
+) -> list[Logger]:
+    """Return the loggers of a run: the CSV file, and those of the ``logger`` group."""
+    loggers: list[Logger] = [MetricsFile(metrics)]
+    for name, options in choices.items():
+        loggers.append(LOGGERS[name](folder, config, run_id, **options))
+    return loggers
+
+
+def wandb_logger(folder: Path, config: dict[str, Any], run_id: str, **options: Any) -> WandbLogger:
+    """Return a W&B logger, online where the user is logged in and offline elsewhere, without asking or hanging."""
+    import wandb
+
+    offline = os.environ.get("WANDB_MODE", "") in ("offline", "disabled", "dryrun") or not wandb.api.api_key
+    sweep = os.environ.get("WANDB_RUN_GROUP")
+    options |= {
+        "name": f"{sweep}/{config['run']}" if sweep else str(config["run"]),
+        "save_dir": folder,
+        "id": run_id,
+        "resume": "allow",
+        "settings": wandb.Settings(silent=True, init_timeout=30),
+    }
+    logger = WandbLogger(offline=offline, **options)
+    try:
+        run = logger.experiment
+    except Exception as error:  # wandb raises many kinds for an unreachable or refusing server
+        print(f"warning: W&B cannot be reached ({str(error).splitlines()[0]}): recording offline", file=sys.stderr)
+        logger = WandbLogger(offline=True, **options)
+        run = logger.experiment
+    if rank() == 0:
+        run.config.update(config, allow_val_change=True)
+        run.define_metric("images_seen")
+        run.define_metric("*", step_metric="images_seen")
+    return logger
+
+
+def tensorboard_logger(folder: Path, config: dict[str, Any], run_id: str, **options: Any) -> TensorBoardLogger:
+    """Return a TensorBoard logger that writes into the run's folder."""
+    try:
+        return TensorBoardLogger(folder, name="", version="tensorboard", **options)
+    except ModuleNotFoundError as error:
+        raise UserError("logger=tensorboard needs TensorBoard: pip install tensorboard") from error
+
+
+LOGGERS = {"wandb": wandb_logger, "tensorboard": tensorboard_logger}

@@ -1,0 +1,93 @@
+"""What a user types after the command, checked; and Hydra's complaints about it, said in one line."""
+
+import re
+from difflib import get_close_matches
+from pathlib import Path
+
+from hydra.errors import OverrideParseException
+from omegaconf import OmegaConf
+
+from ganlab.errors import UserError
+
+# Lightning's arguments that would break or silently do nothing under manual optimisation, and what to type instead.
+REFUSED = {
+    "trainer.max_steps": "max_images=",
+    "trainer.min_steps": "max_images=",
+    "trainer.max_epochs": "max_epochs=",
+    "trainer.min_epochs": "max_epochs=",
+    "trainer.accumulate_grad_batches": "accumulate=",
+    "trainer.gradient_clip_val": "optimizer.clip_norm=",
+    "trainer.gradient_clip_algorithm": "optimizer.clip_norm=",
+    "trainer.logger": "logger=wandb, tensorboard or none",
+    "trainer.callbacks": "every.samples=, every.metrics= and every.checkpoint=",
+    "trainer.enable_checkpointing": "every.checkpoint=",
+    "trainer.log_every_n_steps": "every.log=",
+    "trainer.val_check_interval": "every.metrics=",
+    "trainer.check_val_every_n_epoch": "every.metrics=",
+    "trainer.default_root_dir": "outputs= and run=",
+    "trainer.fast_dev_run": "debug=smoke",
+    "trainer.limit_train_batches": "max_images=",
+}
+
+
+def check_overrides(arguments: list[str]) -> list[str]:
+    """Return the command line for Hydra, refusing what must not be typed.
+
+    ``+key=value`` and ``++key=value`` become ``key=value``: every key exists already, so that Hydra refuses the
+    others as it does without the sign.
+
+    Raises:
+        UserError: a deleted key, or an argument of Lightning's that has a key of its own here.
+    """
+    checked = []
+    for argument in arguments:
+        if argument.startswith("~"):
+            raise UserError(f"{argument}: keys cannot be deleted; choose an option such as metrics=none instead")
+        if not argument.startswith("-"):
+            argument = argument.lstrip("+")
+            key = argument.partition("=")[0]
+            if key in REFUSED:
+                raise UserError(f"{key} is not used here: type {REFUSED[key]} instead")
+        checked.append(argument)
+    return checked
+
+
+def explain(error: Exception, conf: Path, name: str) -> str:
+    """Return Hydra's or OmegaConf's complaint as one line with the mend."""
+    text = str(error)
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return _unknown_key(match.group(1), conf, name)
+    if match := re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", text):
+        group, option = match.groups()
+        options = sorted(path.stem for path in (conf / group).glob("*.yaml"))
+        if options:
+            return f"{group}={option} does not exist: choose one of {', '.join(options)}"
+        return _unknown_key(group, conf, name)
+    if match := re.search(r"Missing mandatory value: (\S+)", text):
+        return f"{match.group(1)} is missing: type {match.group(1)}=..."
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if isinstance(error, OverrideParseException):
+        return f"{error.override} cannot be read: {lines[0]}"
+    return " ".join(lines[:2]) or type(error).__name__
+
+
+def _unknown_key(key: str, conf: Path, name: str) -> str:
+    """Name the keys that look most like the one that does not exist."""
+    known = {path.name for path in conf.iterdir() if path.is_dir() and path.name != "hydra"}
+    for file in [conf / f"{name}.yaml", *conf.glob("*/*.yaml")]:
+        prefix = "" if file.parent == conf or file.parent.name in ("experiment", "sweep", "debug") else file.parent.name
+        known |= set(_keys(OmegaConf.to_container(OmegaConf.load(file)), prefix))
+    known = {key for key in known if not key.startswith(("hydra", "defaults"))}
+    matches = get_close_matches(key, known, n=3, cutoff=0.6)
+    matches = matches or [other for other in sorted(known) if other.rpartition(".")[2] == key.rpartition(".")[2]][:3]
+    hint = f"did you mean {' or '.join(matches)}?" if matches else "see --help for the groups, --cfg job for the keys"
+    return f"there is no key {key}: {hint}"
+
+
+def _keys(node: object, prefix: str) -> list[str]:
+    """List the dotted names of all values below a node."""
+    keys = [prefix] if prefix else []
+    if isinstance(node, dict):
+        for name, value in node.items():
+            keys += _keys(value, f"{prefix}.{name}" if prefix else str(name))
+    return keys

@@ -1,0 +1,178 @@
+"""One training run, from its configuration to its last word."""
+
+import json
+import logging
+import sys
+import time
+import warnings
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from hydra.core.hydra_config import HydraConfig
+from lightning.pytorch.loggers import WandbLogger
+from omegaconf import DictConfig
+
+from ganlab.callbacks.checkpoints import Checkpoints, Interrupted
+from ganlab.callbacks.evaluations import Evaluations
+from ganlab.callbacks.length import Length
+from ganlab.callbacks.meter import Meter
+from ganlab.callbacks.progress import Progress
+from ganlab.callbacks.samples import Samples
+from ganlab.data.module import ImageDataModule
+from ganlab.data.order import EndlessOrder
+from ganlab.runs.assembly import build_data, build_metrics, build_system, build_trainer, choose_device, load_weights
+from ganlab.runs.checking import check
+from ganlab.runs.environment import describe, new_run_id
+from ganlab.runs.folder import RunFolder, write
+from ganlab.runs.loggers import build_loggers
+from ganlab.runs.ranks import rank
+from ganlab.systems.adversarial import AdversarialSystem
+from ganlab.systems.checkpoint import BEST, LAST, Checkpoint
+from ganlab.systems.gan import GRID
+
+
+def train(config: DictConfig) -> float | None:
+    """Train the run that a configuration describes, or continue it; returns its best score, None without metrics.
+
+    Raises:
+        UserError: anything that the user can mend. It leaves no run that the next start would continue.
+    """
+    quieten()
+    plain = check(config)
+    folder = RunFolder(Path(plain["outputs"]) / str(plain["run"]))
+    first = rank() == 0  # of the processes that a distributed strategy starts
+    with folder.locked() if first else nullcontext():
+        return train_in(folder, plain, first)
+
+
+def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | None:
+    """Build everything, then make the folder, then train."""
+    start = folder.start(config, config["checkpoint"] if first else None)
+    data = build_data(config)
+    data.prepare_data()
+    length = length_in_images(config, len(data.pack))
+    if first and start and length is not None and start.state["images_seen"] >= length:
+        print(f"Run {folder.path} is finished. To go on: a larger max_images= or max_epochs=; to start anew: run=NAME.")
+        return folder.score()
+
+    system = build_system(config)
+    if start:
+        load_weights(system, start)
+    evaluation = build_metrics(config, data.pack.manifest["content"], config["data"]["channels"])
+    if evaluation and first:
+        evaluation.prepare_reals(
+            data.pack, choose_device("cpu" if config["trainer"]["accelerator"] == "cpu" else "auto")
+        )
+
+    every = config["every"]
+    meter = Meter(every["log"])
+    shown = EndlessOrder(len(data.pack), config["seed"]).indices(0, min(GRID, len(data.pack)))
+    reals = torch.from_numpy(data.pack.images[shown]).permute(0, 3, 1, 2)
+    checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"])
+    evaluations = (
+        Evaluations(evaluation, folder.checkpoints, every["metrics"], checkpoints.poll) if evaluation else None
+    )
+    callbacks: list[L.Callback | None] = [  # in this order: a checkpoint comes after all that it must remember
+        meter,
+        Progress(length, meter, evaluations),
+        Samples(folder.samples, reals, every["samples"]),
+        evaluations,
+        Length(length),
+        checkpoints,
+    ]
+    trainer = build_trainer(config, [callback for callback in callbacks if callback], [])
+    data.check(trainer.world_size)
+
+    run_id = new_run_id(folder.environment)
+    if first:
+        folder.create(config, describe(HydraConfig.get().overrides.task, run_id, data.pack.manifest["key"]))
+        if start and config["checkpoint"]:
+            start = folder.adopt(start, config)
+        folder.cut_back(start.state["images_seen"] if start else -1)
+        announce(folder, config, data, system, trainer, start)
+    trainer.loggers = build_loggers(config["logger"], folder.path, folder.metrics, config, run_id)
+    began = time.monotonic()
+    try:
+        trainer.fit(system, datamodule=data, ckpt_path=start.path if start else None, weights_only=True)
+    except Interrupted as stop:
+        if first:
+            print(f"\n{stop}. Continue with the same command and run={config['run']}", file=sys.stderr)
+        sys.exit(stop.exit_code)
+    if first:
+        conclude(folder, trainer, system, evaluations, time.monotonic() - began)
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger) and first:
+            logger.experiment.finish()
+    return folder.score()
+
+
+def length_in_images(config: dict[str, Any], count: int) -> int | None:
+    """Return the length of the run, whichever of its two limits comes first; None where it has none."""
+    epochs = config["max_epochs"]
+    limits = [config["max_images"], None if epochs is None else int(epochs * count)]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def announce(
+    folder: RunFolder,
+    config: dict[str, Any],
+    data: ImageDataModule,
+    system: AdversarialSystem,
+    trainer: L.Trainer,
+    start: Checkpoint | None,
+) -> None:
+    """Say in a few lines what is about to be trained, on what and where."""
+    count, height, width, channels = data.pack.images.shape
+    sizes = ", ".join(
+        f"{name} {sum(p.numel() for p in network.parameters()):,} parameters"
+        for name, network in system.networks.items()
+    )
+    device = f"{trainer.world_size} x {trainer.strategy.root_device.type}, {trainer.precision}"
+    print(f"data      {config['data']['name']}: {count:,} images of {height}x{width}x{channels}")
+    print(f"networks  {sizes}; {device}, batch {config['data']['batch_size']}")
+    print(f"run       {folder.path}" + (f", from {start.path}" if start else ""), flush=True)
+
+
+def conclude(
+    folder: RunFolder,
+    trainer: L.Trainer,
+    system: AdversarialSystem,
+    evaluations: Evaluations | None,
+    seconds: float,
+) -> None:
+    """Write ``summary.json`` and say where things are and what to try next."""
+    seen = system.clock.images_seen
+    best = evaluations.best if evaluations else None
+    latest = evaluations.latest if evaluations else {}
+    summary = {"status": "finished", "images_seen": seen, "score": best, "metrics": latest}
+    if evaluations:
+        summary["protocol"] = evaluations.evaluation.protocol(system)
+    write(folder.summary, json.dumps(summary, indent=2))
+    checkpoint = folder.checkpoints / (BEST if best else LAST)
+    print(f"\nfinished    {seen:,} images, {seconds / 60:.1f} min")
+    for name, value in latest.items():
+        chosen = f"   lowest: {best['value']:.4g} at {best['images_seen']:,}" if best and best["name"] == name else ""
+        print(f"{name:<20} {value:.4g}{chosen}")
+    print(f"samples     {folder.samples}/images_{seen:09d}.png")
+    print(f"checkpoint  {checkpoint}")
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            run = logger.experiment
+            print(f"dashboard   {run.url or f'recorded offline; to upload: wandb sync {Path(run.dir).parent}'}")
+    print(f"next        python src/sample.py checkpoint={checkpoint} count=100", flush=True)
+
+
+def quieten() -> None:
+    """Silence what Lightning says of features that are not used here; its warnings about real trouble stay."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*`IterableDataset` has `__len__` defined.*",
+        ".*Trainer already configured with model summary.*",
+        ".*across ranks is zero.*",
+        ".*LeafSpec.*",
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,85 @@
+"""Hydra's door to ``ganlab.runs.sweep``; Hydra finds launchers in a folder of this name on ``sys.path`` only."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hydra._internal.utils import get_args
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.experimental.callback import Callback
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, read_write
+
+from ganlab.errors import UserError
+from ganlab.runs.devices import DevicePool
+from ganlab.runs.job import Job, override_key
+from ganlab.runs.sweep import Sweep
+
+
+class ProcessLauncher(Launcher, Callback):
+    """Runs every job of ``-m`` as ``python <this script> <overrides> outputs=<sweep folder> run=<number>``.
+
+    A fresh process without ``-m``: whatever the job starts again with its own command line, such as the other ranks
+    of a DDP job, is that job and not the sweep.
+    """
+
+    def __init__(self, devices: Sequence[int | str] | None = None, jobs_per_device: int = 1) -> None:
+        self.devices, self.jobs_per_device = devices, jobs_per_device
+        self.sweep: Sweep | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Take what the sweeper hands over before it makes up the jobs."""
+        self.loader, self.config = hydra_context.config_loader, config
+        hydra_context.callbacks.callbacks.append(self)  # a launcher alone never learns which batch of jobs is the last
+        # Sweepers write a multirun.yaml into this folder before they launch anything; jobs.yaml is our record.
+        self.scratch = TemporaryDirectory()
+        self._set_sweep_dir(self.scratch.name)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        """Run a batch of jobs; the return values are their scores."""
+        sweep = self.sweep = self.sweep or self._make_sweep()
+        self._set_sweep_dir(str(sweep.folder))  # where a sweeper leaves its results
+        jobs = [self._job(number, list(each), sweep) for number, each in enumerate(job_overrides, initial_job_idx)]
+        try:
+            scores = sweep.run(jobs)
+        except KeyboardInterrupt:
+            sweep.report()
+            print(f"stopped; the same command with name={self.config.name} continues", file=sys.stderr)
+            sys.exit(130)
+        # A failed job has no score but counts as completed: Hydra's basic sweeper would drop all later batches.
+        return [
+            JobReturn(overrides=list(job.overrides), status=JobStatus.COMPLETED, _return_value=score)
+            for job, score in zip(jobs, scores, strict=True)
+        ]
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Print the table; exit with code 1 if a job failed."""
+        if self.sweep is not None:
+            self.sweep.report()
+            if self.sweep.failed:
+                sys.exit(1)
+
+    def _make_sweep(self) -> Sweep:
+        given = get_args()
+        flags = ("config-path", "config-name", "config-dir")
+        values = {f"--{flag}": getattr(given, flag.replace("-", "_")) for flag in flags}
+        command = [sys.executable, sys.argv[0], *(word for pair in values.items() if pair[1] for word in pair)]
+        folder = Path(self.config.outputs) / str(self.config.name)
+        return Sweep(folder, command, DevicePool(self.devices, self.jobs_per_device))
+
+    def _job(self, number: int, overrides: list[str], sweep: Sweep) -> Job:
+        config = self.loader.load_sweep_config(self.config, overrides)
+        if any(override_key(each) == "run" for each in overrides):
+            raise UserError(f"run={config.run} names a single run, but -m makes several; type name={config.run}")
+        if config.outputs != self.config.outputs or config.name != self.config.name:
+            raise UserError("name= and outputs= say where the whole sweep goes; give each a single value")
+        accelerator, devices = (OmegaConf.select(config, f"trainer.{key}") for key in ("accelerator", "devices"))
+        own = tuple(each for each in overrides if override_key(each) not in ("name", "outputs"))
+        return Job(number, own, sweep.pool.demand(accelerator, devices))
+
+    def _set_sweep_dir(self, folder: str) -> None:
+        with read_write(self.config.hydra.sweep):
+            self.config.hydra.sweep.dir = folder

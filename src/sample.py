@@ -1,0 +1,17 @@
+"""Draw samples from a checkpoint: python src/sample.py checkpoint=RUN/checkpoints/last.ckpt count=64 seed=0."""
+
+from omegaconf import DictConfig
+
+from ganlab.runs.entry import entry_point
+
+
+@entry_point("sample")
+def main(config: DictConfig) -> None:
+    """Write a grid, or single PNGs with grid=false."""
+    from ganlab.runs.sampling import sample
+
+    sample(config)
+
+
+if __name__ == "__main__":
+    main()

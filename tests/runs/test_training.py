@@ -1,0 +1,226 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from ganlab.systems.checkpoint import read
+
+SRC = Path(__file__).parents[2] / "src"
+SMALL = ("debug=smoke", "logger=none", "metrics=[fid,swd]", "metrics.count=64")
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with open(run / "metrics.csv") as file:
+        return list(csv.DictReader(file))
+
+
+def equal(one: Any, other: Any) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(equal, one, other))
+    return one == other
+
+
+def same_training(one: Path, other: Path) -> None:
+    """Weights, moments, averages and clock, bit for bit; and what was logged but for the speed."""
+    mine, theirs = read(one / "checkpoints/last.ckpt"), read(other / "checkpoints/last.ckpt")
+    assert equal(mine["state_dict"], theirs["state_dict"])
+    assert equal(mine["optimizer_states"], theirs["optimizer_states"])
+    assert [r | {"images/s": ""} for r in rows(one)] == [r | {"images/s": ""} for r in rows(other)]
+    pictures = sorted(path.name for path in (one / "samples").iterdir())
+    assert pictures == sorted(path.name for path in (other / "samples").iterdir())
+    assert all((one / "samples" / p).read_bytes() == (other / "samples" / p).read_bytes() for p in pictures)
+
+
+def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
+    files = sorted(str(path.relative_to(smoke)) for path in smoke.rglob("*") if path.is_file())
+    assert files == [
+        "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt", "config.yaml", "console.txt",
+        "environment.json", "metrics.csv", "samples/images_000000000.png", "samples/images_000000128.png",
+        "samples/images_000000256.png", "samples/reals.png", "summary.json",
+    ]  # fmt: skip
+    table = rows(smoke)
+    assert next(iter(table[0])) == "images_seen"
+    assert [row["images_seen"] for row in table] == ["0", "64", "128", "192", "256"]
+    assert [row["steps/generator"] for row in table] == ["0", "2", "4", "6", "8"]
+    assert [bool(row["fid_digits"] and row["swd"]) for row in table] == [True, False, True, False, True]
+    assert all(float(row["loss/discriminator"]) > 0 for row in table[1:])
+    assert yaml.safe_load((smoke / "config.yaml").read_text())["optimizer"]["generator"]["lr"] == 2e-4
+    start = json.loads((smoke / "environment.json").read_text())[0]
+    assert start["versions"]["torch"] == torch.__version__ and "debug=smoke" in start["overrides"]
+    summary = json.loads((smoke / "summary.json").read_text())
+    assert summary["status"] == "finished" and summary["images_seen"] == 256
+    assert summary["score"]["name"] == "fid_digits"
+    assert summary["protocol"]["fid_digits"]["fake"] == 128
+    console = (smoke / "console.txt").read_text()
+    assert "samples/images_000000256.png" in console and "python src/sample.py checkpoint=" in console
+
+
+def test_the_best_checkpoint_is_the_one_with_the_lowest_score(smoke: Path) -> None:
+    summary = json.loads((smoke / "summary.json").read_text())
+    scores = {int(r["images_seen"]): float(r["fid_digits"]) for r in rows(smoke) if r["fid_digits"]}
+    del scores[0]  # the untrained generator's
+    best = min(scores, key=scores.__getitem__)
+    assert read(smoke / "checkpoints/best.ckpt")["images_seen"] == best == summary["score"]["images_seen"]
+
+
+def test_a_finished_run_says_so(command: Callable, smoke: Path) -> None:
+    before = (smoke / "checkpoints/last.ckpt").stat().st_mtime_ns
+    outcome = command("train", "debug=smoke", "logger=none", f"outputs={smoke.parent}", "run=smoke")
+    assert outcome.code == 0 and "is finished" in outcome.out
+    assert (smoke / "checkpoints/last.ckpt").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("rule", ["sequential", "alternating"])
+def test_continuing_is_exact_also_from_the_middle_of_an_epoch(command: Callable, tmp_path: Path, rule: str) -> None:
+    options = (*SMALL, f"outputs={tmp_path}", f"update={rule}", "max_images=1920", "every.metrics=1920")
+    options = (*options, "every.samples=960", "data.batch_size=64", "accumulate=2")
+    assert command("train", *options, "run=whole").code == 0
+    assert command("train", *options, "max_images=960", "run=parts", "every.log=64").code == 0
+    # The shorter run ended with a measurement of its own: a killed one would not have made it.
+    outcome = command("train", *options, "run=parts", "every.log=64")
+    assert outcome.code == 0 and "parts/checkpoints/last.ckpt" in outcome.out
+    mine, theirs = (read(tmp_path / name / "checkpoints/last.ckpt") for name in ("whole", "parts"))
+    assert mine["images_seen"] == theirs["images_seen"] == 1920  # the digits' second epoch began at 1,797
+    assert equal(mine["state_dict"], theirs["state_dict"])
+    assert equal(mine["optimizer_states"], theirs["optimizer_states"])
+
+
+def test_a_killed_run_continues_as_if_nothing_had_happened(tmp_path: Path, packs: Path) -> None:
+    def start(run: str) -> subprocess.Popen:
+        options = (*SMALL, f"outputs={tmp_path}", f"packs={packs}", f"run={run}", "max_images=3072")
+        options = (*options, "every.checkpoint=64", "every.metrics=1536", "every.samples=512")
+        return subprocess.Popen([sys.executable, SRC / "train.py", *options], stderr=subprocess.PIPE, text=True)
+
+    runs = tmp_path / "killed"
+    whole = start("whole")
+    for seen in (64, 1500):  # soon after the first checkpoint, and later
+        process, deadline = start("killed"), time.monotonic() + 90
+        while _images_seen(runs) < seen and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    final = start("killed")
+    assert final.communicate()[1] is not None and final.returncode == 0
+    assert whole.communicate()[1] is not None and whole.returncode == 0
+    same_training(tmp_path / "whole", runs)
+
+
+def _images_seen(run: Path) -> int:
+    """How far a running process is, by its samples and its table."""
+    try:
+        last = rows(run)[-1]["images_seen"]
+    except (OSError, IndexError):
+        return -1
+    return int(last) if (run / "checkpoints/last.ckpt").exists() else -1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_between_two_minibatches(
+    command: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
+) -> None:
+    from ganlab.systems.gan import GAN
+
+    play = GAN.play
+
+    def interrupting(self: GAN, *args: Any) -> Any:
+        if self.clock.minibatches == 3:
+            os.kill(os.getpid(), number)
+        return play(self, *args)
+
+    monkeypatch.setattr(GAN, "play", interrupting)
+    outcome = command("train", *SMALL, "metrics=none", f"outputs={tmp_path}", "run=stopped")
+    assert outcome.code == code
+    assert "run=stopped" in outcome.err
+    checkpoint = read(tmp_path / "stopped/checkpoints/last.ckpt")
+    assert checkpoint["images_seen"] == 128
+    assert checkpoint["state_dict"]["clock._extra_state"]["steps"] == {"discriminator": 4, "generator": 4}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(command: Callable, tmp_path: Path) -> None:
+    options = (*SMALL, f"outputs={tmp_path}", "metrics=none")
+    assert command("train", *options, "run=whole").code == 0
+    assert command("train", *options, "run=torn", "max_images=192").code == 0
+    last = tmp_path / "torn/checkpoints/last.ckpt"
+    last.write_bytes(last.read_bytes()[:-1000])
+    outcome = command("train", *options, "run=torn")
+    assert outcome.code == 0
+    assert "last.ckpt cannot be read" in outcome.err and "previous.ckpt" in outcome.out
+    assert equal(*(read(tmp_path / r / "checkpoints/last.ckpt")["state_dict"] for r in ("whole", "torn")))
+
+
+def test_other_values_are_refused_but_a_longer_run_is_not(command: Callable, smoke: Path) -> None:
+    options = ("debug=smoke", "logger=none", f"outputs={smoke.parent}", "run=smoke")
+    outcome = command("train", *options, "optimizer.lr=1e-3", "max_images=512")
+    assert outcome.code == 1
+    assert "optimizer.discriminator.lr=0.0002 (now 0.001)" in outcome.err
+    outcome = command("train", *options, "checkpoint=other.ckpt")
+    assert outcome.code == 1 and "exists already" in outcome.err
+
+
+def test_a_checkpoint_starts_a_new_run(command: Callable, smoke: Path, tmp_path: Path) -> None:
+    given = smoke / "checkpoints/last.ckpt"
+    options = (*SMALL, f"outputs={tmp_path}", f"checkpoint={given}")
+    outcome = command("train", *options, "run=fork", "max_images=320", "optimizer.lr=1e-3")
+    assert outcome.code == 0
+    forked = read(tmp_path / "fork/checkpoints/last.ckpt")
+    assert forked["images_seen"] == 320
+    assert [group["lr"] for state in forked["optimizer_states"] for group in state["param_groups"]] == [1e-3] * 2
+    assert [row["images_seen"] for row in rows(tmp_path / "fork")] == ["256", "320"]
+    outcome = command("train", *options, "run=wide", "architecture.width=16")
+    assert outcome.code == 1 and "was trained with another architecture" in outcome.err
+    assert not (tmp_path / "wide").exists()
+
+
+def test_weights_that_are_not_finite_stop_the_run_and_spoil_no_checkpoint(command: Callable, tmp_path: Path) -> None:
+    options = ("debug=smoke", "logger=none", "metrics=none", f"outputs={tmp_path}", "run=wild")
+    assert command("train", *options, "max_images=64").code == 0
+    checkpoint = tmp_path / "wild/checkpoints/last.ckpt"
+    state = read(checkpoint)
+    for name in ("networks.generator.to_image.0.weight",):
+        state["state_dict"][name].fill_(float("nan"))
+    torch.save(state, checkpoint)
+    outcome = command("train", *options)
+    assert outcome.code == 1 and "training diverged" in outcome.err
+    assert read(checkpoint)["images_seen"] == 64
+
+
+def test_two_processes_share_one_run_folder_and_one_pack(tmp_path: Path) -> None:
+    options = (*SMALL, "logger=wandb", f"outputs={tmp_path}/runs", f"packs={tmp_path}/packs", "run=two")
+    options = (*options, "trainer.devices=2", "trainer.accelerator=cpu", "max_images=128")
+    done = subprocess.run(
+        [sys.executable, SRC / "train.py", *options], capture_output=True, text=True, cwd=tmp_path, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["two"]
+    assert len([path for path in (tmp_path / "packs").iterdir() if not path.name.startswith(".")]) == 1
+    assert [row["images_seen"] for row in rows(tmp_path / "runs/two")] == ["0", "64", "128"]
+    assert len(list((tmp_path / "runs/two/wandb").glob("offline-run-*"))) == 1
+    assert done.stdout.count("finished ") == 1
+
+
+def test_wandb_and_tensorboard_get_numbers_and_pictures(command: Callable, tmp_path: Path) -> None:
+    outcome = command("train", *SMALL, "logger=[wandb,tensorboard]", f"outputs={tmp_path}", "run=logged")
+    assert outcome.code == 0
+    assert "wandb sync" in outcome.out
+    run = tmp_path / "logged"
+    pictures = list(run.glob("wandb/offline-run-*/files/media/images/samples/*.png"))
+    assert len(pictures) == 4
+    events = b"".join(path.read_bytes() for path in (run / "tensorboard").glob("events.*"))
+    assert b"fid_digits" in events and b"samples/images" in events
