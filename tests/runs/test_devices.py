@@ -88,3 +88,12 @@ def test_shared_gpus_fill_evenly() -> None:
 def test_a_device_has_room_for_a_job() -> None:
     with pytest.raises(UserError, match=r"jobs_per_device=0: type a whole number from 1 on"):
         DevicePool(jobs_per_device=0)
+
+
+def test_jobs_that_share_the_processor_share_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    assert DevicePool(None, 1).environment(["cpu"]) == {}
+    assert DevicePool(None, 4).environment(["cpu"]) == {"OMP_NUM_THREADS": "2"}
+    assert DevicePool(None, 1).environment(["0", "2"]) == {"CUDA_VISIBLE_DEVICES": "0,2"}

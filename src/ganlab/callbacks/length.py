@@ -8,13 +8,23 @@ from ganlab.systems.adversarial import AdversarialSystem
 
 
 class Length(L.Callback):
-    """Stops the trainer at the first minibatch that reaches ``max_images`` images seen; never for None."""
+    """Stops the trainer at the first minibatch that reaches ``max_images`` images seen; never for None.
+
+    A run that had reached it when it was killed trains no more, but ends as it should: measured, shown and saved.
+    """
 
     def __init__(self, max_images: int | None) -> None:
         self.max_images = max_images
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        self.stop(trainer, pl_module)
+
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        self.stop(trainer, pl_module)
+
+    def stop(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        """Stop if it is time to."""
         if self.max_images is not None and pl_module.clock.images_seen >= self.max_images:
             trainer.should_stop = True

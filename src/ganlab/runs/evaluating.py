@@ -10,9 +10,9 @@ from rich.table import Table
 from tqdm import tqdm
 
 from ganlab.errors import UserError
+from ganlab.files import write_whole
 from ganlab.runs.assembly import build_data, build_metrics, choose_device, load_system
 from ganlab.runs.checking import check
-from ganlab.runs.folder import write
 from ganlab.runs.training import quieten
 
 
@@ -44,7 +44,7 @@ def evaluate(config: DictConfig) -> None:
     output = Path(plain["output"]) if plain["output"] else _run_of(checkpoint) / "evaluation.json"
     report = {"checkpoint": str(checkpoint), "images_seen": system.clock.images_seen, "metrics": results}
     try:
-        write(output, json.dumps(report, indent=2))
+        write_whole(output, json.dumps(report, indent=2))
     except OSError as error:
         raise UserError(f"output={output} cannot be written: {error.strerror}") from error
     _show(checkpoint, values, yardstick)

@@ -4,7 +4,6 @@ import csv
 import fcntl
 import io
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import yaml
 
 from ganlab.errors import UserError
+from ganlab.files import write_whole
 from ganlab.runs.checking import differences
 from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
 
@@ -87,8 +87,14 @@ class RunFolder:
         self.samples.mkdir(parents=True, exist_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
         starts = json.loads(self.environment.read_text()) if self.environment.is_file() else []
-        write(self.environment, json.dumps([*starts, environment], indent=2))
-        write(self.config, yaml.safe_dump(config, sort_keys=False))
+        write_whole(self.environment, json.dumps([*starts, environment], indent=2))
+        write_whole(self.config, yaml.safe_dump(config, sort_keys=False))
+
+    def finished(self, length: int | None) -> bool:
+        """Whether the run has come to its end, at ``length`` images or more."""
+        if length is None or not self.summary.is_file():
+            return False
+        return bool(json.loads(self.summary.read_text())["images_seen"] >= length)
 
     def score(self) -> float | None:
         """Return the score that the summary of a finished run holds."""
@@ -101,7 +107,7 @@ class RunFolder:
         """Drop what ``metrics.csv`` says of images after ``images_seen``: it will be said again."""
         if self.metrics.is_file():
             header, *rows = csv.reader(io.StringIO(self.metrics.read_text()))
-            write(self.metrics, table([header, *(row for row in rows if int(row[0]) <= images_seen)]))
+            write_whole(self.metrics, table([header, *(row for row in rows if int(row[0]) <= images_seen)]))
 
 
 def table(rows: list[list[str]]) -> str:
@@ -109,10 +115,3 @@ def table(rows: list[list[str]]) -> str:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
-
-
-def write(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text)
-    os.replace(unfinished, path)

@@ -36,19 +36,18 @@ class Job:
 class Attempt:
     """A job that was started in a fresh process on devices of its own.
 
-    ``command`` gets the job's overrides, ``outputs=<folder>`` and ``run=<number>`` appended. What the process and its
+    ``command`` gets the job's overrides, ``outputs=<folder>`` and ``run=<number>`` appended, and the
+    variables of ``environment`` on top of this process's own. What the process and its
     descendants print is added to ``<folder>/<number>.log``.
     """
 
-    def __init__(self, job: Job, devices: list[str], command: Sequence[str], folder: Path):
+    def __init__(self, job: Job, devices: list[str], command: Sequence[str], folder: Path, environment: dict[str, str]):
         self.job, self.devices = job, devices
         self.run, self.log = folder / job.name, folder / f"{job.name}.log"
         outputs = QuotedString(str(folder), Quote.single).with_quotes()
         command = [*command, *job.overrides, f"outputs={outputs}", f"run={job.name}"]
         # The sweep's own entry point has Hydra raise its errors; a job is to print one line again.
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "HYDRA_FULL_ERROR": "0", "WANDB_RUN_GROUP": folder.name}
-        if job.gpus:
-            environment["CUDA_VISIBLE_DEVICES"] = ",".join(devices)
+        own = {"PYTHONUNBUFFERED": "1", "HYDRA_FULL_ERROR": "0", "WANDB_RUN_GROUP": folder.name}
         with self.log.open("ab") as output:
             output.write(f"$ {shlex.join(command)}\n".encode())
             output.flush()
@@ -56,7 +55,7 @@ class Attempt:
             self._started = time.monotonic()
             self._process = subprocess.Popen(
                 command,
-                env=environment,
+                env=os.environ | own | environment,
                 stdin=subprocess.DEVNULL,  # a job that asks a question gets no answer instead of waiting for ever
                 stdout=output,
                 stderr=subprocess.STDOUT,

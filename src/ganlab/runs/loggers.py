@@ -11,7 +11,8 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 from ganlab.errors import UserError
-from ganlab.runs.folder import table, write
+from ganlab.files import write_whole
+from ganlab.runs.folder import table
 from ganlab.runs.ranks import rank
 
 
@@ -50,7 +51,7 @@ class MetricsFile(Logger):
             self.rows.append(row)
         self.columns += [name for name in row if name not in self.columns]
         lines = [[row.get(name, "") or "" for name in self.columns] for row in self.rows]
-        write(self.path, table([self.columns, *lines]))
+        write_whole(self.path, table([self.columns, *lines]))
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the configuration stands in ``config.yaml``."""

@@ -16,6 +16,7 @@ from typing import cast
 from omegaconf import OmegaConf
 
 from ganlab.errors import UserError
+from ganlab.files import write_whole
 from ganlab.runs.devices import DevicePool
 from ganlab.runs.job import Attempt, Job, override_key
 
@@ -92,10 +93,10 @@ class Sweep:
                     f"'{' '.join(now)}'; choose another name=, or repeat the first command to continue it"
                 )
         self._jobs |= {job.name: list(job.overrides) for job in jobs}
-        _replace(known, OmegaConf.to_yaml(OmegaConf.create(self._jobs)))
+        write_whole(known, OmegaConf.to_yaml(OmegaConf.create(self._jobs)))
 
     def _start(self, job: Job, devices: list[str]) -> Attempt:
-        attempt = Attempt(job, devices, self.command, self.folder)
+        attempt = Attempt(job, devices, self.command, self.folder, self.pool.environment(devices))
         print(
             f"job {job.name} started on {self.pool.describe(devices)}: {self._label(job)} ({attempt.log})", flush=True
         )
@@ -119,7 +120,7 @@ class Sweep:
         writer.writerow(["job", *swept, *FIELDS])
         for name, row in self._sorted():
             writer.writerow([name, *self._values(name, swept), *(row.get(field, "") for field in FIELDS)])
-        _replace(self.folder / "sweep.csv", text.getvalue())
+        write_whole(self.folder / "sweep.csv", text.getvalue())
 
     def _sorted(self) -> list[tuple[str, dict[str, str]]]:
         def rank(item: tuple[str, dict[str, str]]) -> tuple[bool, float, int]:
@@ -188,13 +189,3 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

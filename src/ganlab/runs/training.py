@@ -1,6 +1,5 @@
 """One training run, from its configuration to its last word."""
 
-import json
 import logging
 import sys
 import time
@@ -21,12 +20,13 @@ from ganlab.callbacks.length import Length
 from ganlab.callbacks.meter import Meter
 from ganlab.callbacks.progress import Progress
 from ganlab.callbacks.samples import Samples
+from ganlab.callbacks.summary import Summary
 from ganlab.data.module import ImageDataModule
 from ganlab.data.order import EndlessOrder
-from ganlab.runs.assembly import build_data, build_metrics, build_system, build_trainer, choose_device, load_weights
+from ganlab.runs.assembly import build_data, build_metrics, build_system, build_trainer, load_weights
 from ganlab.runs.checking import check
 from ganlab.runs.environment import describe, new_run_id
-from ganlab.runs.folder import RunFolder, write
+from ganlab.runs.folder import RunFolder
 from ganlab.runs.loggers import build_loggers
 from ganlab.runs.ranks import rank
 from ganlab.systems.adversarial import AdversarialSystem
@@ -54,41 +54,39 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     data = build_data(config)
     data.prepare_data()
     length = length_in_images(config, len(data.pack))
-    if first and start and length is not None and start.state["images_seen"] >= length:
+    if first and folder.finished(length):
         print(f"Run {folder.path} is finished. To go on: a larger max_images= or max_epochs=; to start anew: run=NAME.")
         return folder.score()
 
     system = build_system(config)
     if start:
         load_weights(system, start)
-    evaluation = build_metrics(config, data.pack.manifest["content"], config["data"]["channels"])
-    if evaluation and first:
-        evaluation.prepare_reals(
-            data.pack, choose_device("cpu" if config["trainer"]["accelerator"] == "cpu" else "auto")
-        )
-
-    every = config["every"]
+    every, pack = config["every"], data.pack
+    shown = EndlessOrder(len(pack), config["seed"]).indices(0, min(GRID, len(pack)))
+    reals = torch.from_numpy(pack.images[shown]).permute(0, 3, 1, 2)
     meter = Meter(every["log"])
-    shown = EndlessOrder(len(data.pack), config["seed"]).indices(0, min(GRID, len(data.pack)))
-    reals = torch.from_numpy(data.pack.images[shown]).permute(0, 3, 1, 2)
     checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"])
-    evaluations = (
-        Evaluations(evaluation, folder.checkpoints, every["metrics"], checkpoints.poll) if evaluation else None
-    )
+    evaluation = build_metrics(config, pack.manifest["content"], config["data"]["channels"])
+    evaluations = None
+    if evaluation:
+        evaluations = Evaluations(evaluation, folder.checkpoints, every["metrics"], checkpoints.poll)
     callbacks: list[L.Callback | None] = [  # in this order: a checkpoint comes after all that it must remember
         meter,
         Progress(length, meter, evaluations),
         Samples(folder.samples, reals, every["samples"]),
         evaluations,
         Length(length),
+        Summary(folder.summary, evaluations),
         checkpoints,
     ]
     trainer = build_trainer(config, [callback for callback in callbacks if callback], [])
     data.check(trainer.world_size)
+    if evaluation and first:
+        evaluation.prepare_reals(pack, trainer.strategy.root_device)
 
     run_id = new_run_id(folder.environment)
     if first:
-        folder.create(config, describe(HydraConfig.get().overrides.task, run_id, data.pack.manifest["key"]))
+        folder.create(config, describe(HydraConfig.get().overrides.task, run_id, pack.manifest["key"]))
         if start and config["checkpoint"]:
             start = folder.adopt(start, config)
         folder.cut_back(start.state["images_seen"] if start else -1)
@@ -97,15 +95,16 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     began = time.monotonic()
     try:
         trainer.fit(system, datamodule=data, ckpt_path=start.path if start else None, weights_only=True)
+        if first:
+            conclude(folder, trainer, system, evaluations, time.monotonic() - began)
     except Interrupted as stop:
         if first:
             print(f"\n{stop}. Continue with the same command and run={config['run']}", file=sys.stderr)
         sys.exit(stop.exit_code)
-    if first:
-        conclude(folder, trainer, system, evaluations, time.monotonic() - began)
-    for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger) and first:
-            logger.experiment.finish()
+    finally:
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger) and first:
+                logger.experiment.finish()
     return folder.score()
 
 
@@ -143,14 +142,9 @@ def conclude(
     evaluations: Evaluations | None,
     seconds: float,
 ) -> None:
-    """Write ``summary.json`` and say where things are and what to try next."""
+    """Say where things are and what to try next."""
     seen = system.clock.images_seen
-    best = evaluations.best if evaluations else None
-    latest = evaluations.latest if evaluations else {}
-    summary = {"status": "finished", "images_seen": seen, "score": best, "metrics": latest}
-    if evaluations:
-        summary["protocol"] = evaluations.evaluation.protocol(system)
-    write(folder.summary, json.dumps(summary, indent=2))
+    best, latest = (evaluations.best, evaluations.latest) if evaluations else (None, {})
     checkpoint = folder.checkpoints / (BEST if best else LAST)
     print(f"\nfinished    {seen:,} images, {seconds / 60:.1f} min")
     for name, value in latest.items():

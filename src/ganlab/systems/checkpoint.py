@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import ZipFile
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
@@ -55,12 +56,14 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: there is no such file, it is damaged, or it is not a checkpoint of this project.
     """
-    path = Path(path)
     if "://" in str(path):
         raise UserError(f"checkpoint={path} is an address: download the file and give its path")
+    path = Path(path)
     if not path.is_file():
         raise UserError(f"there is no checkpoint {path}: give the path of a .ckpt file in a run's checkpoints folder")
     try:
+        if damaged := ZipFile(path).testzip():  # checksums, which torch does not compare
+            raise ValueError(f"{damaged} is damaged")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged files
         reason = str(error).partition("\n")[0][:120]

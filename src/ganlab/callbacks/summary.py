@@ -1,0 +1,34 @@
+"""Summary: the last word of a finished run, as a file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+
+from ganlab.callbacks.evaluations import Evaluations
+from ganlab.files import write_whole
+from ganlab.systems.adversarial import AdversarialSystem
+
+
+class Summary(L.Callback):
+    """Writes ``summary.json`` when training has come to its end, not when it was stopped: only then is a run finished.
+
+    Args:
+        path: the file.
+        evaluations: whose scores it holds, each with its protocol; None without metrics.
+    """
+
+    def __init__(self, path: Path, evaluations: Evaluations | None) -> None:
+        self.path, self.evaluations = path, evaluations
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        if not trainer.is_global_zero:
+            return
+        summary: dict[str, Any] = {"status": "finished", "images_seen": pl_module.clock.images_seen}
+        if self.evaluations:
+            summary |= {"score": self.evaluations.best, "metrics": self.evaluations.latest}
+            summary["protocol"] = self.evaluations.evaluation.protocol(pl_module)
+        else:
+            summary |= {"score": None, "metrics": {}}
+        write_whole(self.path, json.dumps(summary, indent=2))

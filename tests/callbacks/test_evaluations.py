@@ -1,0 +1,52 @@
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from ganlab.callbacks.evaluations import Evaluations
+from ganlab.systems.clock import Clock
+
+
+class Falling:
+    """An evaluation whose score falls, then rises."""
+
+    score_name = "fid_digits"
+
+    def __init__(self) -> None:
+        self.scores = iter([9.0, 5.0, 3.0, 4.0, 8.0])
+
+    def measure(self, *_: Any) -> dict[str, float]:
+        return {"fid_digits": next(self.scores)}
+
+
+def play(folder: Path, minibatches: int) -> tuple[Evaluations, list[str], Any]:
+    saved: list[str] = []
+    system = SimpleNamespace(clock=Clock([]))
+    evaluations = Evaluations(Falling(), folder, 20)  # type: ignore[arg-type]
+    trainer = SimpleNamespace(
+        loggers=[], global_rank=0, world_size=1,
+        save_checkpoint=lambda path: saved.append(f"{path.name} at {system.clock.images_seen}"),
+    )  # fmt: skip
+    evaluations.on_train_start(trainer, system)
+    for _ in range(minibatches):
+        system.clock.tick(10)
+        evaluations.on_train_batch_end(trainer, system, None, None, 0)
+    evaluations.on_train_end(trainer, system)
+    return evaluations, saved, system
+
+
+def test_the_best_is_saved_but_never_the_untrained(tmp_path: Path) -> None:
+    evaluations, saved, _ = play(tmp_path, 7)
+    assert saved == ["best.ckpt at 20", "best.ckpt at 40"]
+    assert evaluations.best == {"name": "fid_digits", "value": 3.0, "images_seen": 40}
+    assert evaluations.latest == {"fid_digits": 8.0}  # measured at the end too, at 70 images
+
+
+def test_what_was_due_when_a_run_was_stopped_is_measured_on_continuing(tmp_path: Path) -> None:
+    first, _, system = play(tmp_path, 3)
+    state = first.state_dict() | {"measured": 20}
+    for seen, measured in ((30, False), (40, True)):
+        system.clock.images_seen, system.clock.previous = seen, seen - 10
+        again = Evaluations(Falling(), tmp_path, 20)  # type: ignore[arg-type]
+        again.load_state_dict(state)
+        again.on_train_start(SimpleNamespace(loggers=[], global_rank=0, world_size=1), system)  # type: ignore[arg-type]
+        assert (again.measured == seen) is measured

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from ganlab.errors import UserError
+from ganlab.runs.checking import differences
+from ganlab.runs.folder import FREE, RunFolder
+from ganlab.runs.loggers import MetricsFile
+
+
+def test_the_table_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    table = MetricsFile(folder.metrics)
+    for seen in (0, 64, 128, 192):
+        table.log_metrics({"images_seen": float(seen), "loss/generator": seen / 64}, step=seen)
+        table.log_metrics({"images_seen": float(seen), "swd": 2.0}, step=seen)
+    folder.cut_back(128)
+    lines = folder.metrics.read_text().splitlines()
+    assert lines == ["images_seen,loss/generator,swd", "0,0,2", "64,1,2", "128,2,2"]
+    table = MetricsFile(folder.metrics)
+    table.log_metrics({"fid_digits": 3.5}, step=192)
+    assert folder.metrics.read_text().splitlines()[-1] == "192,,,3.5"
+    assert folder.metrics.read_text().splitlines()[0] == "images_seen,loss/generator,swd,fid_digits"
+
+
+def test_only_one_process_trains_in_a_folder(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with folder.locked():
+        assert not folder.path.exists()
+        with pytest.raises(UserError, match="is being trained by another process"), folder.locked():
+            pass
+    with folder.locked():
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_length_loggers_intervals_and_places_are_free_to_differ() -> None:
+    before = {"optimizer": {"lr": 1.0, "betas": [0.5, 0.9]}, "max_images": 5, "every": {"log": 1}, "everything": 1}
+    now = {"optimizer": {"lr": 2.0, "betas": [0.5, 0.9]}, "max_images": 9, "every": {"log": 2}, "everything": 2}
+    assert differences(before, now, FREE) == ["everything=1 (now 2)", "optimizer.lr=1.0 (now 2.0)"]
+    assert differences(before, before | {"penalty": {"r1": 1}}) == ["penalty.r1=None (now 1)"]

@@ -1,0 +1,76 @@
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganlab.errors import UserError
+from ganlab.systems.checkpoint import WholeCheckpointIO, newest_whole, read
+
+
+def state(value: int) -> dict:
+    return {"config": {"seed": 0}, "state_dict": {"weight": torch.full((64,), float(value))}, "images_seen": value}
+
+
+def test_it_is_written_beside_its_place_and_the_one_before_is_kept(tmp_path: Path) -> None:
+    writer = WholeCheckpointIO()
+    for value in (1, 2, 3):
+        writer.save_checkpoint(state(value), tmp_path / "checkpoints/last.ckpt")
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["last.ckpt", "previous.ckpt"]
+    assert read(tmp_path / "checkpoints/last.ckpt")["images_seen"] == 3
+    assert read(tmp_path / "checkpoints/previous.ckpt")["images_seen"] == 2
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    WholeCheckpointIO().save_checkpoint(state(1), tmp_path / "last.ckpt")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, step, full)
+    with pytest.raises(UserError, match="No space left on device"):
+        WholeCheckpointIO().save_checkpoint(state(2), tmp_path / "last.ckpt")
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+    assert read(tmp_path / "last.ckpt")["images_seen"] == 1
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_damaged_file_falls_back(tmp_path: Path, damage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for value in (1, 2):
+        WholeCheckpointIO().save_checkpoint(state(value), tmp_path / "last.ckpt")
+    content = bytearray((tmp_path / "last.ckpt").read_bytes())
+    if damage == "cut":
+        del content[-200:]
+    else:
+        content[content.index(torch.full((64,), 2.0).numpy().tobytes()) + 5] ^= 0x01  # one bit of one weight
+    (tmp_path / "last.ckpt").write_bytes(content)
+    found = newest_whole(tmp_path)
+    assert found is not None and found.path.name == "previous.ckpt" and found.state["images_seen"] == 1
+    assert "last.ckpt cannot be read" in capsys.readouterr().err
+    assert newest_whole(tmp_path / "nowhere") is None
+
+
+class Trap:
+    def __reduce__(self) -> tuple:
+        return (print, ("code ran",))
+
+
+def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save({"config": Trap(), "state_dict": {}}, tmp_path / "trap.ckpt")
+    (tmp_path / "old.ckpt").write_bytes(pickle.dumps(Trap()))
+    for name in ("trap.ckpt", "old.ckpt"):
+        with pytest.raises(UserError, match="cannot be read as a checkpoint"):
+            read(tmp_path / name)
+    assert "code ran" not in capsys.readouterr().out
+
+
+def test_other_files_are_told_apart(tmp_path: Path) -> None:
+    torch.save({"weights": torch.zeros(2)}, tmp_path / "other.pt")
+    with pytest.raises(UserError, match="not a checkpoint of ganlab"):
+        read(tmp_path / "other.pt")
+    with pytest.raises(UserError, match="there is no checkpoint"):
+        read(tmp_path / "nothing.ckpt")
+    with pytest.raises(UserError, match="is an address"):
+        read("https://example.org/last.ckpt")
