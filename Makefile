@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint bench lock clean
+.PHONY: help setup train test soak lint bench lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,10 @@ train: $(VENV)/installed  ## train the default: a DCGAN on embedded digits, minu
 	$(BIN)/python src/train.py $(ARGS)
 
 test: $(VENV)/installed-test  ## run every test
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+soak: $(VENV)/installed-test  ## run the slow proofs: a run killed twenty times
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(VENV)/installed-lint  ## check style and types
 	$(BIN)/ruff check src tests benchmarks

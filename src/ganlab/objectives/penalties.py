@@ -30,7 +30,7 @@ class R1:
         interval: apply it at every so many steps of the discriminator, ``interval`` times as strong (lazy).
     """
 
-    def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
+    def __init__(self, weight: float = 1.0, interval: int = 1) -> None:
         self.weight, self.interval = weight, interval
 
     def __call__(self, judge: Judge, real: Tensor, fake: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
             show_frames = os.environ.get("HYDRA_FULL_ERROR") == "1" and first
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing its own frames
             try:
-                sys.argv[1:] = check_overrides(sys.argv[1:])
+                sys.argv[1:] = check_overrides(sys.argv[1:], CONF)
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
             except (UserError, HydraException, OmegaConfBaseException) as error:
                 if show_frames:

@@ -30,14 +30,14 @@ REFUSED = {
 }
 
 
-def check_overrides(arguments: list[str]) -> list[str]:
+def check_overrides(arguments: list[str], conf: Path) -> list[str]:
     """Return the command line for Hydra, refusing what must not be typed.
 
     ``+key=value`` and ``++key=value`` become ``key=value``: every key exists already, so that Hydra refuses the
     others as it does without the sign.
 
     Raises:
-        UserError: a deleted key, or an argument of Lightning's that has a key of its own here.
+        UserError: a deleted key, a group without a choice, or an argument of Lightning's that has another key here.
     """
     checked = []
     for argument in arguments:
@@ -45,7 +45,9 @@ def check_overrides(arguments: list[str]) -> list[str]:
             raise UserError(f"{argument}: keys cannot be deleted; choose an option such as metrics=none instead")
         if not argument.startswith("-"):
             argument = argument.lstrip("+")
-            key = argument.partition("=")[0]
+            key, _, value = argument.partition("=")
+            if value == "null" and (conf / key).is_dir():
+                raise UserError(f"{argument} chooses nothing: type one of {', '.join(_options(conf / key))}")
             if key in REFUSED:
                 raise UserError(f"{key} is not used here: type {REFUSED[key]} instead")
         checked.append(argument)
@@ -59,8 +61,7 @@ def explain(error: Exception, conf: Path, name: str) -> str:
         return _unknown_key(match.group(1), conf, name)
     if match := re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", text):
         group, option = match.groups()
-        options = sorted(path.stem for path in (conf / group).glob("*.yaml"))
-        if options:
+        if options := _options(conf / group):
             return f"{group}={option} does not exist: choose one of {', '.join(options)}"
         return _unknown_key(group, conf, name)
     if match := re.search(r"Missing mandatory value: (\S+)", text):
@@ -69,6 +70,10 @@ def explain(error: Exception, conf: Path, name: str) -> str:
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read: {lines[0]}"
     return " ".join(lines[:2]) or type(error).__name__
+
+
+def _options(group: Path) -> list[str]:
+    return sorted(path.stem for path in group.glob("*.yaml"))
 
 
 def _unknown_key(key: str, conf: Path, name: str) -> str:
