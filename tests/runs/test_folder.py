@@ -39,3 +39,8 @@ def test_length_loggers_intervals_and_places_are_free_to_differ() -> None:
     now = {"optimizer": {"lr": 2.0, "betas": [0.5, 0.9]}, "max_images": 9, "every": {"log": 2}, "everything": 2}
     assert differences(before, now, FREE) == ["everything=1 (now 2)", "optimizer.lr=1.0 (now 2.0)"]
     assert differences(before, before | {"penalty": {"r1": 1}}) == ["penalty.r1=None (now 1)"]
+
+
+def test_a_place_that_cannot_be_written_is_told() -> None:
+    with pytest.raises(UserError, match="cannot be written"), RunFolder(Path("/proc/nowhere/run")).locked():
+        pass

@@ -152,4 +152,9 @@ def device_count(devices: Any) -> int:
         return len(devices)
     if str(devices) in ("auto", "-1"):
         return max(torch.cuda.device_count(), 1)
-    return len(devices.split(",")) if isinstance(devices, str) and "," in devices else int(devices)
+    if isinstance(devices, str) and "," in devices:
+        return len(devices.split(","))
+    try:
+        return int(devices)
+    except ValueError:
+        raise UserError(f"trainer.devices={devices}: type how many, such as 4, a list of GPUs, or auto") from None

@@ -35,9 +35,13 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other processes from training in the same folder; nothing is created where no run exists yet."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         name = self.path.with_name(f".{self.path.name}.lock")
-        with open(name, "w") as file:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = open(name, "w")  # noqa: SIM115 - closed by the block below
+        except OSError as error:
+            raise UserError(f"outputs={self.path.parent} cannot be written: {error.strerror}") from error
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
