@@ -28,7 +28,7 @@ from torch import nn
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ganlab.callbacks.checkpoints import Checkpoints  # noqa: E402
+from ganlab.callbacks.checkpoints import Checkpoints, Signals  # noqa: E402
 from ganlab.callbacks.length import Length  # noqa: E402
 from ganlab.callbacks.meter import Meter  # noqa: E402
 from ganlab.data.module import ImageDataModule  # noqa: E402
@@ -91,7 +91,7 @@ def project_loop(config: dict[str, Any], data: ImageDataModule, images: int, fol
         def on_train_end(self, *_: Any) -> None:
             times.append(time.perf_counter())
 
-    callbacks = [Meter(config["every"]["log"]), Stopwatch(images), Checkpoints(folder, config, None)]
+    callbacks = [Meter(config["every"]["log"]), Stopwatch(images), Checkpoints(folder, config, None, Signals())]
     trainer = build_trainer(config, callbacks, [MetricsFile(folder / "metrics.csv")])
     trainer.fit(system, datamodule=data)
     return times[1] - times[0]

@@ -194,7 +194,7 @@ def test_a_checkpoint_starts_a_new_run(command: Callable, smoke: Path, tmp_path:
     assert forked["images_seen"] == 320
     assert [group["lr"] for state in forked["optimizer_states"] for group in state["param_groups"]] == [5e-4] * 2
     assert [row["images_seen"] for row in rows(tmp_path / "fork")] == ["256", "320"]
-    outcome = command("train", *options, "run=wide", "architecture.width=16")
+    outcome = command("train", *options, "run=wide", "max_images=320", "architecture.width=16")
     assert outcome.code == 1 and "was trained with another architecture" in outcome.err
     assert not (tmp_path / "wide").exists()
 
@@ -212,6 +212,31 @@ def test_weights_that_are_not_finite_stop_the_run_and_spoil_no_checkpoint(comman
     assert read(checkpoint)["images_seen"] == 64
 
 
+def test_a_score_of_ruined_weights_is_never_the_best(command: Callable, tmp_path: Path) -> None:
+    options = ("every.metrics=64", "every.checkpoint=1000", "optimizer.lr=1e30", "max_images=128")
+    outcome = command("train", *SMALL, *options, f"outputs={tmp_path}", "run=wild")
+    assert outcome.code == 1 and "training diverged" in outcome.err
+    assert list((tmp_path / "wild/checkpoints").iterdir()) == []
+
+
+def test_bf16_trains_and_says_so(command: Callable, tmp_path: Path) -> None:
+    options = (*SMALL, "metrics=none", "trainer.precision=bf16-mixed", "max_images=64", f"outputs={tmp_path}")
+    outcome = command("train", *options, "run=bf16")
+    assert outcome.code == 0 and "bf16-mixed" in outcome.out
+    state = read(tmp_path / "bf16/checkpoints/last.ckpt")["state_dict"]
+    assert state["networks.generator.to_image.0.weight"].dtype == torch.float32
+
+
+def test_nothing_is_overwritten_where_all_checkpoints_are_damaged(command: Callable, tmp_path: Path) -> None:
+    options = (*SMALL, f"outputs={tmp_path}", "metrics=none", "run=torn")
+    assert command("train", *options, "max_images=192").code == 0
+    for name in ("last", "previous"):
+        (tmp_path / f"torn/checkpoints/{name}.ckpt").write_bytes(b"torn")
+    outcome = command("train", *options)
+    assert outcome.code == 1 and "no checkpoint in" in outcome.err
+    assert (tmp_path / "torn/checkpoints/last.ckpt").read_bytes() == b"torn"
+
+
 def test_two_processes_share_one_run_folder_and_one_pack(tmp_path: Path) -> None:
     options = (*SMALL, "logger=wandb", f"outputs={tmp_path}/runs", f"packs={tmp_path}/packs", "run=two")
     options = (*options, "trainer.devices=2", "trainer.accelerator=cpu", "max_images=128")
@@ -219,7 +244,7 @@ def test_two_processes_share_one_run_folder_and_one_pack(tmp_path: Path) -> None
         [sys.executable, SRC / "train.py", *options], capture_output=True, text=True, cwd=tmp_path, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["two"]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [".two.lock", "two"]
     assert len([path for path in (tmp_path / "packs").iterdir() if not path.name.startswith(".")]) == 1
     assert [row["images_seen"] for row in rows(tmp_path / "runs/two")] == ["0", "64", "128"]
     assert len(list((tmp_path / "runs/two/wandb").glob("offline-run-*"))) == 1

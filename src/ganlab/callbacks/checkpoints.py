@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 
 from ganlab.errors import UserError
 from ganlab.systems.adversarial import AdversarialSystem
@@ -23,6 +22,32 @@ class Interrupted(BaseException):
         self.exit_code = 128 + signal_number
 
 
+class Signals(L.Callback):
+    """Notes SIGINT and SIGTERM instead of obeying them: Lightning saves in the middle of a step, or exits with code 0.
+
+    The first callback of all, since a measurement may take long before the first minibatch.
+
+    Attributes:
+        number: of the signal that came; None as long as none did. A second one takes its usual course.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        self.before = {number: signal.signal(number, self.note) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(self, number: int, _: Any) -> None:
+        """Remember a signal."""
+        self.number = number
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+
 class Checkpoints(L.Callback):
     """Saves ``last.ckpt`` between two minibatches, never within one.
 
@@ -30,26 +55,19 @@ class Checkpoints(L.Callback):
         folder: the run's ``checkpoints`` folder.
         config: the run's configuration, plain containers, kept in every checkpoint.
         interval: images between two saves; None for one about every 30 seconds.
+        signals: what was noted while training.
     """
 
-    def __init__(self, folder: Path, config: dict[str, Any], interval: int | None) -> None:
-        self.folder, self.config, self.interval = folder, config, interval
-        self.signal: int | None = None
+    def __init__(self, folder: Path, config: dict[str, Any], interval: int | None, signals: Signals) -> None:
+        self.folder, self.config, self.interval, self.signals = folder, config, interval, signals
         self.saved = -1
-        self.saved_at = self.polled_at = 0.0
+        self.saved_at = self.polled_at = time.monotonic()
         self.polled, self.next_poll = 0, 0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
         self.saved_at = self.polled_at = time.monotonic()
         self.saved = pl_module.clock.images_seen
         self.polled = self.next_poll = pl_module.clock.minibatches
-        for number in (signal.SIGINT, signal.SIGTERM):  # Lightning saves in the middle of a step, or exits with 0
-            signal.signal(number, self._note)
-
-    def _note(self, number: int, _: Any) -> None:
-        """Remember a signal until the minibatch ends; a second one takes its usual course."""
-        self.signal = number
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
@@ -58,7 +76,7 @@ class Checkpoints(L.Callback):
 
     def poll(self, trainer: L.Trainer, system: AdversarialSystem, due: bool = False) -> None:
         """Save if it is time to; leave if a signal came. Ranks follow rank 0, asked about every five seconds."""
-        number, late = self.signal, self.interval is None and time.monotonic() - self.saved_at > SECONDS
+        number, late = self.signals.number, self.interval is None and time.monotonic() - self.saved_at > SECONDS
         if trainer.world_size > 1:
             number, late = self._agreed(trainer, system, number, late)
         if due or late or number:
@@ -83,16 +101,11 @@ class Checkpoints(L.Callback):
 
     def save(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
         """Write ``last.ckpt``, unless the weights are ruined."""
-        broken = [
-            name
-            for name, network in system.networks.items()
-            if not all(torch.isfinite(parameter).all() for parameter in network.parameters())
-        ]
-        if broken:
+        if broken := system.broken():
+            kept = f"; {self.folder / LAST} holds the state at {self.saved:,} images" if self.saved > 0 else ""
             raise UserError(
                 f"training diverged: weights of the {' and the '.join(broken)} are no longer finite after "
-                f"{system.clock.images_seen:,} images; {self.folder / LAST} still holds the state at "
-                f"{self.saved:,} images. Lower optimizer.lr or set optimizer.clip_norm"
+                f"{system.clock.images_seen:,} images{kept}. Lower optimizer.lr or set optimizer.clip_norm"
             )
         trainer.save_checkpoint(self.folder / LAST)
         self.saved, self.saved_at = system.clock.images_seen, time.monotonic()

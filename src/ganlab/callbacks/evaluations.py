@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,9 @@ class Evaluations(L.Callback):
         self.measured = seen
         record(trainer, system, self.latest)
         name = self.evaluation.score_name
-        if name and seen and (self.best is None or self.latest[name] < self.best["value"]):
+        if name is None or seen == 0 or not isfinite(self.latest[name]) or system.broken():
+            return
+        if self.best is None or self.latest[name] < self.best["value"]:
             self.best = {"name": name, "value": self.latest[name], "images_seen": seen}
             trainer.save_checkpoint(self.folder / BEST)
 

@@ -17,6 +17,7 @@ from ganlab.metrics.build import build_evaluation, needs_features
 from ganlab.metrics.evaluation import Evaluation
 from ganlab.metrics.features import choose_features
 from ganlab.runs.checking import check_targets
+from ganlab.runs.ranks import rank
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import Checkpoint, WholeCheckpointIO, read
 from ganlab.systems.clock import seed_step
@@ -48,15 +49,20 @@ def build_system(config: Config) -> AdversarialSystem:
     """Return the system with freshly drawn weights, the same for the same seed."""
     seed_step(config["seed"], 0, 0)
     networks = {name: make(node, f"architecture.{name}") for name, node in _targets(config["architecture"])}
+    optimizers = {name: make(node, f"optimizer.{name}") for name, node in _targets(config["optimizer"])}
+    for name, optimizer in optimizers.items():
+        try:
+            optimizer([torch.nn.Parameter(torch.zeros(1))])
+        except (ValueError, TypeError, IndexError) as error:
+            raise UserError(f"optimizer.{name} cannot be made: {error}") from error
     try:
-        update = make(config["update"], "update")
         return get_class(config["system"]["_target_"])(
             **networks,
-            optimizers={name: make(node, f"optimizer.{name}") for name, node in _targets(config["optimizer"])},
+            optimizers=optimizers,
             objective=make(config["objective"], "objective"),
             penalties={name: make(node, f"penalty.{name}") for name, node in _targets(config["penalty"])},
             augmentations=[make(node, f"augment.{name}") for name, node in _targets(config["augment"])],
-            update=update,
+            update=make(config["update"], "update"),
             seed=config["seed"],
             accumulate=config["accumulate"],
             half_life=config["ema"]["half_life"],
@@ -114,7 +120,7 @@ def build_metrics(config: Config, content: str | None, channels: int) -> Evaluat
     features = None
     if needs_features(config["metrics"]):
         features = choose_features(**config["features"], content=content, channels=channels)
-        if features is None:
+        if features is None and rank() == 0:
             print("No Inception weights can be had here: no FID; samples are judged by swd, which needs no network.")
     return build_evaluation(config["metrics"], features, seed=config["seed"])
 
@@ -140,10 +146,8 @@ def build_trainer(config: Config, callbacks: list[L.Callback], loggers: list[Log
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"trainer.accelerator={options['accelerator']} trainer.devices={options['devices']} "
-            f"trainer.strategy={options['strategy']}: {reason}; without a GPU type trainer.accelerator=cpu"
-        ) from error
+        mend = "; without a GPU type trainer.accelerator=cpu" if options["accelerator"] not in ("auto", "cpu") else ""
+        raise UserError(f"the trainer refuses its values: {reason}{mend}") from error
 
 
 def device_count(devices: Any) -> int:

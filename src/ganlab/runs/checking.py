@@ -12,6 +12,8 @@ LEAST: dict[str, tuple[type, float]] = {
     "data.image_size": (int, 1),
     "data.channels": (int, 1),
     "data.batch_size": (int, 1),
+    "data.max_broken": (float, 0),
+    "data.workers": (int, 0),
     "architecture.width": (int, 1),
     "architecture.kernel": (int, 3),
     "architecture.latent_size": (int, 1),
@@ -20,7 +22,7 @@ LEAST: dict[str, tuple[type, float]] = {
     "ema.half_life": (float, 0),
     "seed": (int, 0),
     "max_images": (int, 1),
-    "max_epochs": (float, 0),
+    "max_epochs": (float, 0.001),
     "every.log": (int, 1),
     "every.samples": (int, 1),
     "every.metrics": (int, 1),
@@ -46,6 +48,7 @@ LEAST: dict[str, tuple[type, float]] = {
     "count": (int, 1),
     "batch_size": (int, 2),
 }
+BOOLEANS = ("grid", "trainer.sync_batchnorm", "trainer.detect_anomaly", "trainer.deterministic", "trainer.benchmark")
 PRECISIONS = ("32", "32-true", "bf16", "bf16-mixed")
 TRUSTED = ("ganlab.", "torch.optim.", "lightning.")
 
@@ -69,10 +72,12 @@ def check(config: DictConfig) -> dict[str, Any]:
         if not number or value < least:
             what = "a whole number" if kind is int else "a number"
             raise UserError(f"{key}={value} must be {what} of at least {least}")
-    if "data.batch_size" in values and values["data.batch_size"] % values["accumulate"]:
-        raise UserError(
-            f"accumulate={values['accumulate']} must divide data.batch_size={values['data.batch_size']} evenly"
-        )
+    for key in BOOLEANS:
+        if not isinstance(values.get(key), (bool, type(None))):
+            raise UserError(f"{key}={values[key]} must be true or false")
+    for key in ("run", "name"):
+        if key in values and (str(values[key]) in ("", ".", "..") or "/" in str(values[key])):
+            raise UserError(f"{key}={values[key]} is not a name: type one without slashes, and the place as outputs=")
     precision = str(values.get("trainer.precision", "32-true"))
     if precision not in PRECISIONS:
         raise UserError(f"trainer.precision={precision} is not supported: choose 32-true or bf16-mixed")
@@ -80,11 +85,13 @@ def check(config: DictConfig) -> dict[str, Any]:
     return plain
 
 
-def check_targets(config: Mapping[str, Any]) -> None:
+def check_targets(config: Any, key: str = "") -> None:
     """Refuse a configuration that would call code from elsewhere; one that a checkpoint brings may come from anyone."""
-    for key, value in flat(config).items():
-        if key.rpartition(".")[2] == "_target_" and not str(value).startswith(TRUSTED):
-            raise UserError(f"{key}={value} is refused: targets lie under {', '.join(TRUSTED)}")
+    items = config.items() if isinstance(config, Mapping) else enumerate(config) if isinstance(config, list) else ()
+    for name, value in items:
+        if name == "_target_" and not str(value).startswith(TRUSTED):
+            raise UserError(f"{key}_target_={value} is refused: targets lie under {', '.join(TRUSTED)}")
+        check_targets(value, f"{key}{name}.")
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

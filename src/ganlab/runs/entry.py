@@ -3,6 +3,7 @@
 Nothing heavy is imported here: ``--help``, ``--cfg job`` and a mistyped key answer at once.
 """
 
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from ganlab.errors import UserError
 from ganlab.runs.overrides import check_overrides, explain
 from ganlab.runs.ranks import rank
 
+MISTAKES = (UserError, HydraException, OmegaConfBaseException)
 CONF = Path(__file__).parents[3] / "conf"
 
 
@@ -38,8 +40,22 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing its own frames
             try:
                 sys.argv[1:] = check_overrides(sys.argv[1:], CONF)
-                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(task)()
-            except (UserError, HydraException, OmegaConfBaseException) as error:
+                if os.environ.get("WORLD_SIZE", "1") != "1" and not named and "run=" not in " ".join(sys.argv):
+                    raise UserError("several processes were started from outside: type run=NAME, the same for all")
+                mistakes: list[Exception] = []
+
+                @functools.wraps(task)
+                def guarded(config: DictConfig) -> object:
+                    try:
+                        return task(config)
+                    except MISTAKES as error:  # Hydra would print a line of its own before ours
+                        mistakes.append(error)
+                        return None
+
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(guarded)()
+                if mistakes:
+                    raise mistakes[0]
+            except MISTAKES as error:
                 if show_frames:
                     raise
                 message = str(error) if isinstance(error, UserError) else explain(error, CONF, name)

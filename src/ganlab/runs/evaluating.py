@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from ganlab.errors import UserError
 from ganlab.files import write_whole
-from ganlab.runs.assembly import build_data, build_metrics, choose_device, load_system
+from ganlab.runs.assembly import build_data, build_metrics, load_system
 from ganlab.runs.checking import check
+from ganlab.runs.folder import run_of
 from ganlab.runs.training import quieten
 
 
@@ -25,11 +26,13 @@ def evaluate(config: DictConfig) -> None:
     plain = check(config)
     checkpoint = Path(plain["checkpoint"])
     system, trained = load_system(checkpoint, plain["device"])
+    if plain["root"]:
+        trained["data"]["source"]["root"] = plain["root"]
     data = build_data(trained | {"packs": plain["packs"]})
     evaluation = build_metrics(plain, data.pack.manifest["content"], trained["data"]["channels"])
     if evaluation is None:
         raise UserError("metrics=none leaves nothing to evaluate: type metrics=[fid,swd]")
-    device = choose_device(plain["device"])
+    device = system.device
     evaluation.prepare_reals(data.pack, device)
     with tqdm(total=evaluation.count, desc="measuring", unit=" samples", disable=None) as bar:
         values = evaluation.measure(system, progress=lambda done, _: tick(bar, done))
@@ -41,7 +44,7 @@ def evaluate(config: DictConfig) -> None:
         results[short] = {"value": value, "protocol": protocol}
         if name in yardstick:
             results[short]["real_halves"] = yardstick[name]
-    output = Path(plain["output"]) if plain["output"] else _run_of(checkpoint) / "evaluation.json"
+    output = Path(plain["output"]) if plain["output"] else run_of(checkpoint) / "evaluation.json"
     report = {"checkpoint": str(checkpoint), "images_seen": system.clock.images_seen, "metrics": results}
     try:
         write_whole(output, json.dumps(report, indent=2))
@@ -54,11 +57,6 @@ def evaluate(config: DictConfig) -> None:
 def tick(bar: tqdm, done: int) -> None:
     """Move a bar to ``done``."""
     bar.update(done - bar.n)
-
-
-def _run_of(checkpoint: Path) -> Path:
-    """Return the run folder that a checkpoint lies in, or the checkpoint's own folder."""
-    return checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
 
 
 def _show(checkpoint: Path, values: dict[str, float], yardstick: dict[str, float]) -> None:

@@ -34,7 +34,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training in the same folder; nothing is created where no run exists yet."""
+        """Keep other processes from training in the same folder; the run's own folder is not made for it."""
         name = self.path.with_name(f".{self.path.name}.lock")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,10 +48,7 @@ class RunFolder:
                 raise UserError(
                     f"run {self.path} is being trained by another process: wait, or type another run="
                 ) from None
-            try:
-                yield
-            finally:
-                name.unlink(missing_ok=True)
+            yield  # the empty file stays: removing it would let two processes lock two files of one name
 
     def start(self, config: dict[str, Any], given: str | None) -> Checkpoint | None:
         """Return the checkpoint to start from: the run's own newest, or the one ``given``; None to start anew.
@@ -63,20 +60,18 @@ class RunFolder:
                 places; or a checkpoint is given to a run that exists.
         """
         newest = newest_whole(self.checkpoints)
-        if given and newest:
-            raise UserError(
-                f"run {self.path} exists already: leave out checkpoint= to continue it, or type another run= to "
-                f"start a new run from {given}"
-            )
-        if given:
-            return Checkpoint(Path(given), read(given))
-        if newest:
-            changed = differences(yaml.safe_load(self.config.read_text()), config, FREE)
-            if changed:
+        if given and not (newest and newest.state["config"]["checkpoint"] == given):
+            if newest:
                 raise UserError(
-                    f"run {self.path} was started with {'; '.join(changed[:5])}: type the same values to continue "
-                    f"it, or another run= to start anew"
+                    f"run {self.path} exists already: leave out checkpoint= to continue it, or type another run= to "
+                    f"start a new run from {given}"
                 )
+            return Checkpoint(Path(given), read(given))
+        if newest and (changed := differences(newest.state["config"], config, FREE)):
+            raise UserError(
+                f"run {self.path} was started with {'; '.join(changed[:5])}: type the same values to continue it, or "
+                f"another run= to start anew"
+            )
         return newest
 
     def adopt(self, checkpoint: Checkpoint, config: dict[str, Any]) -> Checkpoint:
@@ -89,6 +84,7 @@ class RunFolder:
     def create(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
         """Make the folder, or take up an existing one, and record the configuration and this start."""
         self.samples.mkdir(parents=True, exist_ok=True)
+        self.summary.unlink(missing_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
         starts = json.loads(self.environment.read_text()) if self.environment.is_file() else []
         write_whole(self.environment, json.dumps([*starts, environment], indent=2))
@@ -112,6 +108,11 @@ class RunFolder:
         if self.metrics.is_file():
             header, *rows = csv.reader(io.StringIO(self.metrics.read_text()))
             write_whole(self.metrics, table([header, *(row for row in rows if int(row[0]) <= images_seen)]))
+
+
+def run_of(checkpoint: Path) -> Path:
+    """Return the run folder that a checkpoint lies in; its own folder where it lies elsewhere."""
+    return checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
 
 
 def table(rows: list[list[str]]) -> str:

@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -71,22 +72,18 @@ def wandb_logger(folder: Path, config: dict[str, Any], run_id: str, **options: A
     """Return a W&B logger, online where the user is logged in and offline elsewhere, without asking or hanging."""
     import wandb
 
-    offline = os.environ.get("WANDB_MODE", "") in ("offline", "disabled", "dryrun") or not wandb.api.api_key
     sweep = os.environ.get("WANDB_RUN_GROUP")
-    options |= {
-        "name": f"{sweep}/{config['run']}" if sweep else str(config["run"]),
-        "save_dir": folder,
-        "id": run_id,
-        "resume": "allow",
-        "settings": wandb.Settings(silent=True, init_timeout=30),
-    }
-    logger = WandbLogger(offline=offline, **options)
-    try:
-        run = logger.experiment
-    except Exception as error:  # wandb raises many kinds for an unreachable or refusing server
-        print(f"warning: W&B cannot be reached ({str(error).splitlines()[0]}): recording offline", file=sys.stderr)
-        logger = WandbLogger(offline=True, **options)
-        run = logger.experiment
+    logger = WandbLogger(
+        name=f"{sweep}/{config['run']}" if sweep else str(config["run"]),
+        save_dir=folder,
+        id=run_id,
+        resume="allow",
+        mode=wandb_mode(),
+        settings=wandb.Settings(silent=True, init_timeout=30),
+        **options,
+    )
+    logger._wandb_init.pop("anonymous", None)  # Lightning passes it on, and wandb warns that it has no effect
+    run = logger.experiment
     if rank() == 0:
         run.config.update(config, allow_val_change=True)
         run.define_metric("images_seen")
@@ -94,12 +91,29 @@ def wandb_logger(folder: Path, config: dict[str, Any], run_id: str, **options: A
     return logger
 
 
+def wandb_mode() -> str:
+    """Return ``online`` where the user is logged in else ``offline``; or what WANDB_MODE says."""
+    import wandb
+
+    mode = os.environ.get("WANDB_MODE", "online")
+    if mode != "online":
+        return "offline" if mode == "dryrun" else mode
+    try:
+        return "online" if wandb.login(prompt=False) else "offline"
+    except Exception as error:  # wandb raises many kinds for an unreachable or refusing server
+        print(f"warning: W&B cannot be reached ({str(error).splitlines()[0]}): recording offline", file=sys.stderr)
+        return "offline"
+
+
 def tensorboard_logger(folder: Path, config: dict[str, Any], run_id: str, **options: Any) -> TensorBoardLogger:
     """Return a TensorBoard logger that writes into the run's folder."""
-    try:
-        return TensorBoardLogger(folder, name="", version="tensorboard", **options)
-    except ModuleNotFoundError as error:
-        raise UserError("logger=tensorboard needs TensorBoard: pip install tensorboard") from error
+    return TensorBoardLogger(folder, name="", version="tensorboard", **options)
+
+
+def require_loggers(choices: dict[str, Any]) -> None:
+    """Refuse a logger whose package is not installed."""
+    if "tensorboard" in choices and find_spec("tensorboard") is None:
+        raise UserError("logger=tensorboard needs TensorBoard: pip install tensorboard")
 
 
 LOGGERS = {"wandb": wandb_logger, "tensorboard": tensorboard_logger}

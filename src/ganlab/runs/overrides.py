@@ -25,6 +25,7 @@ REFUSED = {
     "trainer.val_check_interval": "every.metrics=",
     "trainer.check_val_every_n_epoch": "every.metrics=",
     "trainer.default_root_dir": "outputs= and run=",
+    "trainer.max_time": "max_images=",
     "trainer.fast_dev_run": "debug=smoke",
     "trainer.limit_train_batches": "max_images=",
 }
@@ -78,13 +79,16 @@ def _options(group: Path) -> list[str]:
 
 def _unknown_key(key: str, conf: Path, name: str) -> str:
     """Name the keys that look most like the one that does not exist."""
-    known = {path.name for path in conf.iterdir() if path.is_dir() and path.name != "hydra"}
+    known = {path.name: "" for path in conf.iterdir() if path.is_dir() and path.name != "hydra"}
     for file in [conf / f"{name}.yaml", *conf.glob("*/*.yaml")]:
-        prefix = "" if file.parent == conf or file.parent.name in ("experiment", "sweep", "debug") else file.parent.name
-        known |= set(_keys(OmegaConf.to_container(OmegaConf.load(file)), prefix))
-    known = {key for key in known if not key.startswith(("hydra", "defaults"))}
-    matches = get_close_matches(key, known, n=3, cutoff=0.6)
-    matches = matches or [other for other in sorted(known) if other.rpartition(".")[2] == key.rpartition(".")[2]][:3]
+        group = "" if file.parent == conf or file.parent.name in ("experiment", "sweep", "debug") else file.parent.name
+        for found in _keys(OmegaConf.to_container(OmegaConf.load(file)), group):
+            known.setdefault(found, f"{group}={file.stem}")
+    if key in known:
+        return f"there is no key {key} with the options chosen: it belongs to {known[key]}"
+    names = [found for found in known if not found.startswith(("hydra", "defaults"))]
+    matches = get_close_matches(key, names, n=3, cutoff=0.6)
+    matches = matches or [other for other in sorted(names) if other.rpartition(".")[2] == key.rpartition(".")[2]][:3]
     hint = f"did you mean {' or '.join(matches)}?" if matches else "see --help for the groups, --cfg job for the keys"
     return f"there is no key {key}: {hint}"
 

@@ -8,6 +8,7 @@ from ganlab.errors import UserError
 from ganlab.report.grids import save_each, save_grid
 from ganlab.runs.assembly import load_system
 from ganlab.runs.checking import check
+from ganlab.runs.folder import run_of
 
 
 def sample(config: DictConfig) -> None:
@@ -18,9 +19,12 @@ def sample(config: DictConfig) -> None:
     check(config)
     count, seed, checkpoint = config.count, config.seed, Path(config.checkpoint)
     system, _ = load_system(checkpoint, config.device)
-    run = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else Path()
     name = f"{checkpoint.stem}_{system.clock.images_seen:09d}_seed{seed}"
-    path = Path(config.output) if config.output else run / "samples" / (f"{name}.png" if config.grid else name)
+    path = (
+        Path(config.output)
+        if config.output
+        else run_of(checkpoint) / "samples" / (f"{name}.png" if config.grid else name)
+    )
     if config.grid and path.suffix.lower() != ".png":
         raise UserError(f"output={path} must end in .png for a grid; for single files in a folder type grid=false")
     if not config.grid and path.is_file():

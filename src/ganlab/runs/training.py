@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig
 
-from ganlab.callbacks.checkpoints import Checkpoints, Interrupted
+from ganlab.callbacks.checkpoints import Checkpoints, Interrupted, Signals
 from ganlab.callbacks.evaluations import Evaluations
 from ganlab.callbacks.length import Length
 from ganlab.callbacks.meter import Meter
@@ -23,11 +23,12 @@ from ganlab.callbacks.samples import Samples
 from ganlab.callbacks.summary import Summary
 from ganlab.data.module import ImageDataModule
 from ganlab.data.order import EndlessOrder
+from ganlab.errors import UserError
 from ganlab.runs.assembly import build_data, build_metrics, build_system, build_trainer, load_weights
 from ganlab.runs.checking import check
 from ganlab.runs.environment import describe, new_run_id
 from ganlab.runs.folder import RunFolder
-from ganlab.runs.loggers import build_loggers
+from ganlab.runs.loggers import build_loggers, require_loggers
 from ganlab.runs.ranks import rank
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import BEST, LAST, Checkpoint
@@ -58,6 +59,11 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
         print(f"Run {folder.path} is finished. To go on: a larger max_images= or max_epochs=; to start anew: run=NAME.")
         return folder.score()
 
+    if first and start and config["checkpoint"] and length is not None and start.state["images_seen"] >= length:
+        raise UserError(
+            f"{start.path} has seen {start.state['images_seen']:,} images already, which count in the run's length: "
+            f"type a larger max_images= or max_epochs="
+        )
     system = build_system(config)
     if start:
         load_weights(system, start)
@@ -65,12 +71,14 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     shown = EndlessOrder(len(pack), config["seed"]).indices(0, min(GRID, len(pack)))
     reals = torch.from_numpy(pack.images[shown]).permute(0, 3, 1, 2)
     meter = Meter(every["log"])
-    checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"])
+    signals = Signals()
+    checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], signals)
     evaluation = build_metrics(config, pack.manifest["content"], config["data"]["channels"])
     evaluations = None
     if evaluation:
         evaluations = Evaluations(evaluation, folder.checkpoints, every["metrics"], checkpoints.poll)
     callbacks: list[L.Callback | None] = [  # in this order: a checkpoint comes after all that it must remember
+        signals,
         meter,
         Progress(length, meter, evaluations),
         Samples(folder.samples, reals, every["samples"]),
@@ -81,20 +89,27 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     ]
     trainer = build_trainer(config, [callback for callback in callbacks if callback], [])
     data.check(trainer.world_size)
+    share, parts = config["data"]["batch_size"] // trainer.world_size, config["accumulate"]
+    if share % parts:
+        raise UserError(f"accumulate={parts} must divide the {share} images of data.batch_size that a device gets")
+    require_loggers(config["logger"])
     if evaluation and first:
         evaluation.prepare_reals(pack, trainer.strategy.root_device)
 
     run_id = new_run_id(folder.environment)
     if first:
         folder.create(config, describe(HydraConfig.get().overrides.task, run_id, pack.manifest["key"]))
-        if start and config["checkpoint"]:
+        if start and start.path.parent != folder.checkpoints:
             start = folder.adopt(start, config)
         folder.cut_back(start.state["images_seen"] if start else -1)
         announce(folder, config, data, system, trainer, start)
     trainer.loggers = build_loggers(config["logger"], folder.path, folder.metrics, config, run_id)
+    path = start.path if start else None
+    if config["checkpoint"] and not first:
+        path = folder.checkpoints / LAST  # by now the first process has put it there
     began = time.monotonic()
     try:
-        trainer.fit(system, datamodule=data, ckpt_path=start.path if start else None, weights_only=True)
+        trainer.fit(system, datamodule=data, ckpt_path=path, weights_only=True)
         if first:
             conclude(folder, trainer, system, evaluations, time.monotonic() - began)
     except Interrupted as stop:
@@ -155,13 +170,15 @@ def conclude(
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             run = logger.experiment
-            print(f"dashboard   {run.url or f'recorded offline; to upload: wandb sync {Path(run.dir).parent}'}")
+            place = f"recorded offline; to upload: wandb sync {Path(run.dir).parent}" if run.offline else run.url
+            print(f"dashboard   {place}")
     print(f"next        python src/sample.py checkpoint={checkpoint} count=100", flush=True)
 
 
 def quieten() -> None:
     """Silence what Lightning says of features that are not used here; its warnings about real trouble stay."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # a profiler's table is asked for
     for message in (
         ".*does not have many workers.*",
         ".*`IterableDataset` has `__len__` defined.*",

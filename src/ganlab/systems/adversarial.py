@@ -197,6 +197,11 @@ class AdversarialSystem(L.LightningModule):
         strategy = self.trainer.strategy
         return nullcontext() if last or not isinstance(strategy, DDPStrategy) else strategy.block_backward_sync()
 
+    def broken(self) -> list[str]:
+        """Name the players whose weights are no longer finite."""
+        finite = {n: all(bool(p.isfinite().all()) for p in net.parameters()) for n, net in self.networks.items()}
+        return [name for name, whole in finite.items() if not whole]
+
     # What metrics, grids and exports call
 
     def sampler(self, name: str) -> Any:

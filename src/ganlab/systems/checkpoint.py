@@ -81,11 +81,19 @@ class Checkpoint(NamedTuple):
 
 
 def newest_whole(folder: Path) -> Checkpoint | None:
-    """Return the newest checkpoint of a run's ``checkpoints`` folder that can be read; None where there is none."""
+    """Return the newest checkpoint of a run's ``checkpoints`` folder that can be read; None where there is none.
+
+    Raises:
+        UserError: there are checkpoints, and all of them are damaged.
+    """
+    damaged = None
     for path in (folder / LAST, folder / PREVIOUS):
         if path.exists():
             try:
                 return Checkpoint(path, read(path))
             except UserError as error:
-                print(f"warning: {error}; falling back to the checkpoint before", file=sys.stderr)
+                print(f"warning: {error}; trying the checkpoint before", file=sys.stderr)
+                damaged = path
+    if damaged:
+        raise UserError(f"no checkpoint in {folder} is whole: start a new run, from {folder / BEST} if that one is")
     return None
