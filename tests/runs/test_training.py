@@ -194,6 +194,8 @@ def test_a_checkpoint_starts_a_new_run(command: Callable, smoke: Path, tmp_path:
     assert forked["images_seen"] == 320
     assert [group["lr"] for state in forked["optimizer_states"] for group in state["param_groups"]] == [5e-4] * 2
     assert [row["images_seen"] for row in rows(tmp_path / "fork")] == ["256", "320"]
+    assert "is finished" in command("train", *options, "run=fork", "max_images=320", "optimizer.lr=5e-4").out
+    assert "which count in the run's length" in command("train", *options, "run=short", "max_images=256").err
     outcome = command("train", *options, "run=wide", "max_images=320", "architecture.width=16")
     assert outcome.code == 1 and "was trained with another architecture" in outcome.err
     assert not (tmp_path / "wide").exists()

@@ -59,7 +59,8 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
         print(f"Run {folder.path} is finished. To go on: a larger max_images= or max_epochs=; to start anew: run=NAME.")
         return folder.score()
 
-    if first and start and config["checkpoint"] and length is not None and start.state["images_seen"] >= length:
+    given = start is not None and start.path.parent != folder.checkpoints  # a new run from another's checkpoint
+    if start and given and length is not None and start.state["images_seen"] >= length:
         raise UserError(
             f"{start.path} has seen {start.state['images_seen']:,} images already, which count in the run's length: "
             f"type a larger max_images= or max_epochs="
@@ -99,7 +100,7 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     run_id = new_run_id(folder.environment)
     if first:
         folder.create(config, describe(HydraConfig.get().overrides.task, run_id, pack.manifest["key"]))
-        if start and start.path.parent != folder.checkpoints:
+        if start and given:
             start = folder.adopt(start, config)
         folder.cut_back(start.state["images_seen"] if start else -1)
         announce(folder, config, data, system, trainer, start)
