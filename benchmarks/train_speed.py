@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
 from PIL import Image
@@ -66,7 +67,7 @@ def plain_loop(generator: Any, discriminator: nn.Module, data: ImageDataModule, 
     criterion, ones, zeros = nn.BCEWithLogitsLoss(), torch.ones(batch), torch.zeros(batch)
     while True:
         for start in range(0, len(data.pack) - batch + 1, batch):
-            reals = torch.from_numpy(data.pack.images[start : start + batch]).permute(0, 3, 1, 2)
+            reals = torch.from_numpy(np.array(data.pack.images[start : start + batch])).permute(0, 3, 1, 2)
             reals = (reals.float() / 127.5 - 1).contiguous()
             discriminator.zero_grad()
             criterion(discriminator(reals), ones).backward()
@@ -99,14 +100,21 @@ def project_loop(config: dict[str, Any], data: ImageDataModule, images: int, fol
 
 def compare(size: int, width: int, batch: int, rounds: int, steps: int, precision: str, folder: Path) -> None:
     """Print one line of the comparison."""
-    overrides = [f"data.image_size={size}", "data.channels=3", f"data.batch_size={batch}", "ema.half_life=0"]
-    overrides += [f"architecture.width={width}", "architecture=dcgan", f"trainer.precision={precision}"]
+    overrides = [
+        "experiment=none",
+        f"data.image_size={size}",
+        "data.channels=3",
+        f"data.batch_size={batch}",
+        "ema.half_life=0",
+    ]
+    overrides += [f"architecture.width={width}", f"trainer.precision={precision}"]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = check(compose("train", [*overrides, "run=bench", "name=bench", "logger=none", "metrics=none"]))
     data = ImageDataModule(Noise(8 * batch, size), size, 3, batch, packs=str(folder / "packs"))
     system = build_system(config)
     networks = system.networks.to(memory_format=torch.contiguous_format)
     plain = plain_loop(networks["generator"], networks["discriminator"], data, batch)
+    (folder / "run").mkdir(exist_ok=True)
     speeds: dict[str, list[float]] = {"plain": [], "ganlab": []}
     for _ in range(rounds + 1):
         began = time.perf_counter()
