@@ -88,7 +88,15 @@ def application(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def start(application: Path, *arguments: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "train.py", "-m", *arguments]
-    return subprocess.Popen(command, cwd=application, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        cwd=application,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background has them, and all that they start, ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def sweep(application: Path, *arguments: str, code: int = 0) -> tuple[str, str]:
