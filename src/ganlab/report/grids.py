@@ -9,9 +9,9 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 
-def save_grid(images: Tensor, path: Path, columns: int | None = None) -> None:
+def save_grid(images: Tensor, path: Path) -> None:
     """Write uint8 (N, C, H, W) images as one PNG, row by row, as square as it gets; whole or not at all."""
-    columns = columns or math.ceil(math.sqrt(len(images)))
+    columns = math.ceil(math.sqrt(len(images)))
     _write(make_grid(images.cpu(), nrow=columns, padding=2, pad_value=255), path)
 
 

@@ -25,10 +25,10 @@ from ganlab.systems.clock import seed_step
 Config = Mapping[str, Any]
 
 
-def make(node: Config, what: str, **extra: Any) -> Any:
+def make(node: Config, what: str) -> Any:
     """Build what a node's ``_target_`` names; a refused value becomes one line about ``what``."""
     try:
-        return instantiate(node, _convert_="all", **extra)
+        return instantiate(node, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, UserError):
