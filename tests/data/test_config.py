@@ -1,27 +1,18 @@
-from pathlib import Path
-
 import pytest
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
 
-from ganlab.data.module import ImageDataModule
+from ganlab.runs.entry import CONF
 
-CONF = Path(__file__).parents[2] / "conf" / "data"
-SHARED = {"name", "source", "image_size", "channels", "batch_size", "resize", "max_broken", "workers"}
+NAMES = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
+SHARED = {"name", "source", "image_size", "channels", "num_classes"} | {
+    "batch_size", "crop", "resize", "decode", "count", "max_broken", "workers"
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["digits", "mnist", "cifar10", "lsun", "folder"])
+@pytest.mark.parametrize("name", NAMES)
 def test_every_source_has_the_same_keys_and_says_its_command(name):
-    file = CONF / f"{name}.yaml"
-    config = OmegaConf.load(file)
-    assert set(config) - {"root", "split", "classes"} == SHARED and config.name == name
-    assert file.read_text().startswith("# python src/train.py") and f"data={name}" in file.read_text().splitlines()[0]
-
-
-def test_a_folder_becomes_a_data_module(photos: Path, tmp_path: Path):
-    config = OmegaConf.create({"data": OmegaConf.load(CONF / "folder.yaml")})
-    config.data.root = str(photos)
-    values = {key: config.data[key] for key in SHARED - {"name", "source"}}
-    module = ImageDataModule(instantiate(config.data.source), packs=str(tmp_path), **values)
-    module.prepare_data()
-    assert module.pack.images.shape == (30, 64, 64, 3)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("train", [f"data={name}", "run=x", "name=x"]).data
+    assert set(config) >= SHARED and config.name == name
+    first = (CONF / "data" / f"{name}.yaml").read_text().splitlines()[0]
+    assert first.startswith("# python src/") and f"data={name}" in first

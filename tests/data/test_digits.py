@@ -19,8 +19,8 @@ def test_pack_holds_all_digits_at_full_contrast(tmp_path):
 
 def test_levels_and_enlargement():
     source = pickle.loads(pickle.dumps(Digits()))
-    picture, label = source.read(3)
+    picture, label = source.read(3).values()
     levels = load_digits().images[3]
     assert label == 3 and np.abs(np.asarray(picture) - levels * 255 / 16).max() <= 0.5
-    expected = np.asarray(picture.resize((32, 32), Image.Resampling.BICUBIC))
+    expected = np.asarray(Image.fromarray(picture).resize((32, 32), Image.Resampling.BICUBIC))
     assert np.array_equal(PictureProtocol(32, 1, "bicubic").prepare(picture)[..., 0], expected)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from ganlab.data.folder import Folder
-from ganlab.data.pictures import UnreadableImageError
+from ganlab.data.pictures import UnreadableImageError, decode
 from ganlab.errors import UserError
 
 
@@ -14,7 +14,7 @@ def test_sub_folders_are_classes_and_order_is_that_of_paths(photos: Path):
     source = Folder(str(photos))
     assert len(source) == 30 and source.classes == ["cat", "dog"] and source.name == "folder-photos"
     assert source.files[:2] == ["cat/00.png", "cat/02.png"]
-    assert [source.read(index)[1] for index in (0, 14, 15, 29)] == [0, 0, 1, 1]
+    assert [source.read(index)["labels"] for index in (0, 14, 15, 29)] == [0, 0, 1, 1]
 
 
 def test_a_deeper_folder_belongs_to_its_top_folder(photos: Path):
@@ -27,7 +27,7 @@ def test_a_deeper_folder_belongs_to_its_top_folder(photos: Path):
 def test_loose_pictures_mean_no_labels(photos: Path):
     Image.new("L", (4, 4)).save(photos / "loose.PNG")
     source = Folder(str(photos))
-    assert source.classes is None and len(source) == 31 and source.read(30)[1] is None
+    assert source.classes is None and len(source) == 31 and "labels" not in source.read(30)
 
 
 def test_hidden_files_pipes_other_files_and_link_loops_are_left_out(photos: Path):
@@ -47,10 +47,10 @@ def test_links_to_files_count_and_dangling_ones_are_broken_pictures(photos: Path
     (photos / "cat" / "oneself.png").symlink_to("oneself.png")
     source = Folder(str(photos))
     assert len(source) == 33
-    link, target = (source.read(source.files.index(name))[0] for name in ("cat/link.jpg", "dog/01.png"))
+    link, target = (decode(source.read(source.files.index(name))["images"]) for name in ("cat/link.jpg", "dog/01.png"))
     assert link.tobytes() == target.tobytes()
     with pytest.raises(UnreadableImageError, match="cat/nowhere.png"):
-        source.read(source.files.index("cat/nowhere.png"))
+        decode(source.read(source.files.index("cat/nowhere.png"))["images"])
 
 
 def test_fingerprint_follows_names_sizes_and_times_but_not_the_place(photos: Path):
@@ -71,7 +71,7 @@ def test_names_that_are_no_text(tmp_path: Path):
     except OSError:
         pytest.skip("this file system wants names in UTF-8")
     source = Folder(str(tmp_path))
-    assert len(source.fingerprint()["sha256"]) == 64 and np.asarray(source.read(0)[0]).max() == 7
+    assert len(source.fingerprint()["sha256"]) == 64 and np.asarray(decode(source.read(0)["images"])).max() == 7
 
 
 def test_missing_empty_and_packed_folders_say_what_to_set(tmp_path: Path):

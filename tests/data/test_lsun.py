@@ -9,7 +9,7 @@ from PIL import Image
 
 from ganlab.data.lsun import LSUN, STRIDE
 from ganlab.data.pack import build
-from ganlab.data.pictures import PictureProtocol, UnreadableImageError
+from ganlab.data.pictures import PictureProtocol, UnreadableImageError, decode
 from ganlab.errors import UserError
 
 
@@ -25,7 +25,7 @@ def write_scenes(root: Path, name: str, count: int, kind: str = "WEBP") -> list[
 
 
 def grey(source: LSUN, index: int) -> int:
-    return round(float(np.asarray(source.read(index)[0]).mean()))
+    return round(float(np.asarray(decode(source.read(index)["images"])).mean()))
 
 
 def test_records_come_in_the_order_of_keys_with_the_class_as_label(tmp_path: Path):
@@ -36,8 +36,8 @@ def test_records_come_in_the_order_of_keys_with_the_class_as_label(tmp_path: Pat
     assert len(source) == count + 3 and source.name == "lsun-bedroom-tower-train"
     ordered = [number % 256 for number in sorted(range(count), key=keys.__getitem__)]
     for index in (0, 1, STRIDE - 1, STRIDE, STRIDE + 1, count - 1):
-        assert abs(grey(source, index) - ordered[index]) <= 1 and source.read(index)[1] == 0
-    assert [source.read(index)[1] for index in range(count, count + 3)] == [1, 1, 1]
+        assert abs(grey(source, index) - ordered[index]) <= 1 and source.read(index)["labels"] == 0
+    assert [source.read(index)["labels"] for index in range(count, count + 3)] == [1, 1, 1]
 
 
 def test_pack_of_scenes(tmp_path: Path):
@@ -52,7 +52,7 @@ def test_a_broken_record_names_its_key(tmp_path: Path):
     with lmdb.open(str(tmp_path / "tower_val_lmdb")) as environment, environment.begin(write=True) as writer:
         writer.put(b"abc", b"no picture")
     with pytest.raises(UnreadableImageError, match="tower_val_lmdb/abc"):
-        LSUN(str(tmp_path), ["tower"], "val").read(0)
+        decode(LSUN(str(tmp_path), ["tower"], "val").read(0)["images"])
 
 
 def test_missing_data_say_what_to_fetch(tmp_path: Path):

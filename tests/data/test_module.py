@@ -10,6 +10,8 @@ import torch
 from ganlab.data.folder import Folder
 from ganlab.data.module import ImageDataModule
 from ganlab.data.order import EndlessOrder
+from ganlab.data.pictures import PictureProtocol
+from ganlab.data.recipe import Recipe
 from ganlab.errors import UserError
 
 
@@ -18,7 +20,8 @@ def module(photos: Path, tmp_path: Path):
     """Makes data modules of thirty 28x28 pictures, attached to a trainer of one rank."""
 
     def make(batch_size: int = 8, rank: int = 0, world_size: int = 1, images_seen: int = 0) -> ImageDataModule:
-        made = ImageDataModule(Folder(str(photos)), 28, 3, batch_size, packs=str(tmp_path / "packs"), seed=5)
+        recipe = Recipe(Folder(str(photos)), PictureProtocol(28, 3), tmp_path / "packs", max_broken=0.01, workers=None)
+        made = ImageDataModule(recipe, batch_size, seed=5)
         system = SimpleNamespace(clock=SimpleNamespace(images_seen=images_seen))
         trainer: Any = SimpleNamespace(global_rank=rank, world_size=world_size, lightning_module=system)
         made.trainer = trainer

@@ -61,7 +61,7 @@ def test_pack_holds_every_picture_prepared_with_its_label(photos: Path, tmp_path
     pack = build(source, SMALL, tmp_path / "packs")
     assert isinstance(pack.images, np.memmap) and pack.images.shape == (30, 16, 16, 3) and pack.images.dtype == np.uint8
     for index in (0, 7, 29):
-        assert np.array_equal(pack.images[index], SMALL.prepare(source.read(index)[0]))
+        assert np.array_equal(pack.images[index], SMALL.prepare(source.read(index)["images"]))
     assert pack.labels is not None and pack.labels.dtype == np.int64 and pack.labels.tolist() == [0] * 15 + [1] * 15
     assert len(pack) == pack.manifest["count"] == 30 and pack.manifest["classes"] == ["cat", "dog"]
     assert pack.folder.name == f"folder-photos-16x3-{pack.manifest['key']}"
@@ -156,7 +156,7 @@ def test_a_damaged_beginning_is_not_continued(photos: Path, tmp_path: Path):
     partial = tmp_path / "packs" / f"{pack.folder.name}.partial"
     partial.mkdir(parents=True)
     (partial / "progress.json").write_text(
-        '{"next": 20, "rows": 20, "crc32": {"images": 1, "labels": 1}, "skipped": []}'
+        '{"next": 20, "rows": 20, "crc32": {"images": 1, "labels": 1}, "skipped": [], "rejected": {}}'
     )
     (partial / "images.npy").write_bytes(b"short")
     assert contents(build(Folder(str(photos)), SMALL, tmp_path / "packs").folder) == contents(pack.folder)

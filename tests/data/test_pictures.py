@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlab.data.pictures import FORMATS, PictureProtocol, UnreadableImageError, decode
+from ganlab.data.pictures import FORMATS, PictureFile, PictureProtocol, UnreadableImageError, decode
 from ganlab.errors import UserError
 
 
@@ -15,12 +15,12 @@ def saved(picture: Image.Image, kind: str, **options) -> Image.Image:
     file = io.BytesIO()
     picture.save(file, kind, **options)
     file.seek(0)
-    return decode(file, "picture")
+    return decode(PictureFile(file, "picture"))
 
 
 def reason(data: bytes) -> str:
     with pytest.raises(UnreadableImageError) as caught:
-        decode(io.BytesIO(data), "broken.png")
+        decode(PictureFile(io.BytesIO(data), "broken.png"))
     assert caught.value.name == "broken.png" and "\n" not in caught.value.reason
     return caught.value.reason
 
@@ -92,7 +92,7 @@ def test_broken_files_say_why():
 
 def test_a_missing_file_is_named_once(tmp_path: Path):
     with pytest.raises(UnreadableImageError) as caught:
-        decode(tmp_path / "gone.png", "gone.png")
+        decode(PictureFile(tmp_path / "gone.png", "gone.png"))
     assert caught.value.reason == "No such file or directory"
 
 

@@ -4,10 +4,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from PIL import Image
+
+from ganlab.data.source import Record, Source
 
 
-class Digits:
+class Digits(Source):
     """1,797 grey digits of 8x8 pixels by 43 writers (the test part of UCI's optical recognition set)."""
 
     name = "digits"
@@ -22,10 +23,10 @@ class Digits:
         """Name the set; it never changes, so that an existing pack opens without importing scikit-learn."""
         return {"set": "sklearn.datasets.load_digits", "count": len(self)}
 
-    def read(self, index: int) -> tuple[Image.Image, int]:
+    def read(self, index: int) -> Record:
         """Return one 8x8 picture, its 17 levels spread over 0..255, and its digit."""
         images, digits = self._arrays
-        return Image.fromarray(images[index]), int(digits[index])
+        return {"images": images[index], "labels": digits[index]}
 
     @cached_property
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:

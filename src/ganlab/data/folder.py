@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from ganlab.data.pictures import FORMATS, decode
+from ganlab.data.pictures import FORMATS, PictureFile
+from ganlab.data.source import Record, Source
 from ganlab.errors import UserError
 
 
-class Folder:
+class Folder(Source):
     """All picture files under ``root``, in the order of their paths; hidden files and folders are left out.
 
     Where every picture lies in a sub-folder, the direct sub-folders are the classes; otherwise there are no labels.
@@ -22,9 +21,6 @@ class Folder:
     Raises:
         UserError: ``root`` is no folder or holds no picture.
     """
-
-    content = None
-    in_memory = False
 
     def __init__(self, root: str) -> None:
         self.root = Path(root).expanduser()
@@ -55,11 +51,13 @@ class Folder:
         """Hash of all paths, sizes and times of change, relative to the root: a moved folder keeps its pack."""
         return {"files": len(self), "sha256": self._digest}
 
-    def read(self, index: int) -> tuple[Image.Image, int | None]:
+    def read(self, index: int) -> Record:
         """Return one picture and the number of its class."""
         path = self.files[index]
-        label = None if self.classes is None else self.classes.index(path.split(os.sep, 1)[0])
-        return decode(self.root / path, path), label
+        record: dict[str, Any] = {"images": PictureFile(self.root / path, path)}
+        if self.classes is not None:
+            record["labels"] = self.classes.index(path.split(os.sep, 1)[0])
+        return record
 
 
 def walk(root: Path) -> Iterator[tuple[str, int, int]]:

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import lmdb
-from PIL import Image
 
-from ganlab.data.pictures import UnreadableImageError, decode
+from ganlab.data.pictures import PictureFile, UnreadableImageError
+from ganlab.data.source import Record, Source
 from ganlab.errors import UserError
 
 STRIDE = 128
 
 
-class LSUN:
+class LSUN(Source):
     """Pictures of one or more LSUN classes (Yu et al. 2015), WebP or JPEG with a short side of 256.
 
     Each class lies in ``<root>/<class>_<split>_lmdb``, as github.com/fyu/lsun publishes it; the label is the
@@ -26,9 +26,6 @@ class LSUN:
     Raises:
         UserError: a class is not there or its file is incomplete.
     """
-
-    content = None
-    in_memory = False
 
     def __init__(self, root: str, classes: Sequence[str], split: str = "train") -> None:
         if isinstance(classes, str) or not classes:
@@ -53,7 +50,7 @@ class LSUN:
             for folder, entries, fact in zip(self.folders, self.counts, facts, strict=True)
         }
 
-    def read(self, index: int) -> tuple[Image.Image, int]:
+    def read(self, index: int) -> Record:
         """Return one picture and the number of its class; the order is that of the keys."""
         ends = list(accumulate(self.counts))
         label = bisect_right(ends, index)
@@ -67,7 +64,8 @@ class LSUN:
                 key, value = cursor.item()
         except lmdb.Error as error:
             raise UnreadableImageError(f"{folder.name}, record {place}", str(error)) from error
-        return decode(io.BytesIO(value), f"{folder.name}/{key.decode(errors='backslashreplace')}"), label
+        name = f"{folder.name}/{key.decode(errors='backslashreplace')}"
+        return {"images": PictureFile(io.BytesIO(value), name), "labels": label}
 
     @cached_property
     def _marks(self) -> list[list[bytes]]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,8 @@ import torch
 from lightning import LightningDataModule
 
 from ganlab.data.order import EndlessOrder
-from ganlab.data.pack import Pack, build
-from ganlab.data.pictures import PictureProtocol
-from ganlab.data.source import Source
+from ganlab.data.pack import Pack
+from ganlab.data.recipe import Recipe
 from ganlab.errors import UserError
 
 
@@ -21,46 +19,22 @@ class ImageDataModule(LightningDataModule):
 
     ``batch_size`` is global: each of W devices gets batch_size / W images of every batch. Batches follow from
     (seed, images seen) alone, so the training system's ``clock.images_seen`` is all that continuing needs.
-
-    Args:
-        source: where the pictures come from.
-        image_size: side of the prepared pictures, in pixels.
-        channels: 1 (grey) or 3 (colour).
-        resize: kernel, one of ``ganlab.data.pictures.KERNELS``.
-        max_broken: share of pictures that may be unreadable (0..1).
-        workers: processes that make the pack; None: one a core, 0: none but this.
-        packs: folder of all packs.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        image_size: int,
-        channels: int,
-        batch_size: int,
-        resize: str = "lanczos",
-        max_broken: float = 0.01,
-        workers: int | None = None,
-        packs: str = "packs",
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, recipe: Recipe, batch_size: int, seed: int = 0) -> None:
         super().__init__()
         if not isinstance(batch_size, int) or batch_size < 1:
             raise UserError(f"data.batch_size={batch_size} is no number of images: take 1 or more")
         if seed < 0:
             raise UserError(f"seed={seed} is negative: take 0 or a positive whole number")
-        self.source = source
-        self.protocol = PictureProtocol(image_size, channels, resize)
+        self.recipe = recipe
         self.batch_size = batch_size
-        self.max_broken = max_broken
-        self.workers = workers
-        self.packs = Path(packs).expanduser()
         self.seed = seed
 
     @cached_property
     def pack(self) -> Pack:
-        """The source's pack, made at the first use where there is none (``UserError`` where that fails)."""
-        return build(self.source, self.protocol, self.packs, max_broken=self.max_broken, workers=self.workers)
+        """The recipe's pack, made at the first use where there is none (``UserError`` where that fails)."""
+        return self.recipe.make()
 
     def prepare_data(self) -> None:
         """Make the pack where there is none."""

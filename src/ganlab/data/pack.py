@@ -4,7 +4,6 @@ import errno
 import hashlib
 import json
 import logging
-import math
 import shutil
 import sys
 from contextlib import closing
@@ -17,31 +16,41 @@ from tqdm import tqdm
 
 from ganlab.data.lock import locked
 from ganlab.data.pictures import PictureProtocol
-from ganlab.data.reading import FEW_RECORDS, chunks
+from ganlab.data.reading import FEW_RECORDS, arrays_of, chunks, row_bytes
 from ganlab.data.source import Source
 from ganlab.data.writer import PackWriter
 from ganlab.errors import UserError
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # part of every key: packs of another format are made anew
+FORMAT = 2  # part of every key: packs of another format are made anew
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Pictures ready for training: ``images`` (N,H,W,C) uint8, read from disk as needed, ``labels`` (N,) int64 or None.
+    """Records ready for training, in equally long ``arrays`` that are read from disk as needed.
 
-    ``manifest`` is pack.json: key, source, fingerprint, protocol, classes, content, count, arrays (shape, dtype and
-    crc32 of the data), and the names and reasons of skipped pictures.
+    Most hold ``images`` (N,H,W,C) uint8; pairs hold ``inputs`` and ``targets`` instead. ``manifest`` is pack.json: key,
+    source, fingerprint, protocol, classes, content, count, arrays (shape, dtype and crc32 of the data), the names and
+    reasons of skipped pictures, the numbers of rejected ones by reason, and what the source notes about its records.
     """
 
     folder: Path
     manifest: dict[str, Any]
-    images: np.memmap
-    labels: np.ndarray | None
+    arrays: dict[str, np.ndarray]
 
     def __len__(self) -> int:
         return self.manifest["count"]
+
+    @property
+    def images(self) -> np.ndarray:
+        """Pictures, uint8 (N,H,W,C): those to be learned, where there are also inputs."""
+        return self.arrays["images" if "images" in self.arrays else "targets"]
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Classes, int64 (N,), or attributes, int64 (N,A)."""
+        return self.arrays.get("labels")
 
     @classmethod
     def open(cls, folder: Path) -> "Pack":
@@ -52,8 +61,9 @@ class Pack:
             for name, expected in manifest["arrays"].items():
                 if [*arrays[name].shape] != expected["shape"] or arrays[name].dtype != expected["dtype"]:
                     raise ValueError(f"{name}.npy is not of shape {expected['shape']} and {expected['dtype']}")
-            labels = np.array(arrays["labels"]) if "labels" in arrays else None
-            return cls(folder, manifest, arrays["images"], labels)
+            if "labels" in arrays:
+                arrays["labels"] = np.array(arrays["labels"])  # small, and read at every batch
+            return cls(folder, manifest, arrays)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{folder} is no whole pack ({error}): delete it, the next start makes it anew") from error
 
@@ -79,7 +89,7 @@ def build(
         workers: processes that read; None: one a core, 0: none but this.
 
     Raises:
-        UserError: too many unreadable pictures, a full disk, a folder that cannot be written.
+        UserError: too many unreadable pictures or none at all, a full disk, a folder that cannot be written.
     """
     if not 0 <= max_broken <= 1:
         raise UserError(f"data.max_broken={max_broken} is no share: take a number from 0 to 1")
@@ -116,12 +126,10 @@ def whole(folder: Path) -> Pack | None:
 def write(source: Source, protocol: PictureProtocol, folder: Path, max_broken: float, workers: int | None) -> None:
     """Make the pack, or continue one begun, and rename it to ``folder`` when it is whole."""
     count = len(source)
-    arrays: dict[str, tuple[str, tuple[int, ...]]] = {"images": ("uint8", protocol.shape)}
-    if source.classes is not None:
-        arrays["labels"] = ("int64", ())
+    arrays = arrays_of(source, protocol)
     with closing(PackWriter(folder, arrays)) as writer:
         progress = writer.progress
-        missing = (count - progress.next) * math.prod(protocol.shape)
+        missing = (count - progress.next) * row_bytes(arrays)
         if missing > shutil.disk_usage(packs := folder.parent).free:
             raise OSError(errno.ENOSPC, f"{missing / 1e9:.1f} GB are needed in {packs}")
         with (
@@ -130,9 +138,11 @@ def write(source: Source, protocol: PictureProtocol, folder: Path, max_broken: f
         ):
             for chunk in stream:
                 bar.update(chunk.stop - progress.next)
-                rows = {"images": chunk.images, "labels": chunk.labels}
-                writer.append(chunk.stop, {name: rows[name] for name in arrays}, chunk.skipped)
+                writer.append(chunk)
                 refuse_broken(progress.skipped, count, source.name, max_broken)
+        if not progress.rows:
+            reasons = ", ".join(f"{times} {reason}" for reason, times in progress.rejected.items())
+            raise UserError(f"{source.name} gives no picture for a pack ({reasons}): set data.root to other pictures")
         writer.finish(
             {
                 "key": folder.name.rsplit("-", 1)[1],
@@ -142,6 +152,8 @@ def write(source: Source, protocol: PictureProtocol, folder: Path, max_broken: f
                 "classes": source.classes,
                 "content": source.content,
                 "skipped": progress.skipped,
+                "rejected": progress.rejected,
+                **source.notes(),
             }
         )
     if progress.skipped:

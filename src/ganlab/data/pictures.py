@@ -4,7 +4,7 @@ import contextlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -49,18 +49,29 @@ class UnreadableImageError(Exception):
         self.reason = reason
 
 
-def decode(file: Path | IO[bytes], name: str) -> Image.Image:
+class PictureFile(NamedTuple):
+    """A picture that is still encoded: where its bytes are, and what to call it when they cannot be read."""
+
+    file: Path | IO[bytes]
+    name: str
+
+
+def decode(picture_file: PictureFile, least: tuple[int, int] | None = None) -> Image.Image:
     """Decode a picture file to 8-bit grey (mode L) or colour (RGB), upright, transparency over white.
 
-    16-bit grey is scaled to 8 bits; of an animation the first frame counts.
+    16-bit grey is scaled to 8 bits; of an animation the first frame counts. With ``least``, (width, height) in pixels,
+    a JPEG is halved up to three times while its cosine transform is undone, to no less than that.
 
     Raises:
         UnreadableImageError: the file is missing, broken, no raster picture, or has pixels without an agreed range.
     """
+    file, name = picture_file
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow grumbles about odd metadata; the pixels are none the worse
             with Image.open(file, formats=sorted(set(FORMATS.values()))) as picture:
+                if least is not None:
+                    picture.draft(None, least)
                 picture.load()
                 with contextlib.suppress(Exception):  # a garbled EXIF block does not spoil the picture
                     ImageOps.exif_transpose(picture, in_place=True)
@@ -89,14 +100,22 @@ def flatten(picture: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True)
 class PictureProtocol:
-    """How a picture becomes an array: the centre square, resized with an antialiasing kernel of Pillow.
+    """How a picture becomes a square array.
 
-    Channels are 1 (grey, ITU-R 601 weights) or 3 (RGB).
+    Args:
+        image_size: side of the array, in pixels.
+        channels: 1 (grey, ITU-R 601 weights) or 3 (RGB).
+        resize: one of `KERNELS`, antialiased.
+        crop: what is kept: ``square``, the largest centre square; a number, the centre square of so many pixels;
+            ``none``, the whole picture, squeezed into a square.
+        decode: ``exact``, or ``fast``: JPEGs are scaled while they are decoded, see `decode`.
     """
 
     image_size: int
     channels: int
     resize: str = "lanczos"
+    crop: str | int = "square"
+    decode: str = "exact"
 
     def __post_init__(self) -> None:
         if not isinstance(self.image_size, int) or self.image_size < 1:
@@ -105,6 +124,12 @@ class PictureProtocol:
             raise UserError(f"data.channels={self.channels} is not possible: take 1 (grey) or 3 (colour)")
         if self.resize not in KERNELS:
             raise UserError(f"data.resize={self.resize} is not known: take one of {', '.join(KERNELS)}")
+        if self.crop not in ("square", "none") and (not isinstance(self.crop, int) or self.crop < 1):
+            raise UserError(f"data.crop={self.crop} is not known: take square, none or a number of pixels")
+        if self.decode not in ("exact", "fast"):
+            raise UserError(f"data.decode={self.decode} is not known: take exact or fast")
+        if self.decode == "fast" and isinstance(self.crop, int):
+            raise UserError(f"data.decode=fast changes what data.crop={self.crop} keeps: take data.decode=exact")
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -113,17 +138,27 @@ class PictureProtocol:
 
     def record(self) -> dict[str, Any]:
         """Return what a pack states about its pictures."""
-        return {
-            "crop": "centre square",
-            "resize": self.resize,
-            "image_size": self.image_size,
-            "channels": self.channels,
-        }
+        crop = {"square": "centre square", "none": "none"}.get(str(self.crop), f"centre {self.crop} px")
+        fast = {"decode": self.decode} if self.decode != "exact" else {}
+        sizes = {"image_size": self.image_size, "channels": self.channels}
+        return {"crop": crop, "resize": self.resize, **sizes, **fast}
 
-    def prepare(self, picture: Image.Image) -> np.ndarray:
-        """Return ``picture`` (mode L or RGB) as uint8 of ``shape``."""
-        side = min(picture.size)
-        left, top = (picture.width - side) // 2, (picture.height - side) // 2
-        square = picture.crop((left, top, left + side, top + side)).convert(MODES[self.channels])
-        resized = square.resize((self.image_size, self.image_size), KERNELS[self.resize])
+    def prepare(self, picture: PictureFile | Image.Image | np.ndarray) -> np.ndarray:
+        """Return a picture as uint8 of ``shape``; ``UnreadableImageError`` where it cannot be decoded."""
+        if isinstance(picture, PictureFile):
+            least = (self.image_size, self.image_size) if self.decode == "fast" else None
+            picture = decode(picture, least)
+        if isinstance(picture, np.ndarray):
+            picture = Image.fromarray(picture.squeeze(2) if picture.shape[2:] == (1,) else picture)
+        cropped = picture.crop(self.box(picture.size)).convert(MODES[self.channels])
+        resized = cropped.resize((self.image_size, self.image_size), KERNELS[self.resize])
         return np.asarray(resized).reshape(self.shape)
+
+    def box(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Return what is kept of a picture of ``size`` (width, height): left, top, right, bottom in pixels."""
+        width, height = size
+        if self.crop == "none":
+            return 0, 0, width, height
+        side = min(width, height) if self.crop == "square" else min(int(self.crop), width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        return left, top, left + side, top + side

@@ -4,7 +4,7 @@ import math
 import os
 import signal
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ganlab.data.pictures import PictureProtocol, UnreadableImageError
-from ganlab.data.source import Source
+from ganlab.data.source import Arrays, Source
 from ganlab.errors import UserError
 
 CHUNK_BYTES = 8 * 2**20
@@ -23,26 +23,38 @@ FEW_RECORDS = 2000  # read sooner than processes start
 
 
 class Chunk(NamedTuple):
-    """Consecutive records of a source, prepared: those before ``stop`` that could be read."""
+    """Consecutive records of a source, prepared: the rows of those before ``stop``, and what gave none."""
 
     stop: int
-    images: np.ndarray
-    labels: np.ndarray
+    rows: dict[str, np.ndarray]
     skipped: list[tuple[str, str]]
+    rejected: dict[str, int]
+
+
+def arrays_of(source: Source, protocol: PictureProtocol) -> Arrays:
+    """Return the dtype and the shape of a row of each array that a pack of ``source`` holds."""
+    return {name: ("uint8", protocol.shape) for name in source.pictures} | source.extras
 
 
 def read_chunk(source: Source, protocol: PictureProtocol, start: int, stop: int) -> Chunk:
-    """Read records ``start`` .. ``stop`` - 1: images uint8 (n,H,W,C), labels int64 (n,), (name, reason) of the rest."""
-    images, labels, skipped = [np.empty((0, *protocol.shape), np.uint8)], [], []
+    """Read records ``start`` .. ``stop`` - 1: rows of all arrays, (name, reason) of the unreadable, refusals."""
+    arrays = arrays_of(source, protocol)
+    columns: dict[str, list[np.ndarray]] = {
+        name: [np.empty((0, *shape), dtype)] for name, (dtype, shape) in arrays.items()
+    }
+    skipped, rejected = [], Counter[str]()
     for index in range(start, stop):
         try:
-            picture, label = source.read(index)
+            reading = source.read_rows(index)
+            prepared = [{name: protocol.prepare(row[name]) for name in source.pictures} for row in reading.rows]
         except UnreadableImageError as error:
             skipped.append((error.name, error.reason))
-        else:
-            images.append(protocol.prepare(picture)[None])
-            labels.append(0 if label is None else label)
-    return Chunk(stop, np.concatenate(images), np.array(labels, np.int64), skipped)
+            continue
+        rejected.update(reading.rejected)
+        for row, pictures in zip(reading.rows, prepared, strict=True):
+            for name, (dtype, _) in arrays.items():
+                columns[name].append(pictures[name][None] if name in pictures else np.array(row[name], dtype)[None])
+    return Chunk(stop, {name: np.concatenate(column) for name, column in columns.items()}, skipped, dict(rejected))
 
 
 def chunks(source: Source, protocol: PictureProtocol, start: int, workers: int | None) -> Generator[Chunk, None, None]:
@@ -54,7 +66,7 @@ def chunks(source: Source, protocol: PictureProtocol, start: int, workers: int |
     Raises:
         UserError: a process was killed.
     """
-    step = max(1, min(CHUNK_RECORDS, CHUNK_BYTES // math.prod(protocol.shape)))
+    step = max(1, min(CHUNK_RECORDS, CHUNK_BYTES // row_bytes(arrays_of(source, protocol))))
     spans = [(first, min(first + step, len(source))) for first in range(start, len(source), step)]
     workers = min(cores() if workers is None else workers, len(spans))
     if workers == 0 or source.in_memory or len(source) < FEW_RECORDS:
@@ -76,6 +88,11 @@ def chunks(source: Source, protocol: PictureProtocol, start: int, workers: int |
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def row_bytes(arrays: Arrays) -> int:
+    """Return the size of one row of all arrays together."""
+    return sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in arrays.values())
 
 
 def cores() -> int:

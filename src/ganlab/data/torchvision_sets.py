@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from PIL import Image
 from torchvision import datasets
 
 from ganlab.data.lock import locked
+from ganlab.data.source import Record, Source
 from ganlab.errors import UserError
 
 TIMEOUT = 30.0  # seconds without an answer
 
 
-class TorchvisionSet:
+class TorchvisionSet(Source):
     """One split of a torchvision set in ``<root>/<folder>``, decoded in memory.
 
     Raises:
@@ -28,8 +28,6 @@ class TorchvisionSet:
     """
 
     in_memory = True
-    content: str | None = None
-    classes: list[str]
     folder: ClassVar[str]
     mend: ClassVar[str]
     dataset: ClassVar[Callable[..., Any]]
@@ -60,9 +58,9 @@ class TorchvisionSet:
             crc = zlib.crc32(np.ascontiguousarray(array).data, crc)
         return {"set": self.name, "count": len(self), "crc32": crc}
 
-    def read(self, index: int) -> tuple[Image.Image, int]:
+    def read(self, index: int) -> Record:
         """Return one picture in the set's own size and its class."""
-        return Image.fromarray(self.images[index]), int(self.labels[index])
+        return {"images": self.images[index], "labels": self.labels[index]}
 
     def _fetch(self, place: Path) -> None:
         """Fetch beside the final place and rename: a killed download never looks like the set."""

@@ -7,23 +7,28 @@ import os
 import shutil
 import time
 import zlib
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ganlab.data.reading import Chunk
+from ganlab.data.source import Arrays
+
 COMMIT_SECONDS = 1.0  # work that a kill may cost
 
 
 @dataclass
 class Progress:
-    """What is safely on disk: records of the source before ``next``, rows, checksums, (name, reason) without a row."""
+    """What is safely on disk: rows of the records before ``next``, checksums, and what gave no row, with reasons."""
 
     next: int
     rows: int
     crc32: dict[str, int]
     skipped: list[list[str]]
+    rejected: dict[str, int]
 
 
 class PackWriter:
@@ -33,7 +38,7 @@ class PackWriter:
     killed one stopped: its ``progress`` says where.
     """
 
-    def __init__(self, folder: Path, arrays: dict[str, tuple[str, tuple[int, ...]]]) -> None:
+    def __init__(self, folder: Path, arrays: Arrays) -> None:
         self.folder = folder
         self.partial = folder.with_name(folder.name + ".partial")
         self.partial.mkdir(parents=True, exist_ok=True)
@@ -45,15 +50,17 @@ class PackWriter:
             file.seek(0, os.SEEK_END)
         self._committed = time.monotonic()
 
-    def append(self, stop: int, rows: dict[str, np.ndarray], skipped: list[tuple[str, str]]) -> None:
-        """Add what the records before ``stop`` gave, and commit once a second."""
-        for name, values in rows.items():
+    def append(self, chunk: Chunk) -> None:
+        """Add what the records before ``chunk.stop`` gave, and commit once a second."""
+        progress = self.progress
+        for name, values in chunk.rows.items():
             data = np.ascontiguousarray(values).data
             self._files[name].write(data)
-            self.progress.crc32[name] = zlib.crc32(data, self.progress.crc32[name])
-        self.progress.rows += len(rows["images"])
-        self.progress.skipped += [list(entry) for entry in skipped]
-        self.progress.next = stop
+            progress.crc32[name] = zlib.crc32(data, progress.crc32[name])
+        progress.rows += len(next(iter(chunk.rows.values())))
+        progress.skipped += [list(entry) for entry in chunk.skipped]
+        progress.rejected = dict(Counter(progress.rejected) + Counter(chunk.rejected))
+        progress.next = chunk.stop
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self._sync()
             write_json(self.partial / "progress.json", asdict(self.progress))
@@ -93,7 +100,7 @@ class PackWriter:
     def _start(self) -> Progress:
         for name in self.arrays:
             self._path(name).write_bytes(self._header(name, 0))
-        return Progress(next=0, rows=0, crc32=dict.fromkeys(self.arrays, 0), skipped=[])
+        return Progress(next=0, rows=0, crc32=dict.fromkeys(self.arrays, 0), skipped=[], rejected={})
 
     def _path(self, name: str) -> Path:
         return self.partial / f"{name}.npy"

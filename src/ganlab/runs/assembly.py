@@ -12,6 +12,9 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganlab.data.module import ImageDataModule
+from ganlab.data.pictures import PictureProtocol
+from ganlab.data.recipe import Recipe
+from ganlab.data.source import Source, Subset
 from ganlab.errors import UserError
 from ganlab.metrics.build import build_evaluation, needs_features
 from ganlab.metrics.evaluation import Evaluation
@@ -38,11 +41,19 @@ def make(node: Config, what: str) -> Any:
         raise
 
 
+def build_recipe(config: Config) -> Recipe:
+    """Return what pack ``config["data"]`` asks for; nothing is read but a listing."""
+    data = config["data"]
+    source: Source = make(data["source"], "data")
+    if data["count"] is not None and data["count"] < len(source):
+        source = Subset(source, data["count"])
+    protocol = PictureProtocol(**{key: data[key] for key in ("image_size", "channels", "resize", "crop", "decode")})
+    return Recipe(source, protocol, Path(config["packs"]).expanduser(), data["max_broken"], data["workers"])
+
+
 def build_data(config: Config) -> ImageDataModule:
     """Return the data module of ``config["data"]``; nothing is read but a listing."""
-    data = config["data"]
-    options = {key: data[key] for key in ("image_size", "channels", "batch_size", "resize", "max_broken", "workers")}
-    return ImageDataModule(make(data["source"], "data"), packs=config["packs"], seed=config["seed"], **options)
+    return ImageDataModule(build_recipe(config), config["data"]["batch_size"], config["seed"])
 
 
 def build_system(config: Config) -> AdversarialSystem:

@@ -14,6 +14,8 @@ LEAST: dict[str, tuple[type, float]] = {
     "data.batch_size": (int, 1),
     "data.max_broken": (float, 0),
     "data.workers": (int, 0),
+    "data.count": (int, 4),
+    "data.num_classes": (int, 1),
     "architecture.width": (int, 1),
     "architecture.kernel": (int, 3),
     "architecture.latent_size": (int, 1),
