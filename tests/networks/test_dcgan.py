@@ -43,7 +43,7 @@ def test_other_sizes_are_refused_with_the_nearest_ones(size: int, nearest: list[
         pyramid(size, 8)
 
 
-@pytest.mark.parametrize("key", ["prior", "projection", "sampling_statistics"])
+@pytest.mark.parametrize("key", ["prior", "projection", "upsampling", "output", "sampling_statistics"])
 def test_unknown_variants_are_refused_with_the_choice(key: str) -> None:
     with pytest.raises(ValueError, match="'nonsense' does not exist; choose one of"):
         Generator(**{key: "nonsense"})

@@ -1,18 +1,31 @@
 """DCGAN (Radford, Metz and Chintala 2015): the generator and the discriminator, as the paper's figure 1 draws them.
 
-The authors' form: 5x5 kernels, 1024-512-256-128 feature maps at 64x64, a linear projection and a linear head, no
+The authors' form: 5x5 kernels, 1024-512-256-128 feature maps at 64x64, a linear projection and a flat head, no
 biases. PyTorch's tutorial: 4x4 kernels, 512-256-128-64, both ends convolutions. Two sets of values, the same lines.
+Each guideline of the paper (sec. 3) is an argument, and the first value that is named is the paper's.
 """
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
-from ganlab.networks.layers import HEADS, PRIORS, PROJECTIONS, STATISTICS, choose, down, initialize, pyramid, up
+from ganlab.networks.latents import LatentGenerator
+from ganlab.networks.layers import (
+    DOWNSAMPLINGS,
+    HEADS,
+    OUTPUTS,
+    PROJECTIONS,
+    UPSAMPLINGS,
+    Finish,
+    choose,
+    fully_connected,
+    hidden_before_head,
+    initialize,
+    pyramid,
+)
 
 
-class Generator(nn.Module):
+class Generator(LatentGenerator):
     """Latents to images: projection, then fractionally strided convolutions with batch norm and ReLU, then tanh.
 
     Args:
@@ -23,11 +36,21 @@ class Generator(nn.Module):
         prior: distribution of the latents, ``uniform`` on [-1, 1] (paper) or ``normal`` N(0, 1).
         kernel: side of the convolutions' kernels, at least 3 (the authors: 5; PyTorch's tutorial: 4).
         projection: ``linear`` (authors) or ``convolution`` (tutorial).
+        upsampling: ``transposed`` (fractionally strided), ``nearest``, ``bilinear``, ``bicubic``, ``pixel_shuffle`` or
+            ``unpool``.
+        normalization: ``batch`` (but for the image), ``none``, ``all_layers`` (batch norm at the image as well),
+            ``instance``, ``layer``, ``group``, or of the weights: ``spectral``, ``weight``.
+        activation: ``relu``, ``leaky_relu``, ``elu``, ``gelu``, ``silu``, ``tanh`` or ``sigmoid``.
+        slope: of the leaky ReLU for negative inputs.
+        output: ``tanh``, ``sigmoid`` (images in [0, 1]) or ``linear`` (images around [-1, 1]).
+        hidden_layers: fully connected layers between the latents and the projection (the paper removes them: 0).
+        hidden_units: units of each of them.
+        dropout: share of the values dropped after each activation in training.
+        deviation: of the initial weights (paper: 0.02).
         eps: added to the variance in batch norm (authors: 1e-8; tutorial: 1e-5).
-        sampling_statistics: what batch norm uses when sampling, ``batch`` (authors) or ``running``.
+        sampling_statistics: what batch norm uses when sampling, ``batch`` (authors), ``running`` or ``standing``.
+        standing_batches: batches that ``standing`` statistics are averaged over.
     """
-
-    value_range = (-1.0, 1.0)
 
     def __init__(
         self,
@@ -38,31 +61,40 @@ class Generator(nn.Module):
         prior: str = "uniform",
         kernel: int = 5,
         projection: str = "linear",
+        upsampling: str = "transposed",
+        normalization: str = "batch",
+        activation: str = "relu",
+        slope: float = 0.2,
+        output: str = "tanh",
+        hidden_layers: int = 0,
+        hidden_units: int = 1024,
+        dropout: float = 0.0,
+        deviation: float = 0.02,
         eps: float = 1e-8,
         sampling_statistics: str = "batch",
+        standing_batches: int = 16,
     ) -> None:
-        super().__init__()
         side, maps = pyramid(image_size, width)
-        self.latent_size, self.prior = latent_size, choose(PRIORS, prior, "prior")
-        choose(STATISTICS, sampling_statistics, "sampling statistics")
-        self.sampling_statistics = sampling_statistics
-        self.project = choose(PROJECTIONS, projection, "projection")(latent_size, maps[0], side, eps)
+        squash, value_range = choose(OUTPUTS, output, "output")
+        super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range)
+        up = choose(UPSAMPLINGS, upsampling, "up-sampling")
+        finish = Finish(normalization, activation, slope, dropout, eps)
+        sizes = [latent_size] + [hidden_units] * hidden_layers
+        self.hidden = nn.Sequential(*fully_connected(sizes, finish))
+        self.project = choose(PROJECTIONS, projection, "projection")(sizes[-1], maps[0], side, finish)
         self.upsample = nn.Sequential(
             *(
-                nn.Sequential(up(inputs, outputs, kernel), nn.BatchNorm2d(outputs, eps=eps), nn.ReLU())
+                nn.Sequential(up(inputs, outputs, kernel, finish.bias), *finish.maps(outputs))
                 for inputs, outputs in pairwise(maps)
             )
         )
-        self.to_image = nn.Sequential(up(width, channels, kernel), nn.Tanh())  # no batch norm: samples would oscillate
-        initialize(self)
+        self.to_image = nn.Sequential(up(width, channels, kernel), *finish.ends(channels), squash())
+        initialize(self, deviation)
+        finish.normalize_weights(self)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in [-1, 1]."""
-        return self.to_image(self.upsample(self.project(latents)))
-
-    def draw_latents(self, count: int, rng: torch.Generator) -> Tensor:
-        """Draw (count, latent_size) latents from the prior with a CPU generator: the same on every device."""
-        return self.prior(torch.empty(count, self.latent_size), rng)
+        """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in ``value_range``."""
+        return self.to_image(self.upsample(self.project(self.hidden(latents))))
 
 
 class Discriminator(nn.Module):
@@ -73,11 +105,18 @@ class Discriminator(nn.Module):
         channels: of the images.
         width: feature maps of the layer next to the image; doubled at each halving.
         kernel: side of the convolutions' kernels, at least 3.
-        head: ``linear`` (authors) or ``convolution`` (tutorial).
-        eps: added to the variance in batch norm.
+        downsampling: ``strided``, ``max_pool`` or ``avg_pool``.
+        normalization: as of the generator; ``batch`` (but for the layer at the image) in the paper.
+        activation: as of the generator; ``leaky_relu`` in the paper.
         slope: of the leaky ReLU for negative inputs (0.2 in the paper).
+        hidden_layers: fully connected layers before the head (the paper removes them: 0).
+        hidden_units: units of each of them.
+        dropout: share of the values dropped after each activation in training.
+        head: ``flatten`` (authors), ``global_average_pool`` (tried in the paper) or ``convolution`` (tutorial).
         input_bias: whether the first convolution has a bias. The authors and the tutorial have none; then nothing but
             eps tells the batch's scale, D(a * images) = D(images) for a > 0, and contrast is free to drift.
+        deviation: of the initial weights.
+        eps: added to the variance in batch norm.
     """
 
     def __init__(
@@ -86,24 +125,37 @@ class Discriminator(nn.Module):
         channels: int = 3,
         width: int = 128,
         kernel: int = 5,
-        head: str = "linear",
-        eps: float = 1e-8,
+        downsampling: str = "strided",
+        normalization: str = "batch",
+        activation: str = "leaky_relu",
         slope: float = 0.2,
+        hidden_layers: int = 0,
+        hidden_units: int = 1024,
+        dropout: float = 0.0,
+        head: str = "flatten",
         input_bias: bool = False,
+        deviation: float = 0.02,
+        eps: float = 1e-8,
     ) -> None:
         super().__init__()
         side, maps = pyramid(image_size, width)
         maps.reverse()
-        self.from_image = nn.Sequential(down(channels, width, kernel, input_bias), nn.LeakyReLU(slope))
+        down = choose(DOWNSAMPLINGS, downsampling, "down-sampling")
+        finish = Finish(normalization, activation, slope, dropout, eps)
+        self.from_image = nn.Sequential(
+            down(channels, width, kernel, input_bias), *finish.ends(width), *finish.activated()
+        )
         self.downsample = nn.Sequential(
             *(
-                nn.Sequential(down(inputs, outputs, kernel), nn.BatchNorm2d(outputs, eps=eps), nn.LeakyReLU(slope))
+                nn.Sequential(down(inputs, outputs, kernel, finish.bias), *finish.maps(outputs))
                 for inputs, outputs in pairwise(maps)
             )
         )
-        self.head = choose(HEADS, head, "head")(maps[-1], side)
-        initialize(self)
+        self.hidden, features = hidden_before_head(maps[-1], side, hidden_layers, hidden_units, finish)
+        self.head = choose(HEADS, head, "head")(*features)
+        initialize(self, deviation)
+        finish.normalize_weights(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, channels, image_size, image_size) in [-1, 1] to logits (N,): positive means real."""
-        return self.head(self.downsample(self.from_image(images))).squeeze(1)
+        """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""
+        return self.head(self.hidden(self.downsample(self.from_image(images)))).squeeze(1)

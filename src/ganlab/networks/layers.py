@@ -5,16 +5,37 @@ All networks here halve or double the image with every convolution, so an image 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from itertools import pairwise
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-T = TypeVar("T")
+from ganlab.networks.choosing import choose
+from ganlab.networks.finish import ACTIVATIONS, BATCH_NORMS, NORMALIZATIONS, NORMS, Finish
+from ganlab.networks.latents import PRIORS
+from ganlab.networks.scaling import DOWNSAMPLINGS, UPSAMPLINGS
+from ganlab.networks.statistics import STATISTICS, sampling, standing_averages
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-STATISTICS = {"running": "running averages", "batch": "statistics of the batch at hand"}
+__all__ = [
+    "ACTIVATIONS",
+    "BATCH_NORMS",
+    "DOWNSAMPLINGS",
+    "HEADS",
+    "NORMALIZATIONS",
+    "OUTPUTS",
+    "PRIORS",
+    "PROJECTIONS",
+    "STATISTICS",
+    "UPSAMPLINGS",
+    "Finish",
+    "choose",
+    "fully_connected",
+    "hidden_before_head",
+    "initialize",
+    "nearest_sizes",
+    "pyramid",
+    "sampling",
+    "standing_averages",
+]
 
 
 def pyramid(image_size: int, width: int) -> tuple[int, list[int]]:
@@ -44,30 +65,17 @@ def nearest_sizes(image_size: int) -> list[int]:
     return below + [size for size in sizes if size > image_size][:1]
 
 
-def down(inputs: int, outputs: int, kernel: int, bias: bool = False) -> nn.Conv2d:
-    """Strided convolution: (N, inputs, H, W) -> (N, outputs, H/2, W/2) for even H and W."""
-    return nn.Conv2d(inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2, bias=bias)
-
-
-def up(inputs: int, outputs: int, kernel: int) -> nn.ConvTranspose2d:
-    """Fractionally strided convolution without bias: (N, inputs, H, W) -> (N, outputs, 2H, 2W)."""
-    return nn.ConvTranspose2d(
-        inputs, outputs, kernel, stride=2, padding=(kernel - 1) // 2, output_padding=kernel % 2, bias=False
-    )
-
-
 class LinearProjection(nn.Sequential):
     """Latents to the smallest feature map by a linear layer, normalised per unit *before* the reshape (authors' code).
 
     Each of the ``maps * side**2`` units has a gain and a bias of its own.
     """
 
-    def __init__(self, latent_size: int, maps: int, side: int, eps: float) -> None:
+    def __init__(self, latent_size: int, maps: int, side: int, finish: Finish) -> None:
         units = maps * side**2
         super().__init__(
-            nn.Linear(latent_size, units, bias=False),
-            nn.BatchNorm1d(units, eps=eps),
-            nn.ReLU(),
+            nn.Linear(latent_size, units, bias=finish.bias),
+            *finish.units(units, maps),
             nn.Unflatten(1, (maps, side, side)),
         )
 
@@ -75,20 +83,29 @@ class LinearProjection(nn.Sequential):
 class ConvolutionProjection(nn.Sequential):
     """Latents to the smallest feature map by a transposed convolution, normalised per map (PyTorch's tutorial)."""
 
-    def __init__(self, latent_size: int, maps: int, side: int, eps: float) -> None:
+    def __init__(self, latent_size: int, maps: int, side: int, finish: Finish) -> None:
         super().__init__(
             nn.Unflatten(1, (latent_size, 1, 1)),
-            nn.ConvTranspose2d(latent_size, maps, side, bias=False),
-            nn.BatchNorm2d(maps, eps=eps),
-            nn.ReLU(),
+            nn.ConvTranspose2d(latent_size, maps, side, bias=finish.bias),
+            *finish.maps(maps),
         )
 
 
-class LinearHead(nn.Sequential):
+class FlattenHead(nn.Sequential):
     """The smallest feature map to one logit by a linear layer without bias: (N, maps, side, side) -> (N, 1)."""
 
     def __init__(self, maps: int, side: int) -> None:
         super().__init__(nn.Flatten(), nn.Linear(maps * side**2, 1, bias=False))
+
+
+class GlobalAveragePoolHead(nn.Sequential):
+    """The mean of each map of the smallest feature map, weighed to one logit: (N, maps, side, side) -> (N, 1).
+
+    What the paper tried (sec. 3): more stable, slower to converge.
+    """
+
+    def __init__(self, maps: int, side: int) -> None:
+        super().__init__(nn.AvgPool2d(side), nn.Flatten(), nn.Linear(maps, 1, bias=False))
 
 
 class ConvolutionHead(nn.Sequential):
@@ -98,23 +115,41 @@ class ConvolutionHead(nn.Sequential):
         super().__init__(nn.Conv2d(maps, 1, side, bias=False), nn.Flatten())
 
 
+def fully_connected(sizes: list[int], finish: Finish) -> Iterator[nn.Sequential]:
+    """Yield one finished linear layer between each two sizes: (N, sizes[i]) -> (N, sizes[i + 1])."""
+    for inputs, outputs in pairwise(sizes):
+        yield nn.Sequential(nn.Linear(inputs, outputs, bias=finish.bias), *finish.units(outputs, 1))
+
+
+def hidden_before_head(
+    maps: int, side: int, layers: int, units: int, finish: Finish
+) -> tuple[nn.Sequential, tuple[int, int]]:
+    """Return fully connected layers for the smallest feature map, and the (maps, side) that a head gets from them.
+
+    Without any, the feature map itself; else one map of side 1 a unit, (N, units, 1, 1).
+    """
+    if layers == 0:
+        return nn.Sequential(), (maps, side)
+    connected = fully_connected([maps * side**2] + [units] * layers, finish)
+    return nn.Sequential(nn.Flatten(), *connected, nn.Unflatten(1, (units, 1, 1))), (units, 1)
+
+
 PROJECTIONS: dict[str, Callable[..., nn.Module]] = {"linear": LinearProjection, "convolution": ConvolutionProjection}
-HEADS: dict[str, Callable[..., nn.Module]] = {"linear": LinearHead, "convolution": ConvolutionHead}
-PRIORS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
-    "uniform": lambda z, rng: z.uniform_(-1, 1, generator=rng),
-    "normal": lambda z, rng: z.normal_(generator=rng),
+HEADS: dict[str, Callable[..., nn.Module]] = {
+    "flatten": FlattenHead,
+    "global_average_pool": GlobalAveragePoolHead,
+    "convolution": ConvolutionHead,
+}
+# The generator's last function, and the range of its images; what a linear output leaves of it is clamped.
+OUTPUTS: dict[str, tuple[Callable[[], nn.Module], tuple[float, float]]] = {
+    "tanh": (nn.Tanh, (-1.0, 1.0)),
+    "sigmoid": (nn.Sigmoid, (0.0, 1.0)),
+    "linear": (nn.Identity, (-1.0, 1.0)),
 }
 
 
-def choose(table: dict[str, T], name: str, what: str) -> T:
-    """Return ``table[name]``, or raise a ValueError that lists the names that there are."""
-    if name not in table:
-        raise ValueError(f"{what} {name!r} does not exist; choose one of {', '.join(table)}")
-    return table[name]
-
-
 def initialize(network: nn.Module, deviation: float = 0.02) -> None:
-    """Draw every weight from N(0, deviation) and every batch-norm gain from N(1, deviation); biases become 0.
+    """Draw every weight from N(0, deviation) and every normalisation's gain from N(1, deviation); biases become 0.
 
     Paper sec. 4 for the weights; the gains are the authors' code and PyTorch's tutorial alike.
     """
@@ -123,32 +158,6 @@ def initialize(network: nn.Module, deviation: float = 0.02) -> None:
             nn.init.normal_(module.weight, 0.0, deviation)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-        elif isinstance(module, BATCH_NORMS) and module.affine:
+        elif isinstance(module, NORMS) and module.affine:
             nn.init.normal_(module.weight, 1.0, deviation)
             nn.init.zeros_(module.bias)
-
-
-@contextmanager
-def sampling(network: nn.Module, statistics: str) -> Iterator[None]:
-    """Put ``network`` into sampling mode for the block, without gradients and without a trace in the network.
-
-    Args:
-        network: any module.
-        statistics: what batch norm normalises with: ``running`` averages (as ``eval()`` does), or those of the
-            ``batch`` at hand, as the authors always do: a sample then depends on its batch mates.
-    """
-    norms = [m for m in network.modules() if isinstance(m, BATCH_NORMS)]
-    averages = [(norm.running_mean, norm.running_var) for norm in norms]
-    modes = [(module, module.training) for module in network.modules()]
-    try:
-        network.eval()
-        if statistics == "batch":  # batch norm without averages uses, and leaves, nothing but the batch
-            for norm in norms:
-                norm.running_mean = norm.running_var = None
-        with torch.no_grad():
-            yield
-    finally:
-        for norm, (mean, variance) in zip(norms, averages, strict=True):
-            norm.running_mean, norm.running_var = mean, variance
-        for module, training in modes:
-            module.training = training

@@ -18,8 +18,10 @@ def sample(config: DictConfig) -> None:
     """
     check(config)
     count, seed, checkpoint = config.count, config.seed, Path(config.checkpoint)
+    condition = {} if config.label is None else {"label": config.label}
     system, _ = load_system(checkpoint, config.device)
     name = f"{checkpoint.stem}_{system.clock.images_seen:09d}_seed{seed}"
+    name += f"_label{config.label}" if condition else ""
     path = (
         Path(config.output)
         if config.output
@@ -29,7 +31,7 @@ def sample(config: DictConfig) -> None:
         raise UserError(f"output={path} must end in .png for a grid; for single files in a folder type grid=false")
     if not config.grid and path.is_file():
         raise UserError(f"output={path} is a file: with grid=false give a folder")
-    images = system.sample(count, seed, config.batch_size)
+    images = system.sample(count, seed, config.batch_size, **condition)
     try:
         if config.grid:
             save_grid(images, path)

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning as L
 import torch
@@ -51,7 +51,13 @@ class AdversarialSystem(L.LightningModule):
             minibatch for networks without batch statistics.
         half_life: of the moving average of the generating networks, in images; 0 for none.
         clip_norm: largest norm of a player's gradient; None for no limit.
+
+    Attributes:
+        learns_from: pictures that it needs in a batch: ``images``, or ``inputs``, ``targets`` and ``masks``, or the
+            domains ``a`` and ``b``.
     """
+
+    learns_from: ClassVar[tuple[str, ...]] = ("images",)
 
     def __init__(
         self,
@@ -68,6 +74,7 @@ class AdversarialSystem(L.LightningModule):
         self.players, self.update, self.seed = dict(players), update, seed
         self.accumulate, self.clip_norm = accumulate, clip_norm
         self.clock = Clock(list(players))
+        self.observed: Batch = {}  # what a family notes of a step beside its losses, detached scalars by name
         self.networks = nn.ModuleDict({name: player.network for name, player in players.items()})
         self.networks.to(memory_format=torch.channels_last)
         averaged = [name for name, player in players.items() if player.generates and half_life > 0]
@@ -103,14 +110,17 @@ class AdversarialSystem(L.LightningModule):
     def sampling_protocol(self) -> dict[str, Any]:
         """Return how samples are made: what a metric has to state with its value."""
 
+    def check_labels(self, labels: Any) -> None:  # noqa: B027 - most families take none
+        """Raise ``UserError`` where a family cannot be trained with the data's labels, an array of all or None."""
+
     # The loop
 
     def training_step(self, batch: Batch, _: int) -> Batch:
-        """Play one turn of the update rule on one minibatch of reals; returns each player's loss and its terms."""
+        """Play one turn of the update rule on one minibatch; returns losses, their terms and what was noted."""
         seed_step(self.seed, self.global_rank, self.clock.images_seen)
         turn = self.update[self.clock.minibatches % len(self.update)]
         images = self.trainer.world_size * len(next(iter(batch.values())))
-        batch, terms = self.prepare(batch), Batch()
+        batch, terms, self.observed = self.prepare(batch), Batch(), {}
         for index, phase in enumerate(turn):
             if phase.fresh:
                 rng = generator_of(self.seed, self.clock.images_seen, index)
@@ -120,7 +130,7 @@ class AdversarialSystem(L.LightningModule):
         self.clock.tick(images)
         for name, average in self.averages.items():
             average.update(self.networks[name], images, self.clock.images_seen)  # type: ignore[operator]
-        return terms
+        return terms | self.observed
 
     def play(self, phase: Phase, chunks: list[Batch], fakes: list[Batch] | None) -> Batch:
         """Take one step of each player of a phase, after the gradients of all of them."""

@@ -1,34 +1,43 @@
 """A generator of images from latents against one discriminator: the GAN of Goodfellow et al. and of DCGAN."""
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ganlab.networks.layers import sampling
+from ganlab.errors import UserError
+from ganlab.networks.layers import sampling, standing_averages
 from ganlab.objectives.losses import Objective
-from ganlab.objectives.penalties import Penalty
+from ganlab.objectives.penalties import R2, Penalty
 from ganlab.systems.adversarial import AdversarialSystem, Batch, Player
 from ganlab.systems.clock import generator_of
 from ganlab.systems.images import Range, to_bytes, to_floats
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR, UpdateRule
 
 GRID = 64  # latents of the fixed grid
+ROWS = 16  # most classes of the grid of a conditional generator
+STANDING_BATCH = 64  # images, of all classes, in a batch that standing statistics are averaged over
+STANDING = 1  # stream of those batches' latents
 
 
 class GAN(AdversarialSystem):
-    """Two players, ``discriminator`` and ``generator``.
+    """Two players, ``discriminator`` and ``generator``; both are given labels where the generator has ``classes``.
 
     Args:
-        generator: with ``draw_latents``, ``value_range`` and ``sampling_statistics``, see `ganlab.networks.dcgan`.
-        discriminator: images to logits.
+        generator: with ``draw_latents``, ``value_range`` and ``sampling_statistics``, see `ganlab.networks.latents`.
+        discriminator: images, or images and labels, to logits.
         optimizers: of the players, by name: each makes an optimiser from parameters.
         objective: losses of both players.
         update: see `ganlab.systems.update`.
         penalties: by name; terms added to the discriminator's loss.
         augmentations: applied in turn to all that the discriminator sees.
         **loop: ``seed``, ``accumulate``, ``half_life`` and ``clip_norm`` of `AdversarialSystem`.
+
+    Raises:
+        ValueError: one network knows classes that the other does not.
     """
 
     def __init__(
@@ -49,30 +58,64 @@ class GAN(AdversarialSystem):
         super().__init__(players, update, **loop)
         self.objective, self.penalties, self.augmentations = objective, dict(penalties or {}), list(augmentations)
         self.value_range: Range = generator.value_range
+        self.classes = getattr(generator, "classes", 0)
+        if self.classes != (theirs := getattr(discriminator, "classes", 0)):
+            raise ValueError(
+                f"the generator has {self.classes} classes and the discriminator {theirs}: give both alike"
+            )
+        self._standing: tuple[tuple[int, ...], Any] = (), None
 
     @property
     def generator(self) -> Any:
         """The network in training, not its average."""
         return self.networks[GENERATOR]
 
+    def check_labels(self, labels: np.ndarray | Tensor | None) -> None:
+        """Raise ``UserError`` where a conditional network cannot be trained with the data's labels, all of them."""
+        if not self.classes:
+            return
+        if labels is None:
+            raise UserError("the data has no labels: type an unconditional architecture such as architecture=dcgan")
+        if labels.ndim != 1:
+            raise UserError(
+                f"the data has {labels.shape[1]} attributes an image, and conditional training needs one class: "
+                f"type an unconditional architecture such as architecture=dcgan"
+            )
+        if (largest := int(labels.max())) >= self.classes or int(labels.min()) < 0:
+            raise UserError(
+                f"the data's labels go from {int(labels.min())} to {largest}, and the networks have {self.classes} "
+                f"classes: type data.num_classes={largest + 1}"
+            )
+
     def prepare(self, batch: Batch) -> Batch:
         """Convert uint8 (N, H, W, C) images to floats (N, C, H, W) in the generator's range."""
+        if self.classes and ("labels" not in batch or batch["labels"].dim() != 1):
+            self.check_labels(batch.get("labels"))
         return batch | {"images": to_floats(batch["images"], self.value_range)}
 
     def draw(self, batch: Batch, rng: torch.Generator) -> Batch:
-        """Add latents (N, latent_size)."""
+        """Add latents (N, latent_size) and, where there are classes, labels of the fakes (N,), drawn uniformly."""
         count = len(batch["images"]) * self.trainer.world_size
-        return batch | {"latents": self.local(self.generator.draw_latents(count, rng))}
+        batch = batch | {"latents": self.local(self.generator.draw_latents(count, rng))}
+        return batch | {"fake_labels": self.local(self.draw_labels(count, rng))} if self.classes else batch
+
+    def draw_labels(self, count: int, rng: torch.Generator) -> Tensor:
+        """Draw (count,) labels uniformly with a CPU generator."""
+        return torch.randint(self.classes, (count,), generator=rng)
 
     def generate(self, batch: Batch) -> Batch:
-        """Map latents to images."""
-        return {"images": self.generator(batch["latents"])}
+        """Map latents, and labels, to images."""
+        return {"images": self.generator(batch["latents"], *self.condition(batch.get("fake_labels")))}
 
-    def judge(self, images: Tensor) -> Tensor:
-        """Return the discriminator's logits (N,) of augmented images."""
+    def condition(self, labels: Tensor | None) -> tuple[Tensor, ...]:
+        """Return what a network is given beside its first argument: labels where there are classes."""
+        return (labels,) if self.classes and labels is not None else ()
+
+    def judge(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return the discriminator's logits (N,) of augmented images, with their labels where there are classes."""
         for augment in self.augmentations:
             images = augment(images)
-        return self.networks[DISCRIMINATOR](images).float()
+        return self.networks[DISCRIMINATOR](images, *self.condition(labels)).float()
 
     def loss(self, player: str, batch: Batch, fakes: Batch) -> Batch:
         """Return the objective's loss and, for the discriminator, the penalties that are due.
@@ -80,27 +123,103 @@ class GAN(AdversarialSystem):
         Real and fake images pass the discriminator apart, each with batch statistics of its own (authors' code).
         """
         real, fake = batch["images"], fakes["images"]
+        judge_real = partial(self.judge, labels=batch.get("labels"))
+        judge_fake = partial(self.judge, labels=batch.get("fake_labels"))
         if player == GENERATOR:
-            real_logits = self.judge(real) if self.objective.generator_needs_real else None
-            return {"adversarial": self.objective.generator(real_logits, self.judge(fake))}
-        terms = {"adversarial": self.objective.discriminator(self.judge(real), self.judge(fake))}
+            real_logits = judge_real(real) if self.objective.generator_needs_real else None
+            return {"adversarial": self.objective.generator(real_logits, judge_fake(fake))}
+        real_logits, fake_logits = judge_real(real), judge_fake(fake)
+        self.observed = ranking(real_logits.detach(), fake_logits.detach())
+        terms = {"adversarial": self.objective.discriminator(real_logits, fake_logits)}
         for name, penalty in self.penalties.items():
             if self.clock.steps[DISCRIMINATOR] % penalty.interval == 0:
-                terms[name] = penalty(self.judge, real, fake)
+                judge = judge_fake if isinstance(penalty, R2) else judge_real
+                terms[name] = penalty(judge, real, fake)
         return terms
 
-    def generation_batch(self, index: int, size: int, seed: int) -> Tensor:
-        """Return images of latents drawn from (seed, index), by the averaged generator where there is one."""
+    def generation_batch(self, index: int, size: int, seed: int, labels: Tensor | int | None = None) -> Tensor:
+        """Return images of latents drawn from (seed, index), by the averaged generator where there is one.
+
+        Args:
+            index: of the batch.
+            size: of the batch.
+            seed: of all batches.
+            labels: where there are classes, one for all images or one each (size,); None draws them uniformly. Batch
+                statistics would take away what all images of a batch share: for given labels standing ones are used.
+        """
+        rng, network = generator_of(seed, index), self.sampler(GENERATOR)
+        latents, statistics = network.draw_latents(size, rng), network.sampling_statistics
+        if labels is None:
+            return self.show(latents, self.draw_labels(size, rng) if self.classes else None, statistics)
+        labels = torch.full((size,), labels) if isinstance(labels, int) else labels
+        return self.show(latents, labels, "standing" if statistics == "batch" else statistics)
+
+    def show(self, latents: Tensor, labels: Tensor | None, statistics: str) -> Tensor:
+        """Return images uint8 (N, C, H, W) of latents, and labels, by the averaged generator where there is one."""
         network = self.sampler(GENERATOR)
-        latents = network.draw_latents(size, generator_of(seed, index)).to(self.device)
-        with sampling(network, network.sampling_statistics):
-            return to_bytes(network(latents), self.value_range)
+        given = [value.to(self.device) for value in (latents, *self.condition(labels))]
+        standing = self.standing() if statistics == "standing" else None
+        with sampling(network, statistics, standing):
+            return to_bytes(network(*given), self.value_range)
+
+    def standing(self) -> Any:
+        """Return the sampler's standing statistics, taken anew when its weights have changed."""
+        network = self.sampler(GENERATOR)
+        moment = (self.clock.images_seen, *(parameter._version for parameter in network.parameters()))
+        if self._standing[0] != moment:
+            rng = generator_of(self.seed, 0, STANDING)
+            batches = []
+            for _ in range(network.standing_batches):
+                latents = network.draw_latents(STANDING_BATCH, rng)
+                labels = self.condition(self.draw_labels(STANDING_BATCH, rng) if self.classes else None)
+                batches.append(tuple(value.to(self.device) for value in (latents, *labels)))
+            self._standing = moment, standing_averages(network, batches)
+        return self._standing[1]
+
+    def sample(self, count: int, seed: int = 0, batch_size: int = 100, label: int | None = None) -> Tensor:
+        """Return the first ``count`` samples of a seed, uint8 (count, C, H, W), made in whole batches.
+
+        With batch statistics a sample depends on its batch mates: equal seed and batch size give equal samples.
+
+        Raises:
+            UserError: there is no such class ``label``.
+        """
+        if label is not None and not 0 <= label < self.classes:
+            known = f"classes 0 to {self.classes - 1}" if self.classes else "no classes"
+            raise UserError(f"label={label} is not there, the generator knows {known}: type label=null, or another")
+        indices = range(-(-count // batch_size))
+        return torch.cat([self.generation_batch(i, batch_size, seed, label).cpu() for i in indices])[:count]
 
     def exhibit(self) -> Batch:
-        """Return images of one fixed grid of latents."""
-        return {"images": self.generation_batch(0, GRID, self.seed)}
+        """Return images of one fixed grid of latents; with classes, one class a row and one latent a column.
+
+        A few classes get several rows each, of more than `ROWS` as many are shown, evenly spread.
+        """
+        if not self.classes:
+            return {"images": self.generation_batch(0, GRID, self.seed)}
+        shown = torch.linspace(0, self.classes - 1, min(self.classes, ROWS)).round().long()
+        rows = len(shown) * -(-8 // len(shown))  # a grid is as square as it gets: as many columns as rows
+        each = rows // len(shown)
+        network, labels = self.sampler(GENERATOR), shown.repeat_interleave(each * rows)
+        latents = network.draw_latents(each * rows, generator_of(self.seed, 0)).repeat(len(shown), 1)
+        return {"images": self.show(latents, labels, network.sampling_statistics)}
 
     def sampling_protocol(self) -> dict[str, Any]:
-        """Return the batch norm's mode and whether the generator is a moving average."""
-        statistics = self.sampler(GENERATOR).sampling_statistics
-        return {"batch_norm": statistics, "ema": GENERATOR in self.averages}
+        """Return the batch norm's mode, the labels' distribution, and whether the generator is a moving average."""
+        network = self.sampler(GENERATOR)
+        protocol = {"batch_norm": network.sampling_statistics, "ema": GENERATOR in self.averages}
+        if network.sampling_statistics == "standing":
+            protocol["standing_images"] = network.standing_batches * STANDING_BATCH
+        if self.classes:
+            protocol["labels"] = f"uniform over {self.classes} classes"
+        return protocol
+
+
+def ranking(real: Tensor, fake: Tensor) -> Batch:
+    """Return how well logits (N,) of reals and fakes are told apart.
+
+    ``accuracy``: the share of all (real, fake) pairs in which the real image scores higher, 0.5 for guesses; it means
+    the same for every objective, relativistic ones included. ``margin``: the difference of the means.
+    """
+    accuracy = (real[:, None] > fake[None, :]).float().mean()
+    return {f"{DISCRIMINATOR}/accuracy": accuracy, f"{DISCRIMINATOR}/margin": real.mean() - fake.mean()}

@@ -1,0 +1,149 @@
+"""The conditional DCGAN of the authors' MNIST code (mnist/train_cond_dcgan.py; the paper's supplementary, table 3).
+
+The label stands beside the input and beside every hidden layer, in both networks; batch norm has neither gain nor
+bias, which was better for nearest-neighbour classification; two fully connected layers begin the generator and one
+ends the discriminator. At 28x28 with width 64 these are the authors' networks; other sizes follow the same pyramid.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.networks.conditioning import append, check_classes, encode
+from ganlab.networks.latents import LatentGenerator
+from ganlab.networks.layers import OUTPUTS, choose, initialize, pyramid
+from ganlab.networks.scaling import strided, transposed
+
+
+class Generator(LatentGenerator):
+    """Latents and labels to images: 100 -> 1024 -> 128x7x7 -> 64x14x14 -> 1x28x28, sigmoid.
+
+    Args:
+        image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
+        channels: of the images.
+        classes: number of classes.
+        width: feature maps of the layer next to the image; doubled at each halving.
+        latent_size: length of a latent vector.
+        prior: distribution of the latents (authors: ``uniform``).
+        kernel: side of the convolutions' kernels, at least 3 (authors: 5).
+        hidden_units: of the first layer (authors: 1024).
+        output: ``sigmoid`` (authors; images in [0, 1]), ``tanh`` or ``linear``.
+        deviation: of the initial weights.
+        eps: added to the variance in batch norm.
+        sampling_statistics: what batch norm uses when sampling, ``batch`` (authors), ``running`` or ``standing``.
+        standing_batches: batches that ``standing`` statistics are averaged over.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        classes: int | None,
+        *,
+        width: int = 64,
+        latent_size: int = 100,
+        prior: str = "uniform",
+        kernel: int = 5,
+        hidden_units: int = 1024,
+        output: str = "sigmoid",
+        deviation: float = 0.02,
+        eps: float = 1e-8,
+        sampling_statistics: str = "batch",
+        standing_batches: int = 16,
+    ) -> None:
+        labels = check_classes(classes)
+        squash, value_range = choose(OUTPUTS, output, "output")
+        super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range, labels)
+        side, maps = pyramid(image_size, width)
+        units = maps[0] * side**2
+        self.hidden = nn.Sequential(
+            nn.Linear(latent_size + labels, hidden_units, bias=False), bare_norm(hidden_units, eps), nn.ReLU()
+        )
+        self.project = nn.Sequential(
+            nn.Linear(hidden_units + labels, units, bias=False),
+            bare_norm(units, eps),
+            nn.ReLU(),
+            nn.Unflatten(1, (maps[0], side, side)),
+        )
+        self.upsample = nn.ModuleList(
+            nn.Sequential(
+                transposed(inputs + labels, outputs, kernel), nn.BatchNorm2d(outputs, eps, affine=False), nn.ReLU()
+            )
+            for inputs, outputs in pairwise(maps)
+        )
+        self.to_image = nn.Sequential(transposed(width + labels, channels, kernel), squash())
+        initialize(self, deviation)
+
+    def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Map latents (N, latent_size) and labels (N,) to images (N, channels, H, W) in ``value_range``."""
+        label = encode(labels, self.classes)
+        values = latents
+        for layer in (self.hidden, self.project, *self.upsample, self.to_image):
+            values = layer(append(values, label))
+        return values
+
+
+class Discriminator(nn.Module):
+    """Images and labels to logits: 1x28x28 -> 64x14x14 -> 128x7x7 -> 1024 -> 1, leaky ReLU.
+
+    Args:
+        image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
+        channels: of the images.
+        classes: number of classes.
+        width: feature maps of the layer next to the image; doubled at each halving.
+        kernel: side of the convolutions' kernels, at least 3 (authors: 5).
+        hidden_units: of the last hidden layer (authors: 1024).
+        slope: of the leaky ReLU for negative inputs.
+        deviation: of the initial weights.
+        eps: added to the variance in batch norm.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        classes: int | None,
+        *,
+        width: int = 64,
+        kernel: int = 5,
+        hidden_units: int = 1024,
+        slope: float = 0.2,
+        deviation: float = 0.02,
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__()
+        self.classes = labels = check_classes(classes)
+        side, maps = pyramid(image_size, width)
+        maps.reverse()
+        self.from_image = nn.Sequential(strided(channels + labels, width, kernel), nn.LeakyReLU(slope))
+        self.downsample = nn.ModuleList(
+            nn.Sequential(
+                strided(inputs + labels, outputs, kernel),
+                nn.BatchNorm2d(outputs, eps, affine=False),
+                nn.LeakyReLU(slope),
+            )
+            for inputs, outputs in pairwise(maps)
+        )
+        self.hidden = nn.Sequential(
+            nn.Linear(maps[-1] * side**2 + labels, hidden_units, bias=False),
+            bare_norm(hidden_units, eps),
+            nn.LeakyReLU(slope),
+        )
+        self.head = nn.Linear(hidden_units + labels, 1, bias=False)
+        initialize(self, deviation)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real, and of that class."""
+        label = encode(labels, self.classes)
+        values = images
+        for layer in (self.from_image, *self.downsample):
+            values = layer(append(values, label))
+        for layer in (self.hidden, self.head):
+            values = layer(append(torch.flatten(values, 1), label))
+        return values.squeeze(1)
+
+
+def bare_norm(units: int, eps: float) -> nn.BatchNorm1d:
+    """Batch norm of units without gain and bias."""
+    return nn.BatchNorm1d(units, eps, affine=False)

@@ -1,0 +1,116 @@
+"""The DCGAN authors' network for ImageNet at 32x32, whose discriminator gives the paper's CIFAR-10 features.
+
+From the shapes of their released weights and imagenet/load_pretrained.py: 3x3 kernels, and two layers a scale, one
+that doubles or halves and one that does not. At 32x32 the discriminator's 128 + 128 + 256 + 256 + 512 + 512 = 1792
+maps, each pooled to 4x4, are the 28,672 features of the paper's sec. 5.1.
+"""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from ganlab.networks.latents import LatentGenerator
+from ganlab.networks.layers import OUTPUTS, Finish, FlattenHead, LinearProjection, choose, initialize, pyramid
+from ganlab.networks.scaling import transposed
+
+KERNEL = 3
+
+
+class Generator(LatentGenerator):
+    """Latents to images: 4x4x512, then 512/2 - 256/1 - 256/2 - 128/1 - 128/2 and 3/1 (maps/stride), tanh.
+
+    Args:
+        image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
+        channels: of the images.
+        width: feature maps of the layers next to the image; doubled at each halving.
+        latent_size: length of a latent vector (authors: 256).
+        prior: distribution of the latents (authors: ``uniform``).
+        output: ``tanh`` (authors), ``sigmoid`` or ``linear``.
+        deviation: of the initial weights.
+        eps: added to the variance in batch norm.
+        sampling_statistics: what batch norm uses when sampling, ``batch`` (authors), ``running`` or ``standing``.
+        standing_batches: batches that ``standing`` statistics are averaged over.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 32,
+        channels: int = 3,
+        *,
+        width: int = 128,
+        latent_size: int = 256,
+        prior: str = "uniform",
+        output: str = "tanh",
+        deviation: float = 0.02,
+        eps: float = 1e-8,
+        sampling_statistics: str = "batch",
+        standing_batches: int = 16,
+    ) -> None:
+        squash, value_range = choose(OUTPUTS, output, "output")
+        super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range)
+        side, maps = pyramid(image_size, width)
+        finish = Finish(activation="relu", eps=eps)
+        self.project = LinearProjection(latent_size, maps[0], side, finish)
+        double = [nn.Sequential(transposed(m, m, KERNEL), *finish.maps(m)) for m in maps]
+        keep = [nn.Sequential(kept(a, b), *finish.maps(b)) for a, b in pairwise(maps)]
+        self.upsample = nn.Sequential(*alternate(double, keep))
+        self.to_image = nn.Sequential(kept(width, channels), squash())
+        initialize(self, deviation)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in ``value_range``."""
+        return self.to_image(self.upsample(self.project(latents)))
+
+
+class Discriminator(nn.Module):
+    """Images to logits: 128/1 - 128/2 - 256/1 - 256/2 - 512/1 - 512/2 (maps/stride), batch norm but at the image.
+
+    Args:
+        image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
+        channels: of the images.
+        width: feature maps of the layers next to the image; doubled at each halving.
+        slope: of the leaky ReLU for negative inputs.
+        deviation: of the initial weights.
+        eps: added to the variance in batch norm.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 32,
+        channels: int = 3,
+        *,
+        width: int = 128,
+        slope: float = 0.2,
+        deviation: float = 0.02,
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__()
+        side, maps = pyramid(image_size, width)
+        maps.reverse()
+        finish = Finish(activation="leaky_relu", slope=slope, eps=eps)
+        self.from_image = nn.Sequential(convolution(channels, width, 1), *finish.activated())
+        halve = [nn.Sequential(convolution(m, m, 2), *finish.maps(m)) for m in maps]
+        keep = [nn.Sequential(convolution(a, b, 1), *finish.maps(b)) for a, b in pairwise(maps)]
+        self.downsample = nn.Sequential(*alternate(halve, keep))
+        self.head = FlattenHead(maps[-1], side)
+        initialize(self, deviation)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""
+        return self.head(self.downsample(self.from_image(images))).squeeze(1)
+
+
+def convolution(inputs: int, outputs: int, stride: int) -> nn.Conv2d:
+    """3x3 convolution: (N, inputs, H, W) -> (N, outputs, H/stride, W/stride)."""
+    return nn.Conv2d(inputs, outputs, KERNEL, stride, padding=1, bias=False)
+
+
+def kept(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    """Transposed convolution that keeps the side, as the authors have it: (N, inputs, H, W) -> (N, outputs, H, W)."""
+    return nn.ConvTranspose2d(inputs, outputs, KERNEL, padding=1, bias=False)
+
+
+def alternate(scaling: list[nn.Sequential], keeping: list[nn.Sequential]) -> list[nn.Sequential]:
+    """Return the layers in turn, beginning and ending with one that scales."""
+    pairs = zip(scaling, keeping, strict=False)
+    return [layer for pair in pairs for layer in pair] + [scaling[-1]]

@@ -1,0 +1,49 @@
+"""What a generator is fed with."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.networks.choosing import choose
+from ganlab.networks.statistics import STATISTICS
+
+PRIORS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
+    "uniform": lambda z, rng: z.uniform_(-1, 1, generator=rng),
+    "uniform_unit_variance": lambda z, rng: z.uniform_(-(3**0.5), 3**0.5, generator=rng),
+    "normal": lambda z, rng: z.normal_(generator=rng),
+}
+
+
+class LatentGenerator(nn.Module):
+    """A generator of images from latent vectors: what the training system and the tools know of one.
+
+    Args:
+        latent_size: length of a latent vector.
+        prior: distribution of the latents: ``uniform`` on [-1, 1], ``uniform_unit_variance`` on [-sqrt 3, sqrt 3] or
+            ``normal`` N(0, 1).
+        sampling_statistics: what batch norm uses when sampling: ``running`` averages, those of the ``batch`` at hand,
+            or ``standing`` ones, averages over fresh batches.
+        standing_batches: how many batches those are.
+        value_range: of the images, (low, high).
+        classes: number of classes that the images are drawn of; 0 for a generator without labels.
+    """
+
+    def __init__(
+        self,
+        latent_size: int,
+        prior: str,
+        sampling_statistics: str,
+        standing_batches: int,
+        value_range: tuple[float, float],
+        classes: int = 0,
+    ) -> None:
+        super().__init__()
+        self.latent_size, self.prior = latent_size, choose(PRIORS, prior, "prior")
+        choose(STATISTICS, sampling_statistics, "sampling statistics")
+        self.sampling_statistics, self.standing_batches = sampling_statistics, standing_batches
+        self.value_range, self.classes = value_range, classes
+
+    def draw_latents(self, count: int, rng: torch.Generator) -> Tensor:
+        """Draw (count, latent_size) latents from the prior with a CPU generator: the same on every device."""
+        return self.prior(torch.empty(count, self.latent_size), rng)

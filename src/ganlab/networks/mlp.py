@@ -1,0 +1,124 @@
+"""The original GAN (Goodfellow et al. 2014): fully connected networks, as in the authors' configurations.
+
+MNIST: a generator of 1200-1200 ReLU units, a discriminator of 240-240 maxout units of 5 pieces with dropout.
+CIFAR-10: 8000 ReLU - 8000 sigmoid - linear, against 1600-1600 maxout units. All weights are drawn uniformly. In the
+authors' code the bias of MNIST's output starts from the mean of each pixel; a network here knows no data: it starts
+at 0. Their CIFAR-10 pixels are contrast-normalised, here they are scaled to [-1, 1]. Their convolutional network for
+CIFAR-10 is not here.
+"""
+
+from itertools import pairwise
+from math import prod
+
+from torch import Tensor, nn
+
+from ganlab.networks.finish import ACTIVATIONS
+from ganlab.networks.latents import LatentGenerator
+from ganlab.networks.layers import OUTPUTS, choose
+
+
+class Generator(LatentGenerator):
+    """Latents to images by fully connected layers.
+
+    Args:
+        image_size: side of the images.
+        channels: of the images.
+        units: of each hidden layer (MNIST: 1200, 1200).
+        activations: of each hidden layer (MNIST: relu, relu; CIFAR-10: relu, sigmoid).
+        output: ``sigmoid`` (MNIST; images in [0, 1]), ``tanh`` or ``linear`` (CIFAR-10).
+        latent_size: length of a latent vector (authors: 100).
+        prior: distribution of the latents (authors: ``uniform_unit_variance``).
+        bound: initial weights of the hidden layers are uniform on [-bound, bound] (authors: 0.05).
+        output_bound: the same of the output's weights (MNIST: 0.05; CIFAR-10: 0.5).
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        *,
+        units: list[int],
+        activations: list[str],
+        output: str,
+        latent_size: int = 100,
+        prior: str = "uniform_unit_variance",
+        bound: float = 0.05,
+        output_bound: float = 0.05,
+    ) -> None:
+        squash, value_range = choose(OUTPUTS, output, "output")
+        super().__init__(latent_size, prior, "running", 1, value_range)
+        if len(units) != len(activations):
+            raise ValueError(f"units={units} and activations={activations} must be equally many, one a hidden layer")
+        shape = (channels, image_size, image_size)
+        self.hidden = nn.Sequential(
+            *(
+                nn.Sequential(uniform(a, b, bound), choose(ACTIVATIONS, name, "activation")(0.2))
+                for (a, b), name in zip(pairwise([latent_size, *units]), activations, strict=True)
+            )
+        )
+        last = [latent_size, *units][-1]
+        self.to_image = nn.Sequential(uniform(last, prod(shape), output_bound), squash(), nn.Unflatten(1, shape))
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in ``value_range``."""
+        return self.to_image(self.hidden(latents))
+
+
+class Discriminator(nn.Module):
+    """Images to logits by maxout layers with dropout, which is active in the generator's steps as well.
+
+    Args:
+        image_size: side of the images.
+        channels: of the images.
+        units: of each hidden layer (MNIST: 240, 240; CIFAR-10: 1600, 1600).
+        pieces: linear functions that each unit is the largest of (authors: 5).
+        input_dropout: share of the pixels that are dropped in training (authors: 0.2).
+        dropout: share of each hidden layer's units that are (authors: 0.5).
+        bound: initial weights are uniform on [-bound, bound] (authors: 0.005).
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        *,
+        units: list[int],
+        pieces: int = 5,
+        input_dropout: float = 0.2,
+        dropout: float = 0.5,
+        bound: float = 0.005,
+    ) -> None:
+        super().__init__()
+        sizes = [channels * image_size**2, *units]
+        self.from_image = nn.Sequential(nn.Flatten(), nn.Dropout(input_dropout))
+        self.hidden = nn.Sequential(
+            *(
+                nn.Sequential(uniform(a, b * pieces, bound), Maxout(pieces), nn.Dropout(dropout))
+                for a, b in pairwise(sizes)
+            )
+        )
+        self.head = uniform(sizes[-1], 1, bound)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""
+        return self.head(self.hidden(self.from_image(images))).squeeze(1)
+
+
+class Maxout(nn.Module):
+    """The largest of each unit's pieces, which lie next to each other: (N, units * pieces) -> (N, units)."""
+
+    def __init__(self, pieces: int) -> None:
+        super().__init__()
+        self.pieces = pieces
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Choose."""
+        return values.unflatten(1, (-1, self.pieces)).amax(2)
+
+
+def uniform(inputs: int, outputs: int, bound: float) -> nn.Linear:
+    """Return a linear layer with weights uniform on [-bound, bound] and biases 0."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.uniform_(layer.weight, -bound, bound)
+    nn.init.zeros_(layer.bias)
+    return layer

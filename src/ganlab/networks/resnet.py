@@ -1,0 +1,193 @@
+"""The residual networks of spectral normalisation (Miyato et al. 2018, tables 4 to 6) at 32, 48, 64 and 128 pixels.
+
+With labels: class-conditional batch norm in the generator and the projection discriminator (Miyato and Koyama 2018).
+The layers and maps follow the papers; 64x64, which they leave out, the second paper's code. They descend from the
+residual networks of WGAN-GP (Gulrajani et al. 2017): without normalisation the discriminator suits a gradient penalty.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from ganlab.networks.conditioning import BatchNorm, ConditionalBatchNorm, check_classes
+from ganlab.networks.finish import Finish
+from ganlab.networks.latents import LatentGenerator
+from ganlab.networks.layers import OUTPUTS, choose
+
+# By image size, in multiples of the width: maps of G from the smallest on, each block doubling the side, and maps of
+# D's blocks from the image on; the number of D's blocks that halve the side comes last.
+LAYOUTS: dict[int, tuple[tuple[int, ...], tuple[int, ...], int]] = {
+    32: ((4, 4, 4, 4), (2, 2, 2, 2), 2),
+    48: ((8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
+    64: ((16, 8, 4, 2, 1), (1, 2, 4, 8, 16), 5),
+    128: ((16, 16, 8, 4, 2, 1), (1, 2, 4, 8, 16, 16), 5),
+}
+Norm = Callable[[int], nn.Module]
+
+
+class Generator(LatentGenerator):
+    """Latents, and labels where there are classes, to images: linear, residual blocks that double, a convolution.
+
+    Args:
+        image_size: 32, 48, 64 or 128.
+        channels: of the images.
+        classes: number of classes; 0 for a network without labels.
+        width: 64 in the papers: 256 maps throughout at 32x32, 1024 to 64 maps at 128x128.
+        latent_size: length of a latent vector (papers: 128).
+        prior: distribution of the latents (papers: ``normal``).
+        output: ``tanh`` (papers), ``sigmoid`` or ``linear``.
+        eps: added to the variance in batch norm.
+        sampling_statistics: what batch norm uses when sampling, ``running``, ``batch`` or ``standing``.
+        standing_batches: batches that ``standing`` statistics are averaged over.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 32,
+        channels: int = 3,
+        classes: int | None = 0,
+        *,
+        width: int = 64,
+        latent_size: int = 128,
+        prior: str = "normal",
+        output: str = "tanh",
+        eps: float = 1e-5,
+        sampling_statistics: str = "running",
+        standing_batches: int = 16,
+    ) -> None:
+        labels = 0 if classes == 0 else check_classes(classes)
+        squash, value_range = choose(OUTPUTS, output, "output")
+        super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range, labels)
+        maps = [width * multiple for multiple in layout(image_size)[0]]
+        side = image_size // 2 ** (len(maps) - 1)
+        norm: Norm = partial(ConditionalBatchNorm, classes=labels, eps=eps) if labels else partial(BatchNorm, eps=eps)
+        self.project = nn.Sequential(nn.Linear(latent_size, maps[0] * side**2), nn.Unflatten(1, (maps[0], side, side)))
+        self.upsample = nn.ModuleList(UpBlock(inputs, outputs, norm) for inputs, outputs in pairwise(maps))
+        self.to_image = nn.Sequential(
+            nn.BatchNorm2d(maps[-1], eps), nn.ReLU(), nn.Conv2d(maps[-1], channels, 3, padding=1), squash()
+        )
+        initialize(self)
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents (N, latent_size) and labels (N,) to images (N, channels, H, W) in ``value_range``."""
+        values = self.project(latents)
+        for block in self.upsample:
+            values = block(values, labels)
+        return self.to_image(values)
+
+
+class Discriminator(nn.Module):
+    """Images, and labels where there are classes, to logits: residual blocks, the sum of each map, linear.
+
+    With labels the logit also holds the inner product of the sums and the class's embedding.
+
+    Args:
+        image_size: 32, 48, 64 or 128.
+        channels: of the images.
+        classes: number of classes; 0 for a network without labels.
+        width: 64 in the papers: 128 maps throughout at 32x32, 64 to 1024 maps at the other sizes.
+        normalization: ``spectral`` (papers), ``weight`` or ``none``.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 32,
+        channels: int = 3,
+        classes: int | None = 0,
+        *,
+        width: int = 64,
+        normalization: str = "spectral",
+    ) -> None:
+        super().__init__()
+        finish = Finish(normalization, "relu")
+        if not finish.bias:  # it normalises maps, for which these blocks have no place
+            raise ValueError(
+                f"normalization {normalization!r} is not for these blocks; choose spectral, weight or none"
+            )
+        self.classes = 0 if classes == 0 else check_classes(classes)
+        _, multiples, halvings = layout(image_size)
+        maps = [width * multiple for multiple in multiples]
+        self.from_image = FirstBlock(channels, maps[0])
+        self.downsample = nn.Sequential(
+            *(DownBlock(*pair, halve=index < halvings) for index, pair in enumerate(pairwise(maps), start=1)), nn.ReLU()
+        )
+        self.head = nn.Linear(maps[-1], 1)
+        if self.classes:
+            self.embedding = nn.Embedding(self.classes, maps[-1])
+        initialize(self)
+        finish.normalize_weights(self)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real, and of that class."""
+        sums = self.downsample(self.from_image(images)).sum((2, 3))
+        logits = self.head(sums).squeeze(1)
+        return logits + (self.embedding(labels) * sums).sum(1) if self.classes else logits
+
+
+class UpBlock(nn.Module):
+    """Norm, ReLU, twice the side (nearest), 3x3; norm, ReLU, 3x3; beside it 1x1 at twice the side: doubles the side."""
+
+    def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = norm(inputs), norm(outputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1)
+        self.activate, self.enlarge = nn.ReLU(), nn.Upsample(scale_factor=2)
+
+    def forward(self, maps: Tensor, labels: Tensor | None) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, 2H, 2W)."""
+        values = self.conv1(self.enlarge(self.activate(self.norm1(maps, labels))))
+        values = self.conv2(self.activate(self.norm2(values, labels)))
+        return values + self.enlarge(self.shortcut(maps))  # a 1x1 convolution before or after nearest: the same
+
+
+class DownBlock(nn.Module):
+    """ReLU, 3x3, ReLU, 3x3, and beside it 1x1 or nothing; both averaged over 2x2 where the block halves the side."""
+
+    def __init__(self, inputs: int, outputs: int, halve: bool) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, inputs, 3, padding=1)
+        self.conv2 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1) if halve or inputs != outputs else nn.Identity()
+        self.activate, self.pool = nn.ReLU(), nn.AvgPool2d(2) if halve else nn.Identity()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H/2, W/2) or (N, outputs, H, W)."""
+        values = self.conv2(self.activate(self.conv1(self.activate(maps))))
+        return self.pool(values + self.shortcut(maps))
+
+
+class FirstBlock(nn.Module):
+    """3x3, ReLU, 3x3, and beside it 1x1; both averaged over 2x2: no ReLU upon the image itself."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1)
+        self.activate, self.pool = nn.ReLU(), nn.AvgPool2d(2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H/2, W/2)."""
+        beside = self.shortcut(self.pool(images))
+        return self.pool(self.conv2(self.activate(self.conv1(images)))) + beside
+
+
+def layout(image_size: int) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Return the entry of ``LAYOUTS``, or raise a ValueError that lists the sizes."""
+    if image_size not in LAYOUTS:
+        raise ValueError(f"image size {image_size} has no residual network; sizes: {', '.join(map(str, LAYOUTS))}")
+    return LAYOUTS[image_size]
+
+
+def initialize(network: nn.Module) -> None:
+    """Draw weights as Glorot and Bengio 2010 do, those of the blocks' 3x3 layers with gain sqrt 2; biases become 0."""
+    for name, module in network.named_modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.xavier_uniform_(module.weight, 2**0.5 if name.endswith(("conv1", "conv2")) else 1.0)
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+        elif name == "embedding":
+            nn.init.xavier_uniform_(module.weight)  # type: ignore[arg-type]

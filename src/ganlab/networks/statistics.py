@@ -1,0 +1,84 @@
+"""What batch norm normalises with when a network is sampled."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganlab.networks.finish import BATCH_NORMS
+
+STATISTICS = {
+    "running": "running averages",
+    "batch": "statistics of the batch at hand",
+    "standing": "averages over fresh batches",
+}
+Averages = list[tuple[Tensor | None, Tensor | None]]  # mean and variance of each batch norm, in the modules' order
+
+
+@contextmanager
+def sampling(network: nn.Module, statistics: str, standing: Averages | None = None) -> Iterator[None]:
+    """Put ``network`` into sampling mode for the block, without gradients and without a trace in the network.
+
+    Args:
+        network: any module.
+        statistics: what batch norm normalises with: ``running`` averages (as ``eval()`` does), or those of the
+            ``batch`` at hand, as the authors always do: a sample then depends on its batch mates; or the ``standing``
+            ones given.
+        standing: see `standing_averages`.
+    """
+    norms = batch_norms(network)
+    averages: Averages = [(norm.running_mean, norm.running_var) for norm in norms]
+    modes = [(module, module.training) for module in network.modules()]
+    try:
+        network.eval()
+        if statistics == "batch":  # batch norm without averages uses, and leaves, nothing but the batch
+            _set(norms, [(None, None)] * len(norms))
+        elif statistics == "standing":
+            assert standing is not None, "standing statistics are taken with standing_averages first"
+            _set(norms, standing)
+        with torch.no_grad():
+            yield
+    finally:
+        _set(norms, averages)
+        for module, training in modes:
+            module.training = training
+
+
+def standing_averages(network: nn.Module, inputs: Iterable[tuple[Tensor, ...]]) -> Averages:
+    """Return each batch norm's mean and variance, averaged over batches of inputs (Brock et al. 2019, sec. 3.1).
+
+    Each batch passes with its own statistics, as in training, and nothing else is as in training: no dropout, no power
+    iteration. The network is left as it was.
+    """
+    norms, count = batch_norms(network), 0
+    totals = [(torch.zeros_like(norm.running_mean), torch.zeros_like(norm.running_var)) for norm in norms]
+
+    def add(norm: nn.Module, given: tuple[Tensor]) -> None:
+        values = given[0].float()
+        mean, variance = totals[norms.index(norm)]
+        axes = [axis for axis in range(values.dim()) if axis != 1]
+        mean += values.mean(axes)
+        variance += values.var(axes, unbiased=False)
+
+    hooks = [norm.register_forward_pre_hook(add) for norm in norms]
+    try:
+        for batch in inputs:
+            with sampling(network, "batch"):
+                network(*batch)
+            count += 1
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [(mean / count, variance / count) for mean, variance in totals]
+
+
+def batch_norms(network: nn.Module) -> list[Any]:
+    """Return the network's batch norms, in order."""
+    return [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
+
+
+def _set(norms: list[Any], averages: Averages) -> None:
+    for norm, (mean, variance) in zip(norms, averages, strict=True):
+        norm.running_mean, norm.running_var = mean, variance
