@@ -14,6 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from ganlab.errors import UserError
+from ganlab.report.sweeps import write_report
 from ganlab.runs.devices import DevicePool
 from ganlab.runs.job import Job, override_key
 from ganlab.runs.sweep import Sweep
@@ -56,9 +57,10 @@ class ProcessLauncher(Launcher, Callback):
         ]
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Print the table; exit with code 1 if a job failed."""
+        """Print the table and write the report; exit with code 1 if a job failed."""
         if self.sweep is not None:
             self.sweep.report()
+            print("seeds taken together:", *write_report(self.sweep.folder))
             if self.sweep.failed:
                 sys.exit(1)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import lightning as L
 
+from ganlab.callbacks.diagnostics import Diagnostics
 from ganlab.callbacks.evaluations import Evaluations
 from ganlab.files import write_whole
 from ganlab.systems.adversarial import AdversarialSystem
@@ -17,10 +18,11 @@ class Summary(L.Callback):
     Args:
         path: the file.
         evaluations: whose scores it holds, each with its protocol; None without metrics.
+        diagnostics: whose alarms it holds; None without.
     """
 
-    def __init__(self, path: Path, evaluations: Evaluations | None) -> None:
-        self.path, self.evaluations = path, evaluations
+    def __init__(self, path: Path, evaluations: Evaluations | None, diagnostics: Diagnostics | None) -> None:
+        self.path, self.evaluations, self.diagnostics = path, evaluations, diagnostics
 
     def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
         if not trainer.is_global_zero:
@@ -31,4 +33,5 @@ class Summary(L.Callback):
             summary["protocol"] = self.evaluations.evaluation.protocol(pl_module)
         else:
             summary |= {"score": None, "metrics": {}}
+        summary["alarms"] = self.diagnostics.tripped if self.diagnostics else []
         write_whole(self.path, json.dumps(summary, indent=2))

@@ -73,9 +73,8 @@ class Reals:
         The file is used only if pack and feature network are the same as when it was written.
         """
         file = self.pack.folder / f"statistics-{features.name}-{features.weights_sha256[:12]}.npz"
-        origin = repr(
-            (len(self.pack), self.pack.manifest["arrays"]["images"]["crc32"], sorted(features.protocol().items()))
-        )
+        checksums = sorted((name, array["crc32"]) for name, array in self.pack.manifest["arrays"].items())
+        origin = repr((self.pack.images.shape, checksums, sorted(features.protocol().items())))
         known = _load(file, origin)
         if known is None:
             batches = tqdm(

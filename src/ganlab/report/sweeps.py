@@ -1,0 +1,144 @@
+"""What a sweep found: settings side by side, seeds taken together, as a table and a figure."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import yaml
+from PIL import Image, ImageDraw, ImageFont
+
+from ganlab.files import write_whole
+
+PADDING = 2  # between the images of a grid, see `ganlab.report.grids`
+SHOWN = 16  # images of a setting in the figure
+SEED = "seed"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The runs of a sweep that differ in nothing but their seed.
+
+    Attributes:
+        values: what was set, by key.
+        jobs: their rows of ``sweep.csv``.
+        summaries: what the finished ones say in ``summary.json``, in the same order.
+    """
+
+    values: dict[str, str]
+    jobs: list[dict[str, str]]
+    summaries: list[dict[str, Any]]
+
+    @property
+    def name(self) -> str:
+        """The values, without their keys."""
+        return " ".join(self.values.values()) or "(all alike)"
+
+    def metrics(self) -> dict[str, list[float]]:
+        """Return the last value of each metric, run by run, and under ``lowest <score>`` the scores."""
+        found: dict[str, list[float]] = {}
+        for summary in self.summaries:
+            score = summary["score"]
+            best = {f"lowest {score['name']}": score["value"]} if score else {}
+            for name, value in (best | summary["metrics"]).items():
+                found.setdefault(name, []).append(float(value))
+        return found
+
+    def alarms(self) -> str:
+        """Return how many runs each alarm tripped in."""
+        names = Counter(alarm["name"] for summary in self.summaries for alarm in summary.get("alarms", []))
+        return ", ".join(f"{name} {count}" for name, count in names.items())
+
+    def failures(self) -> str:
+        """Return how many runs did not finish, and how many of them because their weights were ruined."""
+        failed = [job for job in self.jobs if job["status"] != "finished"]
+        diverged = sum("diverged" in job["reason"] or "not finite" in job["reason"] for job in failed)
+        return f"{len(failed)} ({diverged} diverged)" if failed else ""
+
+
+def write_report(folder: Path) -> list[Path]:
+    """Write ``table.md``, ``table.csv`` and ``grids.png`` into a sweep's folder; returns those that were written.
+
+    Settings stand in the order of their first job. A mean is over the runs that finished, its spread their standard
+    deviation.
+    """
+    settings = list(read_settings(folder))
+    names = list(dict.fromkeys(name for setting in settings for name in setting.metrics()))
+    rows = [["setting", "runs", *names, "failed", "alarms"]]
+    for setting in settings:
+        found = setting.metrics()
+        cells = [spread(found.get(name, [])) for name in names]
+        rows.append([setting.name, str(len(setting.summaries)), *cells, setting.failures(), setting.alarms()])
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_whole(folder / "table.csv", text.getvalue())
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    write_whole(folder / "table.md", "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n")
+    written = [folder / "table.md", folder / "table.csv"]
+    if figure := draw_figure(settings):
+        part = folder / ".grids.png"
+        figure.save(part, format="PNG")
+        written.append(part.replace(folder / "grids.png"))
+    return written
+
+
+def read_settings(folder: Path) -> Iterator[Setting]:
+    """Group the jobs of ``sweep.csv`` by all that was swept but the seed."""
+    with (folder / "sweep.csv").open(newline="") as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: int(row["job"]))
+    keys = list(rows[0]) if rows else []
+    swept = [key for key in keys[1 : keys.index("status")] if key != SEED] if rows else []
+    for values in dict.fromkeys(tuple(row[key] for key in swept) for row in rows):
+        jobs = [row for row in rows if tuple(row[key] for key in swept) == values]
+        finished = [Path(job["folder"]) / "summary.json" for job in jobs if job["status"] == "finished"]
+        summaries = [json.loads(path.read_text()) for path in finished if path.is_file()]
+        yield Setting(dict(zip(swept, values, strict=True)), jobs, summaries)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Return mean and standard deviation, ``12.3 +- 0.4``; the value alone where there is one."""
+    if not values:
+        return ""
+    return f"{mean(values):.4g}" + (f" +- {stdev(values):.2g}" if len(values) > 1 else "")
+
+
+def draw_figure(settings: Sequence[Setting]) -> Image.Image | None:
+    """Draw a row a setting: its name, and the first images of the last grid of its first run that has one."""
+    strips = [(setting.name, strip) for setting in settings if (strip := last_images(setting))]
+    if not strips:
+        return None
+    font = ImageFont.load_default(14)
+    left = int(max(font.getlength(name) for name, _ in strips)) + 12
+    figure = Image.new("RGB", (left + max(s.width for _, s in strips), sum(s.height + 4 for _, s in strips)), "white")
+    pen, top = ImageDraw.Draw(figure), 0
+    for name, strip in strips:
+        pen.text((6, top + strip.height // 2), name, "black", font, anchor="lm")
+        figure.paste(strip, (left, top))
+        top += strip.height + 4
+    return figure
+
+
+def last_images(setting: Setting) -> Image.Image | None:
+    """Return the first images of a grid as one row."""
+    for job in setting.jobs:
+        run = Path(job["folder"])
+        grids = sorted((run / "samples").glob("images_*.png"))
+        if not grids or not (run / "config.yaml").is_file():
+            continue
+        step = yaml.safe_load((run / "config.yaml").read_text())["data"]["image_size"] + PADDING
+        grid = Image.open(grids[-1]).convert("RGB")
+        columns = max(1, grid.width // step)
+        rows = ceil(min(SHOWN, columns**2) / columns)
+        strip = Image.new("RGB", (rows * columns * step + PADDING, step + PADDING), "white")
+        for row in range(rows):
+            strip.paste(
+                grid.crop((0, row * step, columns * step, (row + 1) * step + PADDING)), (row * columns * step, 0)
+            )
+        return strip
+    return None
