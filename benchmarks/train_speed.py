@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
-from PIL import Image
 from torch import nn
 
 ROOT = Path(__file__).parents[1]
@@ -33,16 +32,19 @@ from ganlab.callbacks.checkpoints import Checkpoints, Signals  # noqa: E402
 from ganlab.callbacks.length import Length  # noqa: E402
 from ganlab.callbacks.meter import Meter  # noqa: E402
 from ganlab.data.module import ImageDataModule  # noqa: E402
+from ganlab.data.pictures import PictureProtocol  # noqa: E402
+from ganlab.data.recipe import Recipe  # noqa: E402
+from ganlab.data.source import Record, Source  # noqa: E402
 from ganlab.runs.assembly import build_system, build_trainer  # noqa: E402
 from ganlab.runs.checking import check  # noqa: E402
 from ganlab.runs.loggers import MetricsFile  # noqa: E402
 from ganlab.runs.training import quieten  # noqa: E402
 
 
-class Noise:
+class Noise(Source):
     """A source of random pictures: speed does not depend on what they show."""
 
-    name, classes, content, in_memory = "noise", None, None, True
+    name, in_memory = "noise", True
 
     def __init__(self, count: int, size: int) -> None:
         rng = torch.Generator().manual_seed(0)
@@ -55,9 +57,9 @@ class Noise:
         """Size and count say it all."""
         return {"shape": list(self.pictures.shape)}
 
-    def read(self, index: int) -> tuple[Image.Image, None]:
+    def read(self, index: int) -> Record:
         """Return picture ``index``."""
-        return Image.fromarray(self.pictures[index]), None
+        return {"images": self.pictures[index]}
 
 
 def plain_loop(generator: Any, discriminator: nn.Module, data: ImageDataModule, batch: int) -> Iterator[None]:
@@ -110,7 +112,8 @@ def compare(size: int, width: int, batch: int, rounds: int, steps: int, precisio
     overrides += [f"architecture.width={width}", f"trainer.precision={precision}"]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = check(compose("train", [*overrides, "run=bench", "name=bench", "logger=none", "metrics=none"]))
-    data = ImageDataModule(Noise(8 * batch, size), size, 3, batch, packs=str(folder / "packs"))
+    recipe = Recipe(Noise(8 * batch, size), PictureProtocol(size, 3), folder / "packs", max_broken=0, workers=0)
+    data = ImageDataModule(recipe, batch)
     system = build_system(config)
     networks = system.networks.to(memory_format=torch.contiguous_format)
     plain = plain_loop(networks["generator"], networks["discriminator"], data, batch)

@@ -5,7 +5,8 @@ from ganlab.runs.entry import CONF
 
 NAMES = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 SHARED = {"name", "source", "image_size", "channels", "num_classes"} | {
-    "batch_size", "crop", "resize", "decode", "count", "max_broken", "workers"
+    "batch_size", "crop", "resize", "decode", "count", "max_broken", "workers",
+    "pack_size", "flip", "labels", "inputs"
 }  # fmt: skip
 
 

@@ -78,6 +78,19 @@ def test_checksums_are_those_of_the_data(photos: Path, tmp_path: Path):
     }
 
 
+@pytest.mark.parametrize("name", ["images", "labels"])
+def test_verify_finds_a_single_wrong_bit(photos: Path, tmp_path: Path, name, monkeypatch):
+    monkeypatch.setattr(pack_module, "READ_BYTES", 2000)
+    pack = build(Folder(str(photos)), SMALL, tmp_path)
+    pack.verify()
+    file = pack.folder / f"{name}.npy"
+    data = bytearray(file.read_bytes())
+    data[-8] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(UserError, match=rf"{pack.folder} is damaged \({name}.npy is not as it was made\): delete"):
+        Pack.open(pack.folder).verify()
+
+
 def test_an_existing_pack_is_opened_and_a_stale_or_other_one_made_anew(photos: Path, tmp_path: Path, monkeypatch):
     first = build(Folder(str(photos)), SMALL, tmp_path)
     os.utime(photos / "cat" / "00.png", (1, 1))

@@ -92,7 +92,7 @@ def collapsed(diversity: Sequence[float], coverage: Sequence[float], limits: Thr
         found = f"only {coverage[-1]:.0%} of the classes occur among the samples"
     else:
         return None
-    return f"mode collapse: {found}; try as many steps of D as of G, a lower beta1, penalty=[r1], or an earlier checkpoint"
+    return f"mode collapse: {found}; try as many steps of D as of G, a lower beta1, or an earlier checkpoint"
 
 
 def vanished(gradient: Sequence[float], limits: Thresholds) -> str | None:

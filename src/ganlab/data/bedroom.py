@@ -1,27 +1,10 @@
-"""A bedroom in perspective: what stands in it, its colours and its light, as flat shapes for ``drawing.paint``.
-
-Lengths are metres. x runs from left to right with 0 in the middle of the back wall, y up from the floor, z out of the
-back wall towards the camera.
-"""
+"""A bedroom: what stands in a room and hangs on its wall, its colours and its light."""
 
 import math
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from ganlab.data.drawing import FRAME, Colour, Fade, Shape, ellipse, smooth
+from ganlab.data.drawing import FRAME, Colour, Fade, Shape, ellipse, mix, smooth, tone
+from ganlab.data.room import HALF, KINDS, WHITE, Room
 
-if TYPE_CHECKING:
-    from ganlab.data.scenes import SceneFactors
-
-WALLS: dict[str, Colour] = {
-    "cream": (0.95, 0.89, 0.77),
-    "blush": (0.93, 0.76, 0.72),
-    "sage": (0.71, 0.80, 0.68),
-    "sky": (0.67, 0.80, 0.88),
-    "lavender": (0.78, 0.73, 0.87),
-    "teal": (0.38, 0.60, 0.62),
-}
-FLOORS: dict[str, Colour] = {"oak": (0.83, 0.65, 0.44), "walnut": (0.52, 0.35, 0.26), "tiles": (0.80, 0.79, 0.77)}
 BEDS: dict[str, Colour] = {
     "red": (0.82, 0.30, 0.28),
     "mustard": (0.93, 0.71, 0.25),
@@ -29,43 +12,17 @@ BEDS: dict[str, Colour] = {
     "blue": (0.24, 0.38, 0.66),
     "plum": (0.52, 0.29, 0.50),
 }
-KINDS = ("wall", "floor", "ceiling", "bed", "window_1", "window_2", "lamp", "picture", "plant", "rug")
-
-AMBIENCE: dict[str, Colour] = {"day": (1.0, 1.0, 1.0), "sunset": (0.98, 0.82, 0.76), "night": (0.46, 0.50, 0.72)}
 ZENITH: dict[str, Colour] = {"day": (0.42, 0.70, 0.95), "sunset": (0.50, 0.42, 0.68), "night": (0.07, 0.10, 0.26)}
 HORIZON: dict[str, Colour] = {"day": (0.86, 0.95, 1.0), "sunset": (1.0, 0.66, 0.38), "night": (0.20, 0.28, 0.52)}
 HILLS: dict[str, Colour] = {"day": (0.47, 0.70, 0.40), "sunset": (0.42, 0.30, 0.38), "night": (0.05, 0.09, 0.16)}
 SUN: dict[str, Colour] = {"day": (1.0, 0.97, 0.76), "sunset": (1.0, 0.90, 0.55), "night": (0.97, 0.96, 0.86)}
 BEAM: dict[str, Colour] = {"day": (1.22, 1.19, 1.08), "sunset": (1.42, 1.16, 0.92), "night": (1.12, 1.18, 1.30)}
-WHITE: Colour = (0.97, 0.96, 0.94)
 WOOD: Colour = (0.62, 0.43, 0.29)
 ORDERS = ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))
-HALF, HEIGHT = 2.2, 2.75  # half the room's width, and its height
 
 
-def tone(colour: Colour, factor: float) -> Colour:
-    """Return ``colour`` made brighter (factor above 1) or darker."""
-    return colour[0] * factor, colour[1] * factor, colour[2] * factor
-
-
-def mix(colour: Colour, other: Colour, share: float) -> Colour:
-    """Return ``colour`` with ``share`` of it replaced by ``other``."""
-    return tuple(a + share * (b - a) for a, b in zip(colour, other, strict=True))  # type: ignore[return-value]
-
-
-class Bedroom:
-    """Collects the shapes of one scene from the back wall to the front."""
-
-    def __init__(self, factors: "SceneFactors") -> None:
-        self.f = f = factors
-        self.shapes: list[Shape] = []
-        angle, radius = math.radians(20 * f.view), 5.0 + 0.4 * f.distance
-        self.sin, self.cos = math.sin(angle), math.cos(angle)
-        # The camera walks around a point of the room and keeps it in view; verticals stay vertical (a shifted lens).
-        self.eye = (radius * self.sin, 1.55 + 0.2 * f.eye_height, 0.8 + radius * self.cos)
-        self.side = 1 if f.bed == "right" else -1
-        self.wall = tone(WALLS[f.wall], 1 + 0.05 * f.wall_tone)
-        self.ambience = AMBIENCE[f.sky]
+class Bedroom(Room):
+    """A room with its furniture, windows and light."""
 
     def draw(self) -> list[Shape]:
         """Return all shapes in painting order."""
@@ -90,111 +47,14 @@ class Bedroom:
         self.shapes += lamp
         return self.shapes
 
-    # -- geometry -----------------------------------------------------------------------------------------------------
-
-    def _point(self, x: float, y: float, z: float) -> tuple[float, float]:
-        dx, dz = x - self.eye[0], self.eye[2] - z
-        scale = 1.1 / (dz * self.cos + dx * self.sin)
-        return 0.5 + (dx * self.cos - dz * self.sin) * scale, 0.46 - (y - self.eye[1]) * scale
-
-    def _project(self, points: Iterable[tuple[float, float, float]]) -> list[tuple[float, float]]:
-        return [self._point(*point) for point in points]
-
-    def _scale(self, x: float, z: float) -> float:
-        """Image sides a metre at (x, z)."""
-        return 1.1 / ((self.eye[2] - z) * self.cos + (x - self.eye[0]) * self.sin)
-
-    def _upright(self, x0: float, x1: float, y0: float, y1: float, z: float) -> list[tuple[float, float]]:
-        return self._project([(x0, y0, z), (x1, y0, z), (x1, y1, z), (x0, y1, z)])
-
-    def _level(self, x0: float, x1: float, z0: float, z1: float, y: float) -> list[tuple[float, float]]:
-        return self._project([(x0, y, z0), (x1, y, z0), (x1, y, z1), (x0, y, z1)])
-
-    def _across(self, x: float, z0: float, z1: float, y0: float, y1: float) -> list[tuple[float, float]]:
-        return self._project([(x, y0, z0), (x, y0, z1), (x, y1, z1), (x, y1, z0)])
-
-    # -- painting -----------------------------------------------------------------------------------------------------
-
-    def _fill(
-        self,
-        contours: list,
-        colour: Colour,
-        kind: int | str | None = None,
-        opacity: float = 1.0,
-        fade: Fade | None = None,
-        gain: bool = False,
-    ) -> None:
-        number = KINDS.index(kind) if isinstance(kind, str) else kind
-        self.shapes.append(Shape(tuple(contours), colour, opacity, fade, gain, number))
-
-    def _box(self, x0: float, x1: float, y0: float, y1: float, z0: float, z1: float, colour: Colour, kind: str) -> None:
-        """Paint the faces of a box that the camera sees: light from above, sides in shade."""
-        if self.eye[0] < x0:
-            self._fill([self._across(x0, z0, z1, y0, y1)], tone(colour, 0.80), kind)
-        elif self.eye[0] > x1:
-            self._fill([self._across(x1, z0, z1, y0, y1)], tone(colour, 0.80), kind)
-        if self.eye[1] > y1:
-            self._fill([self._level(x0, x1, z0, z1, y1)], tone(colour, 1.06), kind)
-        self._fill([self._upright(x0, x1, y0, y1, z1)], tone(colour, 0.92), kind)
-
-    def _shadow(self, x: float, z: float, rx: float, rz: float, depth: float = 0.5) -> None:
-        """Darken the floor softly around (x, z)."""
-        u, v = self._point(x, 0, z)
-        ry = (self._point(x, 0, z + rz)[1] - self._point(x, 0, z - rz)[1]) / 2
-        radius = rx * self._scale(x, z)
-        self._fill([self.floor], (depth, depth * 0.95, depth), fade=Fade((u, v), (radius, ry), True), gain=True)
-
-    def _shell(self) -> None:
-        """Walls, ceiling, floor and the soft shade in the corners."""
-        near = [  # just before the camera, at both side walls
-            self.eye[2] - (0.3 - (x - self.eye[0]) * self.sin) / self.cos for x in (-HALF, HALF)
-        ]
-        trim = mix(self.wall, WHITE, 0.75)
-        self._fill([FRAME], self.wall, "wall")
-        for x, z, shade in ((-HALF, near[0], 0.86), (HALF, near[1], 0.92)):
-            wall = self._across(x, 0, z, 0, HEIGHT)
-            self._fill([wall], tone(self.wall, shade), "wall")
-            self._fill([self._across(x, 0, z, 0, 0.13)], tone(trim, shade), "wall")
-            (u, v), (w, _) = wall[0], wall[1]
-            self._fill([wall], (0.82, 0.82, 0.86), fade=Fade((u, v), (u + 0.35 * (w - u) / abs(w - u), v)), gain=True)
-        back = self._upright(-HALF, HALF, 0, HEIGHT, 0)
-        self._fill([self._upright(-HALF, HALF, 0, 0.13, 0)], trim, "wall")
-        top, bottom = min(back[2][1], back[3][1]), max(back[0][1], back[1][1])
-        self._fill([back], (0.88, 0.88, 0.91), fade=Fade((0, bottom), (0, top + 0.1)), gain=True)
-        for here, there in ((back[0], back[1]), (back[1], back[0])):
-            end = (here[0] + 0.3 * (there[0] - here[0]), here[1])
-            self._fill([back], (0.90, 0.90, 0.93), fade=Fade(here, end), gain=True)
-        ceiling = [(-HALF, HEIGHT, 0), (HALF, HEIGHT, 0), (HALF, HEIGHT, near[1]), (-HALF, HEIGHT, near[0])]
-        self._fill([self._project(ceiling)], mix(self.wall, WHITE, 0.7), "ceiling")
-        self._fill([self._project(ceiling)], (0.86, 0.86, 0.89), fade=Fade((0, top), (0, top - 0.3)), gain=True)
-        self.floor = self._project([(x, 0, z) for x, _, z in ceiling])
-        self._floor(near)
-        self._fill([self.floor], (0.80, 0.78, 0.80), fade=Fade((0, bottom - 0.05), (0, bottom + 0.2)), gain=True)
-
-    def _floor(self, near: list[float]) -> None:
-        f = self.f
-        colour = tone(FLOORS[f.floor], 1 + 0.07 * f.floor_tone)
-        self._fill([self.floor], colour, "floor")
-        if f.floor == "tiles":
-            cells = [(i, j) for i in range(-3, 3) for j in range(6) if (i + j) % 2]
-            squares = [self._level(i * 0.75, i * 0.75 + 0.75, j * 0.75, j * 0.75 + 0.75, 0) for i, j in cells]
-            self._fill(squares, tone(colour, 0.82))
-            return
-        boards = 9
-        for first, shade in ((0, 0.90), (1, 1.07)):  # every third board darker, every third lighter
-            strips = []
-            for board in range(first, boards, 3):
-                x0, x1 = (-HALF + 2 * HALF * (board + end) / boards for end in (0, 1))
-                z0, z1 = (near[0] + (near[1] - near[0]) * (x + HALF) / (2 * HALF) for x in (x0, x1))
-                strips.append(self._project([(x0, 0, 0), (x1, 0, 0), (x1, 0, z1), (x0, 0, z0)]))
-            self._fill(strips, tone(colour, shade))
-
-    # -- furniture ----------------------------------------------------------------------------------------------------
+    def _hue(self, number: float) -> Colour:
+        """Return the bed colour that a number in -1..1 names."""
+        return list(BEDS.values())[min(int((number + 1) / 2 * len(BEDS)), len(BEDS) - 1)]
 
     def _rug(self) -> None:
         f = self.f
         x, z, rx, rz = -self.side * (0.75 + 0.25 * f.rug_x), 1.75, 0.95 + 0.2 * f.rug_size, 0.75 + 0.1 * f.rug_size
-        colour = mix(tone(BEDS[f.rug_colour], 1.05), WHITE, 0.35)
+        colour = mix(tone(self._hue(f.rug_hue), 1.05), WHITE, 0.35)
         for share, paint in ((1.0, colour), (0.84, mix(colour, WHITE, 0.6)), (0.72, colour)):
             circle = ellipse(0, 0, rx * share, rz * share).tolist()
             self._fill([self._project((x + a, 0.01, z + b) for a, b in circle)], paint, "rug")
@@ -205,7 +65,10 @@ class Bedroom:
         x, half, low, high = x + 0.1 * f.window_x, *self._opening()
         middle, slant = (low + high) / 2, 0.25 + 0.6 * f.sun
         panes = [
-            self._project((a + y * slant, 0.012, 0.85 * y) for a, y in ((a0, y0), (a1, y0), (a1, y1), (a0, y1)))
+            self._project(
+                (max(-HALF, min(HALF, a + y * slant)), 0.012, 0.85 * y)
+                for a, y in ((a0, y0), (a1, y0), (a1, y1), (a0, y1))
+            )
             for a0, a1 in ((x - half + 0.05, x - 0.04), (x + 0.04, x + half - 0.05))
             for y0, y1 in ((low + 0.05, middle - 0.03), (middle + 0.03, high - 0.05))
         ]
@@ -245,7 +108,7 @@ class Bedroom:
             self._curtains(x, half, low - 0.25, high + 0.14, kind)
 
     def _curtains(self, x: float, half: float, low: float, high: float, kind: int) -> None:
-        cloth = mix(BEDS[self.f.curtain_colour], WHITE, 0.45)
+        cloth = mix(self._hue(self.f.curtain_hue), WHITE, 0.45)
         for side in (-1, 1):
             outer, inner = x + side * (half + 0.16), x + side * half * 0.62
             waist = x + side * half * 0.80
@@ -290,7 +153,7 @@ class Bedroom:
 
     def _plant(self) -> None:
         f = self.f
-        x, z, tall = -self.side * (1.78 + 0.1 * f.plant_x), 0.42, 0.85 + 0.15 * f.plant_size
+        x, z, tall = -self.side * (1.62 + 0.15 * f.plant_x), 0.42, 0.85 + 0.15 * f.plant_size
         self._shadow(x, z, 0.5, 0.4)
         scale = self._scale(x, z)
         u, v = self._point(x, 0.35, z)
@@ -313,7 +176,7 @@ class Bedroom:
     def _lamp(self) -> list[Shape]:
         """Paint a floor lamp; return its light, which comes after the room's ambience."""
         f = self.f
-        x, z, tall = -self.side * (0.62 + 0.42 * f.lamp_x), 0.45, 1.50 + 0.12 * f.lamp_height
+        x, z, tall = -self.side * (0.62 + 0.42 * f.lamp_x), 0.45, 1.32 + 0.12 * f.lamp_height
         self._shadow(x, z, 0.4, 0.3)
         scale, (u, v) = self._scale(x, z), self._point(x, 0, z)
         metal = (0.32, 0.28, 0.28)
@@ -327,7 +190,7 @@ class Bedroom:
         if f.lamp == "off":
             return []
         middle = (u, (top + low) / 2)
-        strength = {"day": 0.25, "sunset": 0.5, "night": 1.0}[f.sky]
+        strength = {"day": 0.16, "sunset": 0.45, "night": 1.0}[f.sky]
         light = mix((1, 1, 1), (2.3, 1.85, 1.2), strength)
         lights = [Shape((FRAME,), light, fade=Fade(middle, (0.62, 0.62), True), gain=True)]
         halo = Fade(middle, (0.2, 0.2), True)
@@ -351,7 +214,40 @@ class Bedroom:
         for centre in (x - half * 0.48, x + half * 0.48):
             self._pillow(centre, half * 0.40)
         self._box(left - 0.03, right + 0.03, 0.20, 0.55, 0.78, length + 0.03, cloth, "bed")
-        fold = mix(cloth, WHITE, 0.65)
-        self._box(left - 0.035, right + 0.035, 0.22, 0.57, 0.68, 0.92, fold, "bed")
-        throw = mix(tone(cloth, 0.72), (0.25, 0.2, 0.3), 0.15)
-        self._box(left - 0.035, right + 0.035, 0.24, 0.57, length * 0.72, length * 0.88, throw, "bed")
+        self._band(left, right, 0.66, 0.94, mix(cloth, WHITE, 0.65))
+        self._band(left, right, length * 0.72, length * 0.88, tone(cloth, 0.72))
+
+    def _headboard(self, x: float, half: float) -> None:
+        top = 1.02
+        outline = [(-half, 0.1), (half, 0.1), (half, top - 0.16), (half - 0.05, top - 0.05), (half - 0.18, top)]
+        outline += [(-a, b) for a, b in reversed(outline[2:])]
+        for z, shade in ((0.0, 0.7), (0.09, 0.95)):
+            self._fill([self._project((x + a, b, z) for a, b in outline)], tone(WOOD, shade), "bed")
+        panel = [(x + a * 0.86, 0.1 + (b - 0.1) * 0.9, 0.09) for a, b in outline]
+        self._fill([self._project(panel)], tone(WOOD, 1.12))
+
+    def _pillow(self, x: float, half: float) -> None:
+        corners = (
+            (-1, 0),
+            (-0.5, -0.08),
+            (0.5, -0.08),
+            (1, 0),
+            (0.93, 0.5),
+            (1, 1),
+            (0.4, 1.06),
+            (-0.4, 1.06),
+            (-1, 1),
+        )
+        outline = [(x + half * a, 0.50 + 0.30 * b, 0.50 - 0.28 * b) for a, b in (*corners, (-0.93, 0.5))]
+        contour = smooth(self._project(outline), 3)
+        self._fill([contour], (0.96, 0.95, 0.93), "bed")
+        low, high = self._point(x, 0.48, 0.5), self._point(x, 0.70, 0.3)
+        self._fill([contour], (0.80, 0.80, 0.86), fade=Fade(low, (low[0], high[1])), gain=True)
+
+    def _band(self, left: float, right: float, z0: float, z1: float, colour: Colour) -> None:
+        """Paint a strip of cloth across the blanket, hanging over the side that the camera sees."""
+        if self.eye[0] < left:
+            self._fill([self._across(left - 0.03, z0, z1, 0.20, 0.55)], tone(colour, 0.80))
+        elif self.eye[0] > right:
+            self._fill([self._across(right + 0.03, z0, z1, 0.20, 0.55)], tone(colour, 0.80))
+        self._fill([self._level(left - 0.03, right + 0.03, z0, z1, 0.55)], tone(colour, 1.06))

@@ -10,8 +10,8 @@ Colour = tuple[float, float, float]
 Points = Sequence[tuple[float, float]] | np.ndarray
 
 FRAME = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
-SUBROWS = 6  # scan lines a pixel; along a scan line coverage is exact
-CHUNK = 4_000_000  # most pixels of coverage held at once
+SUBROWS = 4  # scan lines a pixel; along a scan line coverage is exact
+CHUNK = 15_000  # pixels of coverage held at once: the allocator maps and unmaps larger arrays every time
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,17 @@ class Fade:
     radial: bool = False
 
     def weights(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return the weights (h,w) in 0..1 at columns ``x`` (w,) and rows ``y`` (h,)."""
+        """Return weights in 0..1 at columns ``x`` (w,) and rows ``y`` (h,): (h,w), or (h,1) where all columns agree."""
         if self.radial:
             across, down = (x - self.start[0]) / self.end[0], (y - self.start[1]) / self.end[1]
             t = np.sqrt(np.square(across)[None, :] + np.square(down)[:, None])
         else:
             dx, dy = self.end[0] - self.start[0], self.end[1] - self.start[1]
             scale = 1 / (dx * dx + dy * dy)
-            t = ((x - self.start[0]) * (dx * scale))[None, :] + ((y - self.start[1]) * (dy * scale))[:, None]
-        t = np.clip(t, 0, 1)
+            t = ((y - self.start[1]) * (dy * scale))[:, None]
+            if dx:
+                t = t + ((x - self.start[0]) * (dx * scale))[None, :]
+        t = np.minimum(np.maximum(t, 0, out=t), 1, out=t)
         return 1 - t * t * (3 - 2 * t)
 
 
@@ -59,22 +61,23 @@ class Shape:
 
 def paint(shapes: Sequence[Shape], size: int) -> tuple[np.ndarray, np.ndarray]:
     """Paint ``shapes`` in order: the image (size,size,3) and its mask of kinds (size,size), both uint8."""
-    image = np.zeros((size, size, 3), np.float32)
+    image = np.zeros((3, size, size), np.float32)  # channels first: numpy's inner loops run along whole rows
     mask = np.zeros((size, size), np.uint8)
     centres = _centres(size)
-    for shape, coverage, (rows, columns) in _covered(shapes, size):
+    colours = np.array([shape.colour for shape in shapes], np.float32)[:, :, None, None]
+    for number, coverage, (rows, columns) in _covered(shapes, size):
+        shape, colour = shapes[number], colours[number]
         if shape.kind is not None:
-            mask[rows, columns][coverage >= 0.5] = shape.kind
+            np.putmask(mask[rows, columns], coverage >= 0.5, shape.kind)
         weight = coverage * np.float32(shape.opacity) if shape.opacity != 1 else coverage
         if shape.fade is not None:
             weight = weight * shape.fade.weights(centres[columns], centres[rows])
-        below = image[rows, columns]
-        colour = np.array(shape.colour, np.float32)
+        below = image[:, rows, columns]
         if shape.gain:
-            below *= 1 + weight[..., None] * (colour - 1)
+            below *= 1 + weight * (colour - 1)
         else:
-            below += weight[..., None] * (colour - below)
-    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8), mask
+            below += weight * (colour - below)
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0).copy(), mask
 
 
 def bounds(mask: np.ndarray, kind: int) -> tuple[float, float, float, float]:
@@ -94,56 +97,81 @@ def ellipse(x: float, y: float, rx: float, ry: float, points: int = 32) -> np.nd
 
 def smooth(corners: Points, steps: int = 6) -> np.ndarray:
     """Return the contour (n*steps,2) of a closed Catmull-Rom curve through ``corners`` (n,2)."""
-    p1 = np.asarray(corners, np.float64)
-    p0, p2, p3 = np.roll(p1, 1, 0), np.roll(p1, -1, 0), np.roll(p1, -2, 0)
-    t = (np.arange(steps) / steps)[None, :, None]
-    p0, p1, p2, p3 = (p[:, None] for p in (p0, p1, p2, p3))
-    curve = p1 + 0.5 * t * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
-    return curve.reshape(-1, 2)
+    points = np.asarray(corners, np.float64)
+    return _catmull_rom(len(points), steps) @ points
 
 
-def _covered(shapes: Sequence[Shape], size: int) -> Iterator[tuple[Shape, np.ndarray, tuple[slice, slice]]]:
-    """Yield each shape that shows, with its coverage (h,w) float32 in 0..1 and the rows and columns that this fills."""
-    at_once = max(1, CHUNK // (size * (size + 1)))
-    for first in range(0, len(shapes), at_once):
-        chunk = shapes[first : first + at_once]
-        counts = [len(contour) for shape in chunk for contour in shape.contours]
-        owners = np.repeat(np.arange(len(chunk)), [sum(map(len, shape.contours)) for shape in chunk])
-        points = np.concatenate([np.asarray(contour) for shape in chunk for contour in shape.contours]) * size
-        following = np.arange(1, len(points) + 1)
-        ends = np.cumsum(counts)
-        following[ends - 1] = ends - counts
-        coverages = _coverage(points, points[following], owners, len(chunk), size)
-        starts = np.searchsorted(owners, np.arange(len(chunk)))
-        low = np.clip(np.floor(np.minimum.reduceat(points, starts)), 0, size).astype(int).tolist()
-        high = np.clip(np.ceil(np.maximum.reduceat(points, starts)), 0, size).astype(int).tolist()
-        for shape, coverage, (left, top), (right, bottom) in zip(chunk, coverages, low, high, strict=True):
-            if left < right and top < bottom:
-                yield shape, coverage[top:bottom, left:right], (slice(top, bottom), slice(left, right))
+def tone(colour: Colour, factor: float) -> Colour:
+    """Return ``colour`` made brighter (factor above 1) or darker."""
+    return colour[0] * factor, colour[1] * factor, colour[2] * factor
 
 
-def _coverage(start: np.ndarray, end: np.ndarray, owners: np.ndarray, count: int, size: int) -> np.ndarray:
-    """Return the share of each pixel (count,size,size) that each owner of the edges ``start``-``end`` (e,2) covers.
+def mix(colour: Colour, other: Colour, share: float) -> Colour:
+    """Return ``colour`` with ``share`` of it replaced by ``other``."""
+    return tuple(a + share * (b - a) for a, b in zip(colour, other, strict=True))  # type: ignore[return-value]
+
+
+def _covered(shapes: Sequence[Shape], size: int) -> Iterator[tuple[int, np.ndarray, tuple[slice, slice]]]:
+    """Yield the number of each shape that shows, its coverage (h,w) float32 in 0..1, and the rows and columns of that.
+
+    Shapes are taken together, as many as make at most CHUNK pixels.
+    """
+    contours = [contour for shape in shapes for contour in shape.contours]
+    ends = np.cumsum([len(contour) for contour in contours])
+    following = np.arange(1, ends[-1] + 1)
+    following[ends - 1] = np.concatenate([[0], ends[:-1]])
+    start = np.concatenate(contours) * size
+    end = start[following]
+    firsts = np.cumsum([0, *(sum(map(len, shape.contours)) for shape in shapes)])
+    low = np.clip(np.floor(np.minimum.reduceat(start, firsts[:-1])), 0, size).astype(int)
+    high = np.clip(np.ceil(np.maximum.reduceat(start, firsts[:-1])), low, size).astype(int)
+    areas = (high - low).prod(1)
+    group = 0
+    while group < len(shapes):
+        last = max(group + 1, int(np.searchsorted(np.cumsum(areas[group:]), CHUNK, "right")) + group)
+        edges = slice(firsts[group], firsts[last])
+        owners = np.repeat(np.arange(last - group), np.diff(firsts[group : last + 1]))
+        coverages = _coverage(start[edges], end[edges], owners, low[group:last], high[group:last], size)
+        corners = zip(low[group:last].tolist(), high[group:last].tolist(), strict=True)
+        numbers = range(group, last)
+        for number, coverage, ((left, top), (right, bottom)) in zip(numbers, coverages, corners, strict=True):
+            if coverage.size:
+                yield number, coverage, (slice(top, bottom), slice(left, right))
+        group = last
+
+
+def _coverage(
+    start: np.ndarray, end: np.ndarray, owners: np.ndarray, low: np.ndarray, high: np.ndarray, size: int
+) -> Iterator[np.ndarray]:
+    """Yield for each owner of the edges ``start``-``end`` (e,2) what share of each pixel from low to high it covers.
 
     Where an edge crosses a scan line, everything right of the crossing is one deeper inside or outside; the sum of
-    these steps along the line is the coverage.
+    these steps along the line is the coverage. The windows of all owners lie one after the other, each row with one
+    cell more, where the steps of a closed contour have added up to nothing.
     """
+    width, height = (high - low).T
+    offsets = np.cumsum(height * (width + 1)) - height * (width + 1)
+    total = int(np.sum(height * (width + 1)))
     first = np.ceil(np.clip(np.minimum(start[:, 1], end[:, 1]), 0, size) * SUBROWS - 0.5).astype(int)
     last = np.ceil(np.clip(np.maximum(start[:, 1], end[:, 1]), 0, size) * SUBROWS - 0.5).astype(int)
-    crossings = last - first
+    crossings = (last - first) * (width > 0)[owners]
     edge = np.repeat(np.arange(len(start)), crossings)
-    line = np.arange(len(edge)) - np.repeat(np.cumsum(crossings) - crossings, crossings) + first[edge]
+    line = np.arange(len(edge)) + (first - np.cumsum(crossings) + crossings)[edge]
     dx, dy = (end - start).T
     slope = np.divide(dx, dy, out=np.zeros_like(dx), where=dy != 0)
-    x = np.clip(start[edge, 0] + ((line + 0.5) / SUBROWS - start[edge, 1]) * slope[edge], 0, size)
+    x = line * (slope / SUBROWS)[edge]
+    x += (start[:, 0] - (start[:, 1] - 0.5 / SUBROWS) * slope)[edge]
+    x = np.minimum(np.maximum(x, 0, out=x), size, out=x)
     column = np.minimum(x.astype(int), size - 1)
-    cell = (owners[edge] * size + line // SUBROWS) * (size + 1) + column
-    step = np.sign(dy)[edge] / SUBROWS
-    right = (x - column) * step
-    steps = np.bincount(cell, step - right, count * size * (size + 1))
-    steps += np.bincount(cell + 1, right, count * size * (size + 1))
-    inside = np.cumsum(steps.reshape(count, size, size + 1).astype(np.float32)[..., :-1], axis=-1)
-    return np.minimum(np.abs(inside, out=inside), 1, out=inside)
+    row_length = (width + 1)[owners]
+    cell = line // SUBROWS * row_length[edge] + column
+    cell += (offsets[owners] - low[owners, 1] * row_length - low[owners, 0])[edge]
+    step = (np.sign(dy) / SUBROWS)[edge]
+    beyond = (x - column) * step
+    steps = np.bincount(cell, step - beyond, total + 1) + np.bincount(cell + 1, beyond, total + 1)
+    inside = np.minimum(np.abs(np.cumsum(steps)), 1).astype(np.float32)
+    for offset, rows, columns in zip(offsets.tolist(), height.tolist(), width.tolist(), strict=True):
+        yield inside[offset : offset + rows * (columns + 1)].reshape(rows, columns + 1)[:, :-1]
 
 
 @lru_cache(maxsize=8)
@@ -155,3 +183,14 @@ def _centres(size: int) -> np.ndarray:
 def _circle(points: int) -> np.ndarray:
     angle = np.arange(points) * (2 * np.pi / points)
     return np.stack([np.cos(angle), np.sin(angle)], 1)
+
+
+@lru_cache(maxsize=64)
+def _catmull_rom(corners: int, steps: int) -> np.ndarray:
+    """Return the weights (corners*steps,corners) of the corners in the points of their closed curve."""
+    t = (np.arange(steps) / steps)[None, :, None]
+    p1 = np.eye(corners)
+    p0, p2, p3 = (np.roll(p1, shift, 0)[:, None] for shift in (1, -1, -2))
+    p1 = p1[:, None]
+    curve = p1 + 0.5 * t * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
+    return curve.reshape(-1, corners)

@@ -1,42 +1,72 @@
-"""LSUN's scenes, read straight out of the LMDB folders that its authors publish."""
+"""LSUN's scenes and objects, read straight out of the LMDB folders that its authors publish."""
 
 import io
+import signal
+import threading
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from functools import cache, cached_property
-from itertools import accumulate
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from difflib import get_close_matches
+from functools import cached_property
+from itertools import accumulate, islice
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import lmdb
 
 from ganlab.data.pictures import PictureFile, UnreadableImageError
+from ganlab.data.reading import follow_parent
 from ganlab.data.source import Record, Source
 from ganlab.errors import UserError
 
+SITE = "http://dl.yf.io/lsun"
+SCENES = (
+    *("bedroom", "bridge", "church_outdoor", "classroom", "conference_room", "dining_room", "kitchen", "living_room"),
+    *("restaurant", "tower"),
+)
+OBJECTS = (
+    *("airplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "dining_table", "dog"),
+    *("horse", "motorbike", "person", "potted_plant", "sheep", "sofa", "train", "tv-monitor"),
+)
+SPLITS = ("train", "val", "test")
 STRIDE = 128
+# Pages that LMDB has touched stay mapped, and large stretches around them, and count as the process's memory: it is
+# opened anew after so many records, and after each stride of keys.
+MAPPED_RECORDS = 16
 
 
 class LSUN(Source):
     """Pictures of one or more LSUN classes (Yu et al. 2015), WebP or JPEG with a short side of 256.
 
-    Each class lies in ``<root>/<class>_<split>_lmdb``, as github.com/fyu/lsun publishes it; the label is the
-    position in ``classes``.
+    A scene lies in ``<root>/<class>_<split>_lmdb`` and an object, which is not split, in ``<root>/<class>``, as
+    github.com/fyu/lsun publishes them; the label is the position in ``classes``. The test set ``<root>/test_lmdb``
+    holds scenes without labels.
+
+    Args:
+        root: folder that the LMDB folders lie, or are fetched, in.
+        classes: names out of `SCENES` and `OBJECTS`; empty for the test set.
+        split: ``train``, ``val`` (scenes alone) or ``test``.
+        download: whether folders that are missing are fetched; the bedrooms alone are 43 GB.
 
     Raises:
-        UserError: a class is not there or its file is incomplete.
+        UserError: there is no such class or split; or a class is not there, damaged, incomplete or empty.
     """
 
-    def __init__(self, root: str, classes: Sequence[str], split: str = "train") -> None:
-        if isinstance(classes, str) or not classes:
-            raise UserError(f"data.classes={classes or '[]'} is no list of classes: write data.classes=[bedroom]")
-        if split not in ("train", "val"):
-            raise UserError(f"data.split={split} is not in LSUN: take train or val")
-        self.classes = [str(name) for name in classes]
-        self.name = "-".join(["lsun", *self.classes, split])[:80]
-        self.folders = [Path(root).expanduser() / f"{name}_{split}_lmdb" for name in self.classes]
-        for name, folder in zip(self.classes, self.folders, strict=True):
-            require_whole(folder, f"it with `python3 download.py -c {name}` of github.com/fyu/lsun, unzip it there")
+    def __init__(self, root: str, classes: Sequence[str], split: str, download: bool) -> None:
+        require_published(classes, split)
+        self.root = Path(root).expanduser().absolute()
+        self.classes = [str(name) for name in classes] if split != "test" else None
+        self.name = "-".join(["lsun", *(self.classes or []), split])[:80]
+        names = {name: name if name in OBJECTS else f"{name}_{split}_lmdb" for name in self.classes or []}
+        self.folders = [self.root / folder for folder in names.values()] or [self.root / "test_lmdb"]
+        for folder in self.folders:
+            if download and not folder.exists():
+                from ganlab.data.download import fetch_archive  # needed by few starts
+
+                fetch_archive(address(folder), self.root, expected=folder)
+            require_whole(folder, f"data.classes=[{','.join(names)}] data.split={split}")
         self.counts = [environment(folder).stat()["entries"] for folder in self.folders]
 
     def __len__(self) -> int:
@@ -46,12 +76,12 @@ class LSUN(Source):
         """Entries, bytes and time of change of every class's data file."""
         facts = [(folder / "data.mdb").stat() for folder in self.folders]
         return {
-            folder.name: {"entries": entries, "bytes": fact.st_size, "changed_ns": fact.st_mtime_ns}
-            for folder, entries, fact in zip(self.folders, self.counts, facts, strict=True)
+            folder.name: {"entries": count, "bytes": fact.st_size, "changed_ns": fact.st_mtime_ns}
+            for folder, count, fact in zip(self.folders, self.counts, facts, strict=True)
         }
 
     def read(self, index: int) -> Record:
-        """Return one picture and the number of its class; the order is that of the keys."""
+        """Return one picture and, but for the test set, the number of its class; the order is that of the keys."""
         ends = list(accumulate(self.counts))
         label = bisect_right(ends, index)
         place = index - (ends[label] - self.counts[label])
@@ -64,13 +94,28 @@ class LSUN(Source):
                 key, value = cursor.item()
         except lmdb.Error as error:
             raise UnreadableImageError(f"{folder.name}, record {place}", str(error)) from error
-        name = f"{folder.name}/{key.decode(errors='backslashreplace')}"
-        return {"images": PictureFile(io.BytesIO(value), name), "labels": label}
+        picture = PictureFile(io.BytesIO(value), f"{folder.name}/{key.decode(errors='backslashreplace')}")
+        return {"images": picture} | ({} if self.classes is None else {"labels": label})
 
     @cached_property
     def _marks(self) -> list[list[bytes]]:
-        """Every 128th key of each class: the 3 million keys of the bedrooms would fill 300 MB in each process."""
-        return [list(every_key(folder, STRIDE)) for folder in self.folders]
+        """Every 128th key of each class: the 3 million keys of the bedrooms would fill 300 MB in each process.
+
+        LMDB ends the process that comes to a damaged page of keys, so another process walks through them first.
+        """
+        with ProcessPoolExecutor(1, get_context("spawn"), begin_listing) as pool:
+            marks = []
+            for folder, count in zip(self.folders, self.counts, strict=True):
+                try:
+                    marks.append(pool.submit(list_marks, folder).result())
+                    damage = None if len(marks[-1]) == -(-count // STRIDE) else "keys are missing"
+                except BrokenProcessPool:
+                    damage = "a page of keys cannot be read"
+                except lmdb.Error as error:
+                    damage = str(error)
+                if damage:
+                    raise UserError(f"{folder / 'data.mdb'} is damaged ({damage}): {fetch_again(folder)}")
+            return marks
 
     def __getstate__(self) -> dict[str, Any]:
         """Carry the marks along, so that no other process walks through all keys again."""
@@ -78,31 +123,98 @@ class LSUN(Source):
         return self.__dict__
 
 
-@cache
+def require_published(classes: Sequence[str], split: str) -> None:
+    """Raise ``UserError`` where LSUN has no such classes or split."""
+    if split not in SPLITS:
+        raise UserError(f"data.split={split} is not in LSUN: take one of {', '.join(SPLITS)}")
+    if isinstance(classes, str):
+        raise UserError(f"data.classes={classes} is no list of classes: write data.classes=[{classes}]")
+    if split == "test":
+        if classes:
+            raise UserError("LSUN's test set has no labels: write data.split=test data.classes=[]")
+        return
+    if not classes:
+        raise UserError(
+            "data.classes=[] names no class: write data.classes=[bedroom] or several, data.classes=[cat,dog]"
+        )
+    known = (*SCENES, *OBJECTS)
+    for name in map(str, classes):
+        if name not in known:
+            near = sorted({*get_close_matches(name, known), *(each for each in known if name in each or each in name)})
+            raise UserError(
+                f"data.classes holds {name}, which LSUN does not: take {' or '.join(near) or ', '.join(known)}"
+            )
+        if name in OBJECTS and split != "train":
+            raise UserError(f"LSUN's objects, such as {name}, are not split: take data.split=train for all of them")
+    if len(set(classes)) < len(classes):
+        raise UserError(f"data.classes=[{','.join(classes)}] names a class twice: name each once")
+
+
 def environment(folder: Path) -> lmdb.Environment:
     """Open an LMDB folder for reading, once a process as LMDB demands; it writes nothing, not even a lock."""
-    return lmdb.open(str(folder), readonly=True, lock=False, readahead=False)
+    opened, uses = _opened.pop(folder, (None, 0))
+    if opened is not None and uses >= MAPPED_RECORDS:
+        opened.close()
+        opened, uses = None, 0
+    if opened is None:
+        opened = lmdb.open(str(folder), readonly=True, lock=False, readahead=False)
+    _opened[folder] = opened, uses + 1
+    return opened
 
 
-def every_key(folder: Path, stride: int) -> Iterator[bytes]:
-    """Yield the first key and every ``stride``-th after it, without touching the pictures."""
-    with environment(folder).begin() as transaction, transaction.cursor() as cursor:
-        for number, key in enumerate(cursor.iternext(values=False)):
-            if number % stride == 0:
-                yield key
+_opened: dict[Path, tuple[lmdb.Environment, int]] = {}
 
 
-def require_whole(folder: Path, mend: str) -> None:
-    """Refuse a missing, damaged or cut-off data file: reading past its end would kill the process."""
+def list_marks(folder: Path) -> list[bytes]:
+    """Return the first key and every ``STRIDE``-th after it, without touching the pictures."""
+    marks: list[bytes] = []
+    while True:
+        with (
+            lmdb.open(str(folder), readonly=True, lock=False, readahead=False) as mapped,
+            mapped.begin() as transaction,
+            transaction.cursor() as cursor,
+        ):
+            if marks:
+                cursor.set_key(marks[-1])
+            keys = list(islice(cursor.iternext(values=False), STRIDE + 1))
+        marks += keys[STRIDE:] if marks else keys[::STRIDE]
+        if len(keys) <= STRIDE:
+            return marks
+
+
+def begin_listing() -> None:
+    """Prepare a process that lists keys: it leaves Ctrl-C to its parent and does not outlive it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=follow_parent, daemon=True).start()
+
+
+def address(folder: Path) -> str:
+    """Where LSUN's authors publish an LMDB folder."""
+    return f"{SITE}/{'objects' if folder.name in OBJECTS else 'scenes'}/{folder.name}.zip"
+
+
+def fetch_again(folder: Path) -> str:
+    """Say how a damaged folder is mended."""
+    return f"delete {folder} and fetch {address(folder)} again"
+
+
+def require_whole(folder: Path, choice: str) -> None:
+    """Refuse a missing, damaged, cut-off or empty data file: reading past its end would kill the process.
+
+    ``choice`` is what to type for the class and split on the command line.
+    """
     file = folder / "data.mdb"
     if not file.is_file():
-        raise UserError(f"{file.absolute()} is missing: fetch {mend}, or set data.root to the folder of {folder.name}")
+        raise UserError(
+            f"{file} is missing: type `python src/prepare.py data=lsun {choice}`, or fetch "
+            f"{address(folder)} and unzip it in {folder.parent}, or set data.root to the folder of {folder.name}"
+        )
     try:
         pages, page_size = environment(folder).info()["last_pgno"] + 1, environment(folder).stat()["psize"]
     except lmdb.Error as error:
-        raise UserError(
-            f"{file.absolute()} is no LMDB file or damaged ({error}): remove it and fetch {mend}"
-        ) from error
+        raise UserError(f"{file} is no LMDB file or damaged ({error}): {fetch_again(folder)}") from error
     if pages * page_size > file.stat().st_size:
         size = f"{file.stat().st_size:,} of {pages * page_size:,} bytes"
-        raise UserError(f"{file.absolute()} is cut off ({size}): remove it and fetch {mend}")
+        raise UserError(f"{file} is cut off ({size}): {fetch_again(folder)}")
+    if environment(folder).stat()["entries"] == 0:
+        raise UserError(f"{file} holds no pictures: {fetch_again(folder)}")

@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from tqdm import tqdm
@@ -23,6 +24,7 @@ from ganlab.errors import UserError
 
 log = logging.getLogger(__name__)
 
+READ_BYTES = 8 * 2**20
 FORMAT = 2  # part of every key: packs of another format are made anew
 
 
@@ -67,6 +69,25 @@ class Pack:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{folder} is no whole pack ({error}): delete it, the next start makes it anew") from error
 
+    def verify(self) -> None:
+        """Read every array through; ``UserError`` where one is not as it was made."""
+        for name, array in self.arrays.items():
+            expected = self.manifest["arrays"][name]
+            if len(array) != len(self) or checksum(array) != expected["crc32"]:
+                raise UserError(
+                    f"{self.folder} is damaged ({name}.npy is not as it was made): delete this folder and repeat the "
+                    "command that made it, such as python src/prepare.py data=NAME"
+                )
+
+
+def checksum(array: np.ndarray) -> int:
+    """Return the CRC-32 of an array's rows, one after the other; a memory map is read in parts."""
+    step = max(1, READ_BYTES // max(1, array[:1].nbytes))
+    crc = 0
+    for start in range(0, len(array), step):
+        crc = crc32(np.ascontiguousarray(array[start : start + step]).data, crc)
+    return crc
+
 
 def build(
     source: Source,
@@ -104,7 +125,8 @@ def build(
                     pack = Pack.open(folder)
         except OSError as error:
             raise UserError(disk_trouble(error, packs)) from error
-    refuse_broken(pack.manifest["skipped"], len(source), source.name, max_broken)
+    if skipped := pack.manifest["skipped"]:  # else the source need not be opened to be counted
+        refuse_broken(skipped, len(source), source.name, max_broken)
     return pack
 
 

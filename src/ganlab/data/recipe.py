@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganlab.data.pack import Pack, build
+from ganlab.data.deduplication import deduplicate, deduplicated_folder, require_few
+from ganlab.data.hashing import Hashing
+from ganlab.data.pack import Pack, build, pack_name, whole
 from ganlab.data.pictures import PictureProtocol
 from ganlab.data.source import Source
 
@@ -18,6 +20,8 @@ class Recipe:
         packs: folder of all packs.
         max_broken: share of pictures that may be unreadable (0..1).
         workers: processes that make the pack; None: one a core, 0: none but this.
+        hashing: how near duplicates are found, which are then dropped; None: they stay.
+        max_dropped: share of pictures that may be dropped (0..1).
     """
 
     source: Source
@@ -25,7 +29,19 @@ class Recipe:
     packs: Path
     max_broken: float
     workers: int | None
+    hashing: Hashing | None = None
+    max_dropped: float = 1.0
+
+    @property
+    def folder(self) -> Path:
+        """Where the pack lies once it is made."""
+        folder = self.packs / pack_name(self.source, self.protocol)
+        return folder if self.hashing is None else deduplicated_folder(folder, self.hashing)
 
     def make(self) -> Pack:
         """Open the pack, made first where there is none; ``UserError`` where that fails."""
-        return build(self.source, self.protocol, self.packs, max_broken=self.max_broken, workers=self.workers)
+        if self.hashing is not None and (made := whole(self.folder)) is not None:
+            require_few(made, self.max_dropped)
+            return made  # that with duplicates may have been deleted since
+        pack = build(self.source, self.protocol, self.packs, max_broken=self.max_broken, workers=self.workers)
+        return pack if self.hashing is None else deduplicate(pack, self.hashing, max_dropped=self.max_dropped)

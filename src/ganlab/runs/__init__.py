@@ -2,4 +2,5 @@
 
 from omegaconf import OmegaConf
 
-OmegaConf.register_new_resolver("length", len, replace=True)  # data.num_classes of a list of classes
+# data.num_classes of a list of classes; null where it is empty
+OmegaConf.register_new_resolver("length", lambda names: len(names) or None, replace=True)

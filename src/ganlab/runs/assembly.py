@@ -11,6 +11,9 @@ from hydra.utils import get_class, instantiate
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from ganlab.data.hashing import Hashing
+from ganlab.data.image_file import ImageFile
+from ganlab.data.inputs import entries_of, require_known
 from ganlab.data.module import ImageDataModule
 from ganlab.data.pictures import PictureProtocol
 from ganlab.data.recipe import Recipe
@@ -26,6 +29,15 @@ from ganlab.systems.checkpoint import Checkpoint, WholeCheckpointIO, read
 from ganlab.systems.clock import seed_step
 
 Config = Mapping[str, Any]
+
+# What a batch may lack, and data that have it.
+EXAMPLES = {
+    "images": "data=folder",
+    "targets": "data=pairs",
+    "masks": "data.inputs=centre_hole",
+    "b": "data=domains",
+    "image": "data=image",
+}
 
 
 def make(node: Config, what: str) -> Any:
@@ -47,13 +59,63 @@ def build_recipe(config: Config) -> Recipe:
     source: Source = make(data["source"], "data")
     if data["count"] is not None and data["count"] < len(source):
         source = Subset(source, data["count"])
-    protocol = PictureProtocol(**{key: data[key] for key in ("image_size", "channels", "resize", "crop", "decode")})
-    return Recipe(source, protocol, Path(config["packs"]).expanduser(), data["max_broken"], data["workers"])
+    side = data["image_size"] if data["pack_size"] is None else data["pack_size"]
+    protocol = PictureProtocol(side, **{key: data[key] for key in ("channels", "resize", "crop", "decode")})
+    return Recipe(
+        source,
+        protocol,
+        Path(config["packs"]).expanduser(),
+        data["max_broken"],
+        data["workers"],
+        Hashing(**data["deduplication"]) if data["deduplicate"] else None,
+        data["max_dropped"],
+    )
 
 
 def build_data(config: Config) -> ImageDataModule:
-    """Return the data module of ``config["data"]``; nothing is read but a listing."""
-    return ImageDataModule(build_recipe(config), config["data"]["batch_size"], config["seed"])
+    """Return the data module of ``config["data"]``; nothing is read but a listing.
+
+    Raises:
+        UserError: the system, where the configuration has one, does not learn from such data; or a value is refused.
+    """
+    require_learnable(config)
+    data = config["data"]
+    if "_target_" in data["source"]:
+        recipes: Recipe | dict[str, Recipe] = build_recipe(config)
+    else:  # of several domains, each with a source of its own
+        nodes = data["source"].items()
+        recipes = {name: build_recipe({**config, "data": {**data, "source": node}}) for name, node in nodes}
+    options = {key: data[key] for key in ("image_size", "flip", "labels", "inputs")}
+    return ImageDataModule(recipes, data["batch_size"], config["seed"], **options)
+
+
+def require_learnable(config: Config) -> None:
+    """Raise ``UserError`` where batches of ``config["data"]`` would lack what ``config["system"]`` learns from."""
+    data = config["data"]
+    node, name, inputs = data["source"], data["name"], data["inputs"]
+    source: Any = get_class(node["_target_"]) if "_target_" in node else None
+    held: tuple[str, ...] = source.pictures if source else tuple(node)  # else of domains, by their names
+    if inputs != "none":
+        require_known(inputs)
+        if held != ("images",):
+            what = " and ".join(held)
+            raise UserError(
+                f"data.inputs={inputs} is made from images; data={name} holds {what}: type data.inputs=none"
+            )
+        held = entries_of(inputs)
+    if "system" in config:
+        target = config["system"]["_target_"]
+        system: Any = get_class(target)
+        needed: tuple[str, ...] = system.learns_from
+        if missing := [entry for entry in needed if entry not in held]:
+            mend = "data.inputs=none" if inputs != "none" and needed == ("images",) else EXAMPLES[missing[-1]]
+            raise UserError(
+                f"system={target.split('.')[-2]} learns from {' and '.join(needed)}; data={name}"
+                f"{'' if inputs == 'none' else f' data.inputs={inputs}'} holds {' and '.join(held)}: type {mend}, or "
+                "choose another system"
+            )
+    elif held == ImageFile.pictures:
+        raise UserError(f"data={name} is one picture that stays a file: there is no pack to make")
 
 
 def build_system(config: Config) -> AdversarialSystem:

@@ -27,7 +27,9 @@ def evaluate(config: DictConfig) -> None:
     checkpoint = Path(plain["checkpoint"])
     system, trained = load_system(checkpoint, plain["device"])
     if plain["root"]:
-        trained["data"]["source"]["root"] = plain["root"]
+        nodes = trained["data"]["source"]
+        for node in [nodes] if "_target_" in nodes else nodes.values():
+            node["root"] = plain["root"]
     data = build_data(trained | {"packs": plain["packs"]})
     evaluation = build_metrics(plain, data.pack.manifest["content"], trained["data"]["channels"])
     if evaluation is None:

@@ -17,7 +17,19 @@ from ganlab.runs.checking import differences
 from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
 
 # What may differ when a run continues: length, loggers, intervals, and where things lie.
-FREE = ("max_images", "max_epochs", "logger", "every", "outputs", "run", "name", "packs", "checkpoint", "data.workers")
+FREE = (
+    "max_images",
+    "max_epochs",
+    "logger",
+    "every",
+    "diagnostics",
+    "outputs",
+    "run",
+    "name",
+    "packs",
+    "checkpoint",
+    "data.workers",
+)
 
 
 class RunFolder:

@@ -67,6 +67,8 @@ def explain(error: Exception, conf: Path, name: str) -> str:
         return _unknown_key(group, conf, name)
     if match := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{match.group(1)} is missing: type {match.group(1)}=..."
+    if match := re.search(r"Interpolation key 'data\.classes_of\.(.+)' not found", text):
+        return f"{match.group(1)} is not in this data set: see its file in conf/data for the choices"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read: {lines[0]}"

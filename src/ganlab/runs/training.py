@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig
 
 from ganlab.callbacks.checkpoints import Checkpoints, Interrupted, Signals
+from ganlab.callbacks.diagnostics import LOOK, Diagnostics
 from ganlab.callbacks.evaluations import Evaluations
 from ganlab.callbacks.length import Length
 from ganlab.callbacks.meter import Meter
@@ -66,11 +67,12 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
             f"type a larger max_images= or max_epochs="
         )
     system = build_system(config)
+    system.check_labels(data.pack.labels)
     if start:
         load_weights(system, start)
     every, pack = config["every"], data.pack
-    shown = EndlessOrder(len(pack), config["seed"]).indices(0, min(GRID, len(pack)))
-    reals = torch.from_numpy(pack.images[shown]).permute(0, 3, 1, 2)
+    drawn_first = EndlessOrder(len(pack), config["seed"]).indices(0, min(LOOK, len(pack)))
+    reals = torch.from_numpy(pack.images[drawn_first]).permute(0, 3, 1, 2)
     meter = Meter(every["log"])
     signals = Signals()
     checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], signals)
@@ -78,14 +80,18 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     evaluations = None
     if evaluation:
         evaluations = Evaluations(evaluation, folder.checkpoints, every["metrics"], checkpoints.poll)
+    diagnostics = None
+    if config["diagnostics"]["on_trouble"]:
+        diagnostics = Diagnostics(reals, every["diagnostics"], meter, evaluations, checkpoints, **config["diagnostics"])
     callbacks: list[L.Callback | None] = [  # in this order: a checkpoint comes after all that it must remember
         signals,
         meter,
         Progress(length, meter, evaluations),
-        Samples(folder.samples, reals, every["samples"]),
+        Samples(folder.samples, reals[:GRID], every["samples"]),
         evaluations,
+        diagnostics,
         Length(length),
-        Summary(folder.summary, evaluations),
+        Summary(folder.summary, evaluations, diagnostics),
         checkpoints,
     ]
     trainer = build_trainer(config, [callback for callback in callbacks if callback], [])

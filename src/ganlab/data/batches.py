@@ -1,0 +1,97 @@
+"""Endless batches out of packs: equal for any number of ranks, and the same again wherever a run continues."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ganlab.data.cropping import draw_geometry
+from ganlab.data.inputs import HOLES, draw_masks
+from ganlab.data.order import EndlessOrder
+
+GEOMETRY, MASKS = 0, 1  # what is drawn for a batch, each from numbers of its own
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Equally long arrays, by their names in a batch, whose rows are drawn together in one order."""
+
+    arrays: dict[str, np.ndarray]
+    order: EndlessOrder
+
+    def rows(self, start: int, count: int) -> dict[str, torch.Tensor]:
+        """Return the rows at positions ``start`` .. ``start + count`` - 1 of the order."""
+        indices = self.order.indices(start, count)
+        # A plain view of a memory map: indexing it is faster.
+        return {name: torch.from_numpy(np.asarray(array)[indices]) for name, array in self.arrays.items()}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What is drawn for every picture of a batch from (seed, images seen).
+
+    Attributes:
+        seed: of all that is drawn.
+        packed: side of the pictures of each stream.
+        size: side of the windows that training sees.
+        flip: whether half of them are mirrored.
+        inputs: one of `ganlab.data.inputs.KINDS`.
+    """
+
+    seed: int
+    packed: list[int]
+    size: int
+    flip: bool
+    inputs: str
+
+    def draw(self, images_seen: int, count: int) -> dict[str, np.ndarray]:
+        """Return ``geometry`` (count, streams, 3), where it is needed, and ``masks``, for a global batch."""
+        drawn = {}
+        if self.flip or any(side != self.size for side in self.packed):
+            rng = self._generator(images_seen, GEOMETRY)
+            streams = [draw_geometry(rng, count, side, self.size, self.flip) for side in self.packed]
+            drawn["geometry"] = np.stack(streams, axis=1)
+        if self.inputs in HOLES:
+            drawn["masks"] = draw_masks(self.inputs, self._generator(images_seen, MASKS), count, self.size)
+        return drawn
+
+    def _generator(self, images_seen: int, what: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence((self.seed, images_seen), spawn_key=(what,)))
+
+
+class Batches:
+    """One rank's share of an endless stream of global batches.
+
+    Yields dicts of CPU tensors: pictures uint8 (B,H,W,C) by name, ``labels`` int64 (B,) or (B,A) where there are any,
+    and what `Drawing` draws, which `ImageDataModule` applies on the device. Shares of all ranks, in order, are the
+    batch of a single process.
+    """
+
+    def __init__(
+        self,
+        streams: list[Stream],
+        drawing: Drawing,
+        *,
+        batch_size_at: Callable[[int], int],
+        images_seen: Callable[[], int],
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.streams, self.drawing = streams, drawing
+        self.batch_size_at, self.images_seen = batch_size_at, images_seen
+        self.rank, self.world_size = rank, world_size
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        seen = self.images_seen()
+        while True:
+            size = self.batch_size_at(seen)
+            share = size // self.world_size
+            first = self.rank * share
+            batch: dict[str, torch.Tensor] = {}
+            for stream in self.streams:
+                batch |= stream.rows(seen + first, share)
+            for name, values in self.drawing.draw(seen, size).items():
+                batch[name] = torch.from_numpy(np.array(values[first : first + share]))
+            yield batch
+            seen += size

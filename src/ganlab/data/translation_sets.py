@@ -1,0 +1,70 @@
+"""Where sets for image-to-image translation lie: folders of one's own, and what pix2pix and CycleGAN publish."""
+
+import re
+from pathlib import Path
+
+from ganlab.errors import UserError
+
+PIX2PIX = ("facades", "cityscapes", "maps", "edges2shoes", "edges2handbags", "night2day")
+CYCLEGAN = (
+    "apple2orange",
+    "summer2winter_yosemite",
+    "horse2zebra",
+    "monet2photo",
+    "cezanne2photo",
+    "ukiyoe2photo",
+    "vangogh2photo",
+    "maps",
+    "cityscapes",
+    "facades",
+    "iphone2dslr_flower",
+    "ae_photos",
+)
+URL = "http://efrosgans.eecs.berkeley.edu/{family}/datasets/{archive}"
+
+
+def place_of(root: str, name: str | None, kind: str, download: bool) -> Path:
+    """Return the folder of pairs (``kind`` "pairs") or of two domains ("domains").
+
+    That is ``root`` itself, or that of a set known by ``name``, fetched into ``root`` first where it is absent and
+    ``download`` allows.
+
+    Raises:
+        UserError: there is no such folder or set, or it cannot be fetched.
+    """
+    if name is None:
+        place = Path(root).expanduser()
+        if not place.is_dir():
+            problem = "is a file: unpack it and" if place.exists() else "does not exist:"
+            raise UserError(
+                f"data.root={root} {problem} set data.root to a folder of {kind}, or data.set to a known set"
+            )
+        return place
+    family, names, ending = ("pix2pix", PIX2PIX, "tar.gz") if kind == "pairs" else ("cyclegan", CYCLEGAN, "zip")
+    if name not in names:
+        raise UserError(f"data.set={name} is no known set of {kind}: take one of {', '.join(names)}")
+    place = Path(root).expanduser() / family / name
+    if not place.is_dir():
+        if not download:
+            raise UserError(
+                f"{place} is missing: fetch it with `python src/prepare.py data={kind} data.set={name}`, or set "
+                "data.root to the folder that holds it"
+            )
+        from ganlab.data.download import fetch_archive  # only here is anything fetched
+
+        fetch_archive(URL.format(family=family, archive=f"{name}.{ending}"), place.parent, expected=place)
+    return place
+
+
+def two_folders(place: Path, split: str) -> tuple[Path, Path] | None:
+    """Return the folders of A and of B in ``place``, however they are nested: trainA, A/train or train/A."""
+    for layout in ("{split}{side}", "{side}/{split}", "{split}/{side}"):
+        first, second = (place / layout.format(split=split, side=side) for side in "AB")
+        if first.is_dir() or second.is_dir():
+            return first, second
+    return None
+
+
+def name_of(place: Path) -> str:
+    """Return the name of a folder as it may stand in the name of a pack."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", place.resolve().name)[:40]

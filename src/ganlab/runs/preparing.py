@@ -1,0 +1,155 @@
+"""Data fetched and packed, shown, and verified."""
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from ganlab.data.deduplication import deduplicated_folder
+from ganlab.data.pack import Pack, pack_name, whole
+from ganlab.data.recipe import Recipe
+from ganlab.errors import UserError
+from ganlab.report.grids import save_grid
+from ganlab.runs.assembly import build_data
+from ganlab.runs.checking import check
+
+ACTIONS = ("make", "show", "verify")
+SHEET = 64  # pictures on a contact sheet
+NAMED = 12  # classes named in full
+
+
+def prepare(config: DictConfig) -> None:
+    """Make, show or verify the packs of ``config.data``, or that in the folder ``config.pack``.
+
+    Only ``make`` fetches, also where ``data.download`` is false by default; a typed value counts.
+
+    Raises:
+        UserError: see `ganlab.data.pack.build`; there is no pack to show or verify; or it is damaged.
+    """
+    action = config.action
+    if action not in ACTIONS:
+        raise UserError(f"action={action} is not known: type one of {', '.join(ACTIONS)}")
+    if config.pack is not None:
+        if action == "make":
+            raise UserError(f"pack={config.pack} is made already: type action=show or action=verify with it")
+        return show_or_verify(action, Path(config.pack).expanduser(), str(config.pack))
+    if "download" in config.data and not typed("data.download"):
+        OmegaConf.update(config, "data.download", action == "make")
+    plain = check(config)
+    for recipe in build_data(plain).recipes:
+        if action == "make":
+            make(recipe)
+        else:
+            show_or_verify(action, folder_of(recipe), plain["data"]["name"])
+
+
+def typed(key: str) -> bool:
+    """Whether a key was given on the command line."""
+    return any(override.startswith(f"{key}=") for override in HydraConfig.get().overrides.task)
+
+
+def folder_of(recipe: Recipe) -> Path:
+    """Return where the pack of a recipe lies once it is made."""
+    folder = recipe.packs / pack_name(recipe.source, recipe.protocol)
+    return folder if recipe.hashing is None else deduplicated_folder(folder, recipe.hashing)
+
+
+def make(recipe: Recipe) -> None:
+    """Make a pack, or find it made, and write its contact sheet; print what it holds."""
+    existed = whole(folder_of(recipe)) is not None
+    start = time.perf_counter()
+    pack = recipe.make()
+    seconds = time.perf_counter() - start
+    facts = describe(pack)
+    facts["speed"] = "made before" if existed else f"{len(recipe.source) / seconds:,.0f} images/s ({seconds:.1f} s)"
+    facts["sheet"] = str(write_sheet(pack))
+    tell(facts)
+
+
+def show_or_verify(action: str, folder: Path, name: str) -> None:
+    """Print what the pack in ``folder`` holds, or whether it is as it was made."""
+    if not folder.is_dir():
+        raise UserError(
+            f"there is no pack {folder}{begun(folder)}: type `python src/prepare.py data={name}` to make it"
+        )
+    pack = Pack.open(folder)
+    if action == "show":
+        return tell(describe(pack))
+    start = time.perf_counter()
+    pack.verify()
+    rate = size(pack) / 1e6 / (time.perf_counter() - start)
+    print(f"{folder} is whole: {len(pack):,} records, {', '.join(pack.arrays)}; {rate:,.0f} MB/s")
+
+
+def begun(folder: Path) -> str:
+    """Say how far a killed process came with a pack."""
+    try:
+        progress = json.loads((folder.with_name(f"{folder.name}.partial") / "progress.json").read_text())
+        return f", only the first {progress['rows']:,} pictures of it"
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def describe(pack: Pack) -> dict[str, str]:
+    """Return what a person wants to know of a pack, by short names."""
+    manifest = pack.manifest
+    facts = {"pack": str(pack.folder), "source": manifest["source"]}
+    facts["records"] = f"{len(pack):,}, {size(pack) / 1e6:,.1f} MB"
+    for name, array in pack.arrays.items():
+        facts[name] = f"{'x'.join(map(str, array.shape[1:])) or 'one number'} {array.dtype}"
+    if manifest["classes"] is not None and pack.labels is not None:
+        facts["classes"] = classes(manifest["classes"], pack.labels)
+    for key in ("attributes", "content"):
+        if manifest.get(key):
+            facts[key] = short(manifest[key])
+    facts["protocol"] = ", ".join(f"{key} {value}" for key, value in manifest["protocol"].items())
+    if manifest["skipped"]:
+        facts["skipped"] = f"{len(manifest['skipped']):,} unreadable, listed in {pack.folder / 'pack.json'}"
+    if manifest["rejected"]:
+        facts["rejected"] = ", ".join(f"{times:,} {reason}" for reason, times in manifest["rejected"].items())
+    if dropped := manifest.get("deduplication"):
+        many = f"{dropped['dropped']:,} of {dropped['count']:,} dropped"
+        facts["duplicates"] = f"{many}: see {pack.folder / 'duplicates.png'}"
+    return facts
+
+
+def classes(names: list[str], labels: np.ndarray) -> str:
+    """Say how many classes there are, their names, and how many pictures they have."""
+    counts = np.bincount(labels[labels >= 0], minlength=len(names))
+    return f"{len(names):,}: {short(names)}; {counts.min():,} to {counts.max():,} pictures each"
+
+
+def short(value: Any) -> str:
+    """Return a list as text, cut where it is long."""
+    if not isinstance(value, list):
+        return str(value)
+    return ", ".join(map(str, value[:NAMED])) + (f", ... {value[-1]}" if len(value) > NAMED else "")
+
+
+def size(pack: Pack) -> int:
+    """Bytes of all arrays."""
+    return sum(array.nbytes for array in pack.arrays.values())
+
+
+def tell(facts: Mapping[str, str]) -> None:
+    """Print facts below each other, their names in a column."""
+    width = max(map(len, facts))
+    for name, fact in facts.items():
+        print(f"{name:<{width}}  {fact}")
+
+
+def write_sheet(pack: Pack) -> Path:
+    """Write 64 pictures, evenly spaced over the pack, as ``sheet.png`` beside them; inputs left of their targets."""
+    chosen = np.linspace(0, len(pack) - 1, min(SHEET, len(pack))).astype(int)
+    pictures = [array[chosen] for array in pack.arrays.values() if array.ndim == 4 and array.dtype == np.uint8]
+    channels = max(array.shape[3] for array in pictures)
+    row = np.concatenate([np.repeat(array, channels // array.shape[3], axis=3) for array in pictures], axis=2)
+    path = pack.folder / "sheet.png"
+    save_grid(torch.from_numpy(row).permute(0, 3, 1, 2), path)
+    return path
