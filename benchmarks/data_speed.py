@@ -3,7 +3,7 @@
     python benchmarks/data_speed.py                             on 2,000 made-up photographs
     python benchmarks/data_speed.py --pictures DIR --rounds 5   on JPEG and WebP files made from your own
 
-Files of 256 pixels (short side) are written once as JPEG and as WebP, quality 90, and as an LSUN folder of WebP records.
+Files of 256 pixels (short side) are written once as JPEG and as WebP, quality 90, and as LSUN's LMDB of WebP records.
 
 - packing: records/s of ``build`` against PIL decode + torchvision's Resize and CenterCrop to 64 in a plain loop, one
   process each, at the same kernel (bilinear) and at this project's default (lanczos); two processes against one; and
@@ -37,23 +37,24 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from ganlab.data import reading  # noqa: E402
 from ganlab.data.batches import Batches, Drawing, Stream  # noqa: E402
-from ganlab.data.folder import Folder  # noqa: E402
-from ganlab.data.lsun import LSUN  # noqa: E402
 from ganlab.data.order import EndlessOrder  # noqa: E402
 from ganlab.data.pack import Pack, build  # noqa: E402
 from ganlab.data.pictures import PictureProtocol  # noqa: E402
 from ganlab.data.source import Source  # noqa: E402
+from ganlab.data.sources.folder import Folder  # noqa: E402
+from ganlab.data.sources.lsun import LSUN  # noqa: E402
 
 SIZE, SHORT, BATCH = 64, 256, 64
 MEMORY = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {source!r})
-from ganlab.data.lsun import LSUN
+from ganlab.data.sources.lsun import LSUN
 from ganlab.data.pack import build
 from ganlab.data.pictures import PictureProtocol
 if __name__ == "__main__":
-    build(LSUN({root!r}, ["church_outdoor"]), PictureProtocol(64, 3), Path({packs!r}), workers=2)
+    source = LSUN({root!r}, ["church_outdoor"], "train", download=False)
+    build(source, PictureProtocol(64, 3), Path({packs!r}), workers=2)
 """
 
 
@@ -124,24 +125,20 @@ def packing(folder: Path, rounds: int) -> None:
     for kind in ("jpeg", "webp"):
         source = Folder(str(folder / kind))
         files = [source.root / name for name in source.files]
-        exact = PictureProtocol(SIZE, 3, "bilinear")
         seconds = compare(
             {
                 "torchvision": lambda files=files: plain_route(files),
-                "bilinear": lambda source=source: pack(source, exact, 0),
+                "bilinear": lambda source=source: pack(source, PictureProtocol(SIZE, 3, "bilinear"), 0),
                 "lanczos": lambda source=source: pack(source, PictureProtocol(SIZE, 3), 0),
                 "two": lambda source=source: pack(source, PictureProtocol(SIZE, 3), 2),
                 "fast": lambda source=source: pack(source, PictureProtocol(SIZE, 3, decode="fast"), 0),
             },
             rounds,
         )
-        print(
-            f"packing {kind}: {seconds['torchvision'] / seconds['bilinear']:.2f} x torchvision's speed with the same "
-            f"kernel, {seconds['torchvision'] / seconds['lanczos']:.2f} with lanczos; two processes "
-            f"{seconds['lanczos'] / seconds['two']:.2f} x one; decode=fast {seconds['lanczos'] / seconds['fast']:.2f} x "
-            "exact",
-            flush=True,
-        )
+        same, default = (seconds["torchvision"] / seconds[kernel] for kernel in ("bilinear", "lanczos"))
+        print(f"packing {kind}: {same:.2f} x torchvision's speed with the same kernel, {default:.2f} with lanczos")
+        two, fast = (seconds["lanczos"] / seconds[route] for route in ("two", "fast"))
+        print(f"packing {kind}: two processes {two:.2f} x one; decode=fast {fast:.2f} x exact", flush=True)
     source = Folder(str(folder / "jpeg"))
     errors = [
         np.abs(
@@ -157,7 +154,7 @@ def packing(folder: Path, rounds: int) -> None:
 
 def loading(folder: Path, rounds: int) -> None:
     """Print the ratio of loading, and its share of a training step."""
-    lsun = LSUN(str(folder), ["bedroom"])
+    lsun = LSUN(str(folder), ["bedroom"], "train", download=False)
     change = v2.Compose(
         [
             v2.Resize(SIZE),
@@ -218,9 +215,8 @@ def training_step() -> float:
 def memory(folder: Path) -> None:
     """Print by how much ten times the records raise the peak of memory."""
     peaks = []
-    with lmdb.open(str(folder / "bedroom_train_lmdb"), readonly=True, lock=False) as environment:
-        with environment.begin() as reader:
-            records = [value for _, value in islice(reader.cursor(), 500)]
+    with lmdb.open(str(folder / "bedroom_train_lmdb"), readonly=True, lock=False) as lsun, lsun.begin() as reader:
+        records = [value for _, value in islice(reader.cursor(), 500)]
     for count in (reading.FEW_RECORDS, 10 * reading.FEW_RECORDS):
         root = folder / f"memory{count}"
         root.mkdir()

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from ganlab.data.folder import Folder
 from ganlab.data.module import ImageDataModule
 from ganlab.data.order import EndlessOrder
 from ganlab.data.pictures import PictureProtocol, decode
 from ganlab.data.recipe import Recipe
 from ganlab.data.source import Record, Source
+from ganlab.data.sources.folder import Folder
 from ganlab.errors import UserError
 
 

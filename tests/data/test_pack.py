@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from ganlab.data import pack as pack_module
-from ganlab.data.folder import Folder
 from ganlab.data.pack import Pack, build
 from ganlab.data.pictures import PictureProtocol
+from ganlab.data.sources.folder import Folder
 from ganlab.errors import UserError
 
 SMALL = PictureProtocol(16, 3)
@@ -24,7 +24,7 @@ SLOW_BUILD = """
 import sys, time
 from pathlib import Path
 from ganlab.data import reading, writer
-from ganlab.data.folder import Folder
+from ganlab.data.sources.folder import Folder
 from ganlab.data.pack import build
 from ganlab.data.pictures import PictureProtocol
 

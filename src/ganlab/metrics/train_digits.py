@@ -16,17 +16,18 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from tqdm import trange
 
-from ganlab.data.digits import Digits
 from ganlab.data.pictures import PictureProtocol
+from ganlab.data.sources.digits import Digits
 from ganlab.metrics.features import DIGITS_WEIGHTS, DigitsFeatures, digits_network
 
 
 def digits() -> tuple[Tensor, Tensor]:
     """Return the 1,797 digits as ```data=digits``` prepares them, uint8 (N, 1, 32, 32), with labels (N,)."""
     source, protocol = Digits(), PictureProtocol(image_size=32, channels=1, resize="bicubic")
-    pictures, labels = zip(*map(source.read, range(len(source))), strict=True)
-    images = np.stack([protocol.prepare(picture) for picture in pictures])
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels)
+    records = [source.read(index) for index in range(len(source))]
+    images = np.stack([protocol.prepare(record["images"]) for record in records])
+    labels = torch.tensor([int(record["labels"]) for record in records])
+    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), labels
 
 
 def split(labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -12,12 +12,12 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganlab.data.hashing import Hashing
-from ganlab.data.image_file import ImageFile
 from ganlab.data.inputs import entries_of, require_known
 from ganlab.data.module import ImageDataModule
 from ganlab.data.pictures import PictureProtocol
 from ganlab.data.recipe import Recipe
 from ganlab.data.source import Source, Subset
+from ganlab.data.sources.image_file import ImageFile
 from ganlab.errors import UserError
 from ganlab.metrics.build import build_evaluation, needs_features
 from ganlab.metrics.evaluation import Evaluation

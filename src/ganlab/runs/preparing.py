@@ -11,8 +11,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from ganlab.data.deduplication import deduplicated_folder
-from ganlab.data.pack import Pack, pack_name, whole
+from ganlab.data.pack import Pack, whole
 from ganlab.data.recipe import Recipe
 from ganlab.errors import UserError
 from ganlab.report.grids import save_grid
@@ -46,7 +45,7 @@ def prepare(config: DictConfig) -> None:
         if action == "make":
             make(recipe)
         else:
-            show_or_verify(action, folder_of(recipe), plain["data"]["name"])
+            show_or_verify(action, recipe.folder, plain["data"]["name"])
 
 
 def typed(key: str) -> bool:
@@ -54,15 +53,9 @@ def typed(key: str) -> bool:
     return any(override.startswith(f"{key}=") for override in HydraConfig.get().overrides.task)
 
 
-def folder_of(recipe: Recipe) -> Path:
-    """Return where the pack of a recipe lies once it is made."""
-    folder = recipe.packs / pack_name(recipe.source, recipe.protocol)
-    return folder if recipe.hashing is None else deduplicated_folder(folder, recipe.hashing)
-
-
 def make(recipe: Recipe) -> None:
     """Make a pack, or find it made, and write its contact sheet; print what it holds."""
-    existed = whole(folder_of(recipe)) is not None
+    existed = whole(recipe.folder) is not None
     start = time.perf_counter()
     pack = recipe.make()
     seconds = time.perf_counter() - start

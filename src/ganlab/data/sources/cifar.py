@@ -1,0 +1,87 @@
+"""CIFAR-10 and CIFAR-100: colour photographs of 32x32."""
+
+import pickle
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from torchvision import datasets
+
+from ganlab.data.download import fetch_archive
+from ganlab.data.sources.published import Decoded, PublishedSet
+from ganlab.errors import UserError
+
+FINE = """
+    apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
+    castle caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin
+    elephant flatfish forest fox girl hamster house kangaroo keyboard lamp lawn_mower leopard lion lizard
+    lobster man maple_tree motorcycle mountain mouse mushroom oak_tree orange orchid otter palm_tree pear
+    pickup_truck pine_tree plain plate poppy porcupine possum rabbit raccoon ray road rocket rose sea seal shark
+    shrew skunk skyscraper snail snake spider squirrel streetcar sunflower sweet_pepper table tank telephone
+    television tiger tractor train trout tulip turtle wardrobe whale willow_tree wolf woman worm
+"""
+COARSE = """
+    aquatic_mammals fish flowers food_containers fruit_and_vegetables household_electrical_devices
+    household_furniture insects large_carnivores large_man-made_outdoor_things large_natural_outdoor_scenes
+    large_omnivores_and_herbivores medium_mammals non-insect_invertebrates people reptiles small_mammals trees
+    vehicles_1 vehicles_2
+"""
+
+
+class CIFAR10(PublishedSet):
+    """50,000 + 10,000 photographs of ten classes (Krizhevsky 2009)."""
+
+    option = "cifar10"
+    dataset: ClassVar[type[datasets.CIFAR10]] = datasets.CIFAR10
+    classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+
+    @property
+    def folder(self) -> Path:
+        """Where the batches lie, as torchvision wants it."""
+        return self.root / self.dataset.base_folder
+
+    @property
+    def mend(self) -> str:  # type: ignore[override]
+        """What to do by hand."""
+        return f"unpack {self.dataset.url}"
+
+    @property
+    def files(self) -> list[Path]:
+        """All batches: torchvision asks for those of both splits."""
+        batches = [name for name, _ in [*self.dataset.train_list, *self.dataset.test_list]]
+        return [self.folder / name for name in [*batches, self.dataset.meta["filename"]]]
+
+    def fetch(self) -> None:
+        """Fetch and unpack the archive, unless the folder exists."""
+        fetch_archive(self.dataset.url, self.root, expected=self.folder, md5=self.dataset.tgz_md5)
+
+    def decode(self) -> Decoded:
+        """Read the batches by torchvision, which checks them first."""
+        loaded = self.dataset(self.root, train=self.split == "train")
+        return Decoded(loaded.data, np.asarray(loaded.targets))
+
+
+class CIFAR100(CIFAR10):
+    """50,000 + 10,000 photographs of a hundred classes in twenty groups (Krizhevsky 2009).
+
+    ``labels`` are ``fine``, the hundred, or ``coarse``, the twenty.
+    """
+
+    option = "cifar100"
+    dataset = datasets.CIFAR100
+
+    def __init__(self, root: str, split: str, labels: str, download: bool) -> None:
+        if labels not in ("fine", "coarse"):
+            raise UserError(f"data.labels={labels} is not known: take fine or coarse")
+        self.labels = labels
+        self.classes = (FINE if labels == "fine" else COARSE).split()
+        super().__init__(root, split, download)
+        self.name = f"cifar100-{labels}-{split}"
+
+    def decode(self) -> Decoded:
+        """Read the batch by torchvision, which checks it first, and the coarse labels out of the same file."""
+        decoded = super().decode()
+        if self.labels == "fine":
+            return decoded
+        with (self.folder / self.split).open("rb") as file:
+            return decoded._replace(labels=np.asarray(pickle.load(file, encoding="latin1")["coarse_labels"]))

@@ -1,0 +1,151 @@
+"""ImageNet-1k's training pictures, read out of the tar file that its publisher hands out, or of its folders."""
+
+import io
+import re
+import tarfile
+from bisect import bisect_right
+from functools import cache, cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ganlab.data.pictures import PictureFile, UnreadableImageError
+from ganlab.data.source import Reading, Record, Source
+from ganlab.data.sources.folder import Folder
+from ganlab.data.sources.published import stamps
+from ganlab.errors import UserError
+
+TRAIN_TAR = "ILSVRC2012_img_train.tar"
+WNID = re.compile(r"n\d{8}")
+BLOCK = tarfile.BLOCKSIZE
+
+
+class ImageNet(Source):
+    """1,281,167 photographs of 1,000 classes (Russakovsky et al. 2015); the classes are their WordNet numbers.
+
+    ``root`` is the training tar file or a folder with it; or a folder of 1,000 folders ``n01440764`` and so on, or one
+    with these in ``train``. Whatever classes are there are taken.
+
+    Raises:
+        UserError: there is neither, with where to get it.
+    """
+
+    def __init__(self, root: str) -> None:
+        place = Path(root).expanduser().absolute()
+        tars = [path for path in (place, place / TRAIN_TAR) if path.is_file()]
+        folders = [path for path in (place, place / "train") if path.is_dir() and any(map(is_class, path.iterdir()))]
+        if tars:
+            self.inside: Source = TarOfTars(tars[0])
+        elif folders:
+            self.inside = Folder(str(folders[0]))
+            if self.inside.classes is None or not all(map(WNID.fullmatch, self.inside.classes)):
+                raise UserError(f"{folders[0]} holds more than folders such as n01440764: move the rest away")
+        else:
+            raise UserError(
+                f"{place} holds neither {TRAIN_TAR} nor folders named n01440764 and the like: ImageNet is given out "
+                f"by hand only; sign in at https://image-net.org/download-images, accept the terms, fetch {TRAIN_TAR} "
+                f"(148 GB) and put it, still packed, into {place}; or set data.root to where it lies"
+            )
+        self.name, self.classes = "imagenet-train", self.inside.classes
+
+    def __len__(self) -> int:
+        return len(self.inside)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """That of the tar file or of the folders."""
+        return self.inside.fingerprint()
+
+    def read(self, index: int) -> Record:
+        """Return one photograph and the number of its class."""
+        return self.inside.read(index)
+
+    def read_rows(self, index: int) -> Reading:
+        """Return one photograph and the number of its class."""
+        return self.inside.read_rows(index)
+
+
+class TarOfTars(Source):
+    """Pictures in a tar file that holds one tar file a class, none of them compressed, read in place."""
+
+    name = "tar"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        members = list(headers(path, 0, path.stat().st_size))
+        self.spans = sorted((name, start, size) for name, start, size in members if name.endswith(".tar"))
+        self.classes = [Path(name).stem for name, _, _ in self.spans]
+        if not self.spans:
+            raise UserError(f"{path} holds no tar file of a class: set data.root to {TRAIN_TAR} as it was published")
+
+    @cached_property
+    def places(self) -> list[np.ndarray]:
+        """Where the header of each picture lies, for each class; a million reads for the whole of ImageNet."""
+        classes = tqdm(self.spans, desc=f"listing {self.path.name}", unit=" classes", disable=None)
+        return [
+            np.array([place - BLOCK for _, place, _ in headers(self.path, start, start + size)], np.int64)
+            for _, start, size in classes
+        ]
+
+    @cached_property
+    def ends(self) -> list[int]:
+        """How many pictures there are up to the end of each class."""
+        return list(accumulate(len(places) for places in self.places))
+
+    def __len__(self) -> int:
+        return self.ends[-1]
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Size and time of change of the tar file."""
+        return stamps([self.path])
+
+    def read(self, index: int) -> Record:
+        """Return one picture and the number of its class."""
+        label = bisect_right(self.ends, index)
+        place = self.places[label][index - self.ends[label]]  # counted from the end of the class
+        file = opened(self.path)
+        file.seek(place)
+        header = tarfile.TarInfo.frombuf(file.read(BLOCK), "utf-8", "surrogateescape")
+        data = file.read(header.size)
+        if len(data) < header.size:
+            raise UnreadableImageError(header.name, "cut off")
+        return {"images": PictureFile(io.BytesIO(data), header.name), "labels": label}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Carry the places along, so that no other process lists them again."""
+        _ = self.ends
+        return self.__dict__
+
+
+def is_class(path: Path) -> bool:
+    """Whether a path is named as a class of ImageNet."""
+    return WNID.fullmatch(path.name) is not None
+
+
+@cache
+def opened(path: Path) -> IO[bytes]:
+    """Open a file once a process."""
+    return path.open("rb")
+
+
+def headers(path: Path, start: int, stop: int) -> list[tuple[str, int, int]]:
+    """List name, place of the data and size of every file of the tar that lies at ``start`` .. ``stop`` of a file."""
+    file, found, place = opened(path), [], start
+    try:
+        while place + BLOCK <= stop:
+            file.seek(place)
+            block = file.read(BLOCK)
+            if block == bytes(BLOCK):  # the end of a tar
+                break
+            header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+            if header.isreg():
+                found.append((header.name, place + BLOCK, header.size))
+            place += BLOCK + -(-header.size // BLOCK) * BLOCK
+        else:
+            if place != stop:
+                raise UserError(f"{path} is cut off at byte {stop:,}: delete it and fetch it anew")
+    except tarfile.TarError as error:
+        raise UserError(f"{path} is damaged at byte {place:,} ({error}): delete it and fetch it anew") from error
+    return found

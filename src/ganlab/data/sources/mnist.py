@@ -1,0 +1,154 @@
+"""MNIST and the sets made after its pattern: grey, 28x28, in IDX files."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from torchvision import datasets
+
+from ganlab.data.archives import gunzip
+from ganlab.data.download import fetch, fetch_archive, told
+from ganlab.data.lock import locked
+from ganlab.data.source import Record, Source
+from ganlab.data.sources.published import Decoded, PublishedSet
+from ganlab.errors import UserError
+
+
+class MNIST(PublishedSet):
+    """60,000 + 10,000 handwritten digits (LeCun et al. 1998)."""
+
+    option = "mnist"
+    dataset: ClassVar[type[datasets.MNIST]] = datasets.MNIST
+    classes = [str(digit) for digit in range(10)]
+    content: str | None = "digits"
+
+    @property
+    def raw(self) -> Path:
+        """Where the IDX files lie, as torchvision wants it."""
+        return self.root / self.dataset.__name__ / "raw"
+
+    @property
+    def files(self) -> list[Path]:
+        """Pictures and labels of both splits: torchvision asks for all four."""
+        return [self.raw / name.removesuffix(".gz") for name, _ in self.dataset.resources]
+
+    @property
+    def mend(self) -> str:  # type: ignore[override]
+        """What to do by hand."""
+        return f"unpack the four files of {self.dataset.mirrors[0]} as {self.dataset.__name__}/raw/*-ubyte"
+
+    def fetch(self) -> None:
+        """Fetch and unpack each file, from the first mirror that has it."""
+        for name, md5 in self.dataset.resources:
+            path = self.raw / name.removesuffix(".gz")
+            with told(self.dataset.mirrors[0] + name, path), locked(self.raw / f".{path.name}.lock", f"fetches {name}"):
+                if not path.is_file():
+                    self._fetch_from_mirrors(name, md5)
+                    gunzip(self.raw / name, path)
+                    (self.raw / name).unlink()
+
+    def _fetch_from_mirrors(self, name: str, md5: str) -> None:
+        failures = []
+        for mirror in self.dataset.mirrors:
+            try:
+                return fetch(mirror + name, self.raw / name, md5=md5)
+            except UserError as error:
+                failures.append(error)
+        raise failures[0]
+
+    def decode(self) -> Decoded:
+        """Read the IDX files by torchvision."""
+        return tensors(self.dataset(self.root, train=self.split == "train"))
+
+
+class FashionMNIST(MNIST):
+    """60,000 + 10,000 pictures of clothing (Xiao et al. 2017), a replacement of MNIST."""
+
+    option = "fashion_mnist"
+    dataset = datasets.FashionMNIST
+    classes = list(datasets.FashionMNIST.classes)
+    content: str | None = None
+
+
+class EMNIST(PublishedSet):
+    """Handwritten letters and digits (Cohen et al. 2017) in six ``part``s, upright.
+
+    The published pictures lie on their side, mirrored; the letters' classes count from 1. Both are put right here.
+    """
+
+    option = "emnist"
+
+    def __init__(self, root: str, part: str, split: str, download: bool) -> None:
+        if part not in datasets.EMNIST.splits:
+            raise UserError(f"data.part={part} is not in EMNIST: take one of {', '.join(datasets.EMNIST.splits)}")
+        self.part = part
+        self.classes = [name for name in datasets.EMNIST.classes_split_dict[part] if name != "N/A"]
+        self.content = "digits" if len(self.classes) == 10 else None
+        super().__init__(root, split, download)
+        self.name = f"emnist-{part}-{split}"
+
+    @property
+    def mend(self) -> str:  # type: ignore[override]
+        """What to do by hand."""
+        return f"unpack the files of {datasets.EMNIST.url} as EMNIST/raw/*-ubyte"
+
+    @property
+    def files(self) -> list[Path]:
+        """Pictures and labels of this part and split."""
+        stem = self.root / "EMNIST" / "raw" / f"emnist-{self.part}-{self.split}"
+        return [stem.with_name(stem.name + ending) for ending in ("-images-idx3-ubyte", "-labels-idx1-ubyte")]
+
+    def fetch(self) -> None:
+        """Fetch the archive of all parts once, and unpack the files of this one."""
+        place = self.root / "EMNIST"
+        fetch_archive(datasets.EMNIST.url, place, expected=place / "gzip", md5=datasets.EMNIST.md5)
+        with told(datasets.EMNIST.url, place), locked(place / ".raw.lock", "unpacks EMNIST"):
+            (place / "raw").mkdir(exist_ok=True)
+            for path in self.missing():
+                gunzip(place / "gzip" / f"{path.name}.gz", path)
+
+    def decode(self) -> Decoded:
+        """Read the IDX files by torchvision, and turn the pictures upright."""
+        images, labels = tensors(datasets.EMNIST(self.root, split=self.part, train=self.split == "train"))
+        assert labels is not None
+        return Decoded(images.transpose(0, 2, 1), labels - (self.part == "letters"))
+
+
+class StackedMNIST(Source):
+    """``count`` colour pictures whose red, green and blue are three random digits of MNIST: 1,000 modes.
+
+    Label 100 r + 10 g + b. Made up by Metz et al. 2016 (Unrolled GAN) to count the modes that a generator reaches;
+    128,000 pictures are usual (Lin et al. 2018, PacGAN).
+    """
+
+    in_memory = True
+    classes = [f"{mode:03d}" for mode in range(1000)]
+
+    def __init__(self, root: str, split: str, count: int, seed: int, download: bool) -> None:
+        if seed < 0:
+            raise UserError(f"data.seed={seed} is negative: take 0 or a positive whole number")
+        self.digits = MNIST(root, split, download)
+        self.count, self.seed = count, seed
+        self.name = f"stacked_mnist-{split}"
+        self._drawn: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return self.count
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what decides every pixel."""
+        return {"of": self.digits.fingerprint(), "count": self.count, "seed": self.seed}
+
+    def read(self, index: int) -> Record:
+        """Return one stack of three digits and its mode."""
+        images, labels = self.digits.decoded
+        assert labels is not None
+        if self._drawn is None:
+            self._drawn = np.random.default_rng(self.seed).integers(0, len(images), (self.count, 3))
+        chosen = self._drawn[index]
+        return {"images": np.stack(images[chosen], axis=-1), "labels": int(labels[chosen] @ (100, 10, 1))}
+
+
+def tensors(loaded: datasets.MNIST) -> Decoded:
+    """Return what torchvision read as arrays."""
+    return Decoded(np.asarray(loaded.data), np.asarray(loaded.targets))

@@ -1,0 +1,103 @@
+"""Aligned pairs of pictures: what goes in, and what shall come out."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ganlab.data.pictures import PictureFile, UnreadableImageError, decode
+from ganlab.data.source import Record, Source
+from ganlab.data.sources.folder import Folder
+from ganlab.data.sources.translation_sets import name_of, place_of, two_folders
+from ganlab.errors import UserError
+
+DIRECTIONS = ("a_to_b", "b_to_a")
+
+
+class Pairs(Source):
+    """Pairs A, B in one of two forms: pictures that show A left and B right, or two folders of equal file names.
+
+    The former lie in ``root``/train, the latter in ``root``/trainA and trainB, A/train and B/train, or train/A and
+    train/B; endings of names may differ. Pictures side by side are always decoded exactly.
+
+    Args:
+        root: the folder of the pairs, or where known sets lie.
+        split: ``train`` in the names above; known sets have others besides.
+        set: a set of the pix2pix authors (Isola et al. 2017) by its name, in ``root``/pix2pix; None: pairs of one's
+            own.
+        direction: ``a_to_b``: A is the input and B the target, or ``b_to_a``.
+        download: whether a known set may be fetched.
+
+    Raises:
+        UserError: a folder is missing or empty, a picture has no partner.
+    """
+
+    pictures = ("inputs", "targets")
+
+    def __init__(self, *, root: str, split: str, set: str | None, direction: str, download: bool) -> None:
+        if direction not in DIRECTIONS:
+            raise UserError(f"data.direction={direction} is not known: take {' or '.join(DIRECTIONS)}")
+        self.reverse = direction == "b_to_a"
+        place = place_of(root, set, "pairs", download)
+        folders = two_folders(place, split)
+        if folders is None:
+            self.sides = [Folder(str(side_by_side(place, split)))]
+            self.files = [self.sides[0].files]
+        else:
+            for here, there in (folders, folders[::-1]):
+                if not here.is_dir():
+                    raise UserError(f"{here} is missing beside {there}: a pair needs both")
+            self.sides = [Folder(str(folder)) for folder in folders]
+            self.files = partners(*self.sides)
+        self.name = f"pairs-{name_of(place)}-{split}"
+
+    def __len__(self) -> int:
+        return len(self.files[0])
+
+    def fingerprint(self) -> dict[str, Any]:
+        """Names, sizes and times of all files, and the direction."""
+        return {"sides": [side.fingerprint() for side in self.sides], "reverse": self.reverse}
+
+    def read(self, index: int) -> Record:
+        """Return one pair."""
+        paths = [files[index] for files in self.files]
+        pair: list[Any] = [PictureFile(side.root / path, path) for side, path in zip(self.sides, paths, strict=True)]
+        if len(pair) == 1:
+            both, name = decode(pair[0]), paths[0]
+            if both.width % 2:
+                raise UnreadableImageError(name, f"{both.width} pixels wide: not two pictures of one size side by side")
+            middle = both.width // 2
+            pair = [both.crop((0, 0, middle, both.height)), both.crop((middle, 0, both.width, both.height))]
+        first, second = reversed(pair) if self.reverse else pair
+        return {"inputs": first, "targets": second}
+
+
+def side_by_side(place: Path, split: str) -> Path:
+    """Return the folder of pictures that show both; ``UserError`` where there is none."""
+    folder = place / split
+    if not folder.is_dir():
+        there = sorted(entry.name for entry in place.iterdir() if entry.is_dir())
+        raise UserError(
+            f"{place} holds {', '.join(there) or 'no folder'}, but no {split} (A left, B right), nor {split}A and "
+            f"{split}B: set data.split or data.root"
+        )
+    return folder
+
+
+def partners(first: Folder, second: Folder) -> list[list[str]]:
+    """Return the files of both folders, matched by their paths without endings; ``UserError`` where one is alone."""
+    stems = []
+    for folder in (first, second):
+        named: dict[str, str] = {}
+        for path in folder.files:
+            if (same := named.setdefault(os.path.splitext(path)[0], path)) != path:
+                raise UserError(f"{folder.root} holds both {same} and {path}: remove one, names must be pairs")
+        stems.append(named)
+    for here, own, there, other in ((first, stems[0], second, stems[1]), (second, stems[1], first, stems[0])):
+        alone = [path for stem, path in own.items() if stem not in other]
+        if alone:
+            more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
+            raise UserError(
+                f"{here.root / alone[0]}{more} of {len(own)} have no partner of the same name in {there.root}: "
+                "add what is missing, or remove them"
+            )
+    return [list(stems[0].values()), [stems[1][stem] for stem in stems[0]]]

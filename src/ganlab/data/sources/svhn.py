@@ -1,0 +1,83 @@
+"""SVHN: house numbers photographed from the street, 32x32, with the paper's protocol for 1,000 labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torchvision import datasets
+
+from ganlab.data.download import fetch
+from ganlab.data.sources.published import Decoded, PublishedSet
+from ganlab.errors import UserError
+
+VALIDATION = 10_000  # pictures held out of the training set (paper sec. 5.2)
+SHUFFLE_SEED = 42  # of the order that they are held out by, the same for every run
+
+
+class SVHN(PublishedSet):
+    """73,257 training, 26,032 test and 531,131 extra digits (Netzer et al. 2011).
+
+    ``validation`` is 10,000 of the shuffled training pictures and ``train_without_validation`` the others, as the
+    paper has it; which they are, its authors left to chance, and a fixed seed decides here.
+    """
+
+    option = "svhn"
+    splits = ("train", "extra", "test", "validation", "train_without_validation")
+    classes = [str(digit) for digit in range(10)]
+
+    @property
+    def mend(self) -> str:  # type: ignore[override]
+        """What to do by hand."""
+        return f"put {datasets.SVHN.split_list[self.published][0]}"
+
+    @property
+    def published(self) -> str:
+        """The published split that this one is part of."""
+        return self.split if self.split in datasets.SVHN.split_list else "train"
+
+    @property
+    def files(self) -> list[Path]:
+        """One MATLAB file a published split."""
+        return [self.root / datasets.SVHN.split_list[self.published][1]]
+
+    def fetch(self) -> None:
+        """Fetch the file of this split."""
+        url, _, md5 = datasets.SVHN.split_list[self.published]
+        fetch(url, self.files[0], md5=md5)
+
+    def decode(self) -> Decoded:
+        """Read the file by torchvision, which checks it first."""
+        loaded = datasets.SVHN(self.root, split=self.published)
+        images, labels = loaded.data.transpose(0, 2, 3, 1), loaded.labels
+        if self.published == self.split:
+            return Decoded(images, labels)
+        held_out, others = hold_out(len(labels), VALIDATION)
+        chosen = held_out if self.split == "validation" else others
+        return Decoded(images[chosen], labels[chosen])
+
+
+def hold_out(count: int, held_out: int) -> tuple[np.ndarray, np.ndarray]:
+    """Split 0 .. ``count`` - 1 at random, the same at every call, into ``held_out`` indices and the others, sorted."""
+    if held_out >= count:
+        raise UserError(f"{held_out:,} of {count:,} pictures cannot be held out: take a smaller part")
+    order = np.random.default_rng(SHUFFLE_SEED).permutation(count)
+    return np.sort(order[:held_out]), np.sort(order[held_out:])
+
+
+def balanced_draw(labels: Sequence[int] | np.ndarray, draw: int, per_class: int = 100) -> np.ndarray:
+    """Return the indices of ``per_class`` pictures of every class, the ``draw``-th such choice, in random order.
+
+    Ten classes at 100 each are the 1,000 labels of the paper (sec. 5.2); its authors average over such draws.
+
+    Raises:
+        ValueError: a class has fewer pictures.
+    """
+    labels = np.asarray(labels)
+    generator = np.random.default_rng((SHUFFLE_SEED, draw))
+    chosen = []
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        if len(members) < per_class:
+            raise ValueError(f"class {label} has {len(members)} pictures, fewer than {per_class}")
+        chosen.append(generator.choice(members, per_class, replace=False))
+    return generator.permutation(np.concatenate(chosen))

@@ -1,0 +1,84 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ganlab.data.pictures import UnreadableImageError, decode
+from ganlab.data.sources.folder import Folder
+from ganlab.errors import UserError
+
+
+def test_sub_folders_are_classes_and_order_is_that_of_paths(photos: Path):
+    source = Folder(str(photos))
+    assert len(source) == 30 and source.classes == ["cat", "dog"] and source.name == "folder-photos"
+    assert source.files[:2] == ["cat/00.png", "cat/02.png"]
+    assert [source.read(index)["labels"] for index in (0, 14, 15, 29)] == [0, 0, 1, 1]
+
+
+def test_a_deeper_folder_belongs_to_its_top_folder(photos: Path):
+    (photos / "cat").rename(photos / "moved")
+    (photos / "pets").mkdir()
+    (photos / "moved").rename(photos / "pets" / "cat")
+    assert Folder(str(photos)).classes == ["dog", "pets"]
+
+
+def test_loose_pictures_mean_no_labels(photos: Path):
+    Image.new("L", (4, 4)).save(photos / "loose.PNG")
+    source = Folder(str(photos))
+    assert source.classes is None and len(source) == 31 and "labels" not in source.read(30)
+
+
+def test_hidden_files_pipes_other_files_and_link_loops_are_left_out(photos: Path):
+    (photos / "cat" / "._00.png").write_bytes(b"resource fork")
+    (photos / ".cache").mkdir()
+    Image.new("L", (4, 4)).save(photos / ".cache" / "thumb.png")
+    (photos / "cat" / "notes.txt").write_text("no picture")
+    os.mkfifo(photos / "cat" / "pipe.png")
+    (photos / "cat" / "up").symlink_to(photos)
+    (photos / "dog" / "self").symlink_to("self")
+    assert len(Folder(str(photos))) == 30
+
+
+def test_links_to_files_count_and_dangling_ones_are_broken_pictures(photos: Path):
+    (photos / "cat" / "link.jpg").symlink_to(photos / "dog" / "01.png")
+    (photos / "cat" / "nowhere.png").symlink_to("gone")
+    (photos / "cat" / "oneself.png").symlink_to("oneself.png")
+    source = Folder(str(photos))
+    assert len(source) == 33
+    link, target = (decode(source.read(source.files.index(name))["images"]) for name in ("cat/link.jpg", "dog/01.png"))
+    assert link.tobytes() == target.tobytes()
+    with pytest.raises(UnreadableImageError, match="cat/nowhere.png"):
+        decode(source.read(source.files.index("cat/nowhere.png"))["images"])
+
+
+def test_fingerprint_follows_names_sizes_and_times_but_not_the_place(photos: Path):
+    before = Folder(str(photos)).fingerprint()
+    moved = photos.rename(photos.with_name("moved"))
+    assert Folder(str(moved)).fingerprint() == before
+    os.utime(moved / "cat" / "00.png", (1, 1))
+    touched = Folder(str(moved)).fingerprint()
+    (moved / "cat" / "00.png").rename(moved / "cat" / "zz.png")
+    renamed = Folder(str(moved)).fingerprint()
+    assert len({facts["sha256"] for facts in (before, touched, renamed)}) == 3
+
+
+def test_names_that_are_no_text(tmp_path: Path):
+    strange = os.fsencode(tmp_path) + b"/\xff\xfe.png"
+    try:
+        Image.new("L", (4, 4), 7).save(os.fsdecode(strange))
+    except OSError:
+        pytest.skip("this file system wants names in UTF-8")
+    source = Folder(str(tmp_path))
+    assert len(source.fingerprint()["sha256"]) == 64 and np.asarray(decode(source.read(0)["images"])).max() == 7
+
+
+def test_missing_empty_and_packed_folders_say_what_to_set(tmp_path: Path):
+    with pytest.raises(UserError, match="does not exist: set data.root"):
+        Folder(str(tmp_path / "gone"))
+    with pytest.raises(UserError, match="holds no picture .*jpg.*set data.root"):
+        Folder(str(tmp_path))
+    (tmp_path / "photos.zip").write_bytes(b"PK")
+    with pytest.raises(UserError, match="is a file: unpack it"):
+        Folder(str(tmp_path / "photos.zip"))
