@@ -10,11 +10,12 @@ Files of 256 pixels (short side) are written once as JPEG and as WebP, quality 9
   ``decode=fast`` against ``exact``, with its error in grey levels;
 - loading: batches/s out of the pack against torchvision's LSUN with transforms and a DataLoader of two workers; and the
   share of a training step that the next batch takes (64x64, width 64, batch 64);
-- memory: peak of resident memory, processes summed, when ten times the records are packed.
+- memory: peak of prepare.py, its processes summed, without pages of files, when ten times the records are packed.
 """
 
 import argparse
 import io
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,18 +27,13 @@ from pathlib import Path
 
 import lmdb
 import numpy as np
-import torch
 from PIL import Image
-from torch.utils.data import DataLoader
-from torchvision import datasets
-from torchvision.transforms import v2
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+# Torch is imported where it is used: the processes that pack import this file again.
 from ganlab.data import reading  # noqa: E402
-from ganlab.data.batches import Batches, Drawing, Stream  # noqa: E402
-from ganlab.data.order import EndlessOrder  # noqa: E402
 from ganlab.data.pack import Pack, build  # noqa: E402
 from ganlab.data.pictures import PictureProtocol  # noqa: E402
 from ganlab.data.source import Source  # noqa: E402
@@ -45,17 +41,7 @@ from ganlab.data.sources.folder import Folder  # noqa: E402
 from ganlab.data.sources.lsun import LSUN  # noqa: E402
 
 SIZE, SHORT, BATCH = 64, 256, 64
-MEMORY = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {source!r})
-from ganlab.data.sources.lsun import LSUN
-from ganlab.data.pack import build
-from ganlab.data.pictures import PictureProtocol
-if __name__ == "__main__":
-    source = LSUN({root!r}, ["church_outdoor"], "train", download=False)
-    build(source, PictureProtocol(64, 3), Path({packs!r}), workers=2)
-"""
+MANY = 4  # times that every file is packed where processes are compared, so that their start weighs little
 
 
 def photographs(folder: Path | None, count: int) -> Iterator[Image.Image]:
@@ -82,6 +68,7 @@ def write_files(pictures: Iterator[Image.Image], folder: Path) -> int:
     """Write every picture as JPEG, as WebP and as a WebP record; returns how many."""
     for kind in ("jpeg", "webp"):
         (folder / kind).mkdir()
+        (folder / f"{kind}-many").mkdir()
     count = 0
     with lmdb.open(str(folder / "bedroom_train_lmdb"), map_size=2**34) as environment:
         for picture in pictures:
@@ -92,6 +79,13 @@ def write_files(pictures: Iterator[Image.Image], folder: Path) -> int:
             with environment.begin(write=True) as writer:
                 writer.put(f"{count * 2654435761 % 2**32:040x}".encode(), webp.getvalue())
             count += 1
+    for kind in ("jpeg", "webp"):
+        for file in (folder / kind).iterdir():
+            for again in range(MANY):
+                (folder / f"{kind}-many" / f"{again}-{file.name}").hardlink_to(file)
+    usual = folder / "usual" / "bedroom_train_lmdb"  # LMDB opens a file once in a process
+    usual.mkdir(parents=True)
+    shutil.copyfile(folder / "bedroom_train_lmdb" / "data.mdb", usual / "data.mdb")
     return count
 
 
@@ -114,6 +108,8 @@ def pack(source: Source, protocol: PictureProtocol, workers: int) -> Pack:
 
 def plain_route(files: list[Path]) -> None:
     """Decode, resize and crop as people do with torchvision."""
+    from torchvision.transforms import v2
+
     change = v2.Compose([v2.Resize(SIZE), v2.CenterCrop(SIZE)])
     out = np.empty((len(files), SIZE, SIZE, 3), np.uint8)
     for row, file in zip(out, files, strict=True):
@@ -130,15 +126,22 @@ def packing(folder: Path, rounds: int) -> None:
                 "torchvision": lambda files=files: plain_route(files),
                 "bilinear": lambda source=source: pack(source, PictureProtocol(SIZE, 3, "bilinear"), 0),
                 "lanczos": lambda source=source: pack(source, PictureProtocol(SIZE, 3), 0),
-                "two": lambda source=source: pack(source, PictureProtocol(SIZE, 3), 2),
                 "fast": lambda source=source: pack(source, PictureProtocol(SIZE, 3, decode="fast"), 0),
             },
             rounds,
         )
         same, default = (seconds["torchvision"] / seconds[kernel] for kernel in ("bilinear", "lanczos"))
         print(f"packing {kind}: {same:.2f} x torchvision's speed with the same kernel, {default:.2f} with lanczos")
-        two, fast = (seconds["lanczos"] / seconds[route] for route in ("two", "fast"))
-        print(f"packing {kind}: two processes {two:.2f} x one; decode=fast {fast:.2f} x exact", flush=True)
+        print(f"packing {kind}: decode=fast {seconds['lanczos'] / seconds['fast']:.2f} x exact")
+        many = Folder(str(folder / f"{kind}-many"))
+        seconds = compare(
+            {
+                "one": lambda many=many: pack(many, PictureProtocol(SIZE, 3), 1),
+                "two": lambda many=many: pack(many, PictureProtocol(SIZE, 3), 2),
+            },
+            rounds,
+        )
+        print(f"packing {kind}: two processes {seconds['one'] / seconds['two']:.2f} x one ({len(many)})", flush=True)
     source = Folder(str(folder / "jpeg"))
     errors = [
         np.abs(
@@ -154,6 +157,14 @@ def packing(folder: Path, rounds: int) -> None:
 
 def loading(folder: Path, rounds: int) -> None:
     """Print the ratio of loading, and its share of a training step."""
+    import torch
+    from torch.utils.data import DataLoader
+    from torchvision import datasets
+    from torchvision.transforms import v2
+
+    from ganlab.data.batches import Batches, Drawing, Stream
+    from ganlab.data.order import EndlessOrder
+
     lsun = LSUN(str(folder), ["bedroom"], "train", download=False)
     change = v2.Compose(
         [
@@ -164,7 +175,7 @@ def loading(folder: Path, rounds: int) -> None:
             v2.Normalize([0.5] * 3, [0.5] * 3),
         ]
     )
-    usual = datasets.LSUN(str(folder), classes=["bedroom_train"], transform=change)
+    usual = datasets.LSUN(str(folder / "usual"), classes=["bedroom_train"], transform=change)
     loader = DataLoader(usual, batch_size=BATCH, shuffle=True, num_workers=2, drop_last=True, persistent_workers=True)
     with tempfile.TemporaryDirectory() as packs:
         made = build(lsun, PictureProtocol(SIZE, 3), Path(packs))
@@ -193,6 +204,8 @@ def loading(folder: Path, rounds: int) -> None:
 
 def training_step() -> float:
     """Return the seconds of one step of both players."""
+    import torch
+
     from ganlab.networks.dcgan import Discriminator, Generator
 
     generator, discriminator = Generator(SIZE, width=64), Discriminator(SIZE, width=64)
@@ -215,8 +228,7 @@ def training_step() -> float:
 def memory(folder: Path) -> None:
     """Print by how much ten times the records raise the peak of memory."""
     peaks = []
-    with lmdb.open(str(folder / "bedroom_train_lmdb"), readonly=True, lock=False) as lsun, lsun.begin() as reader:
-        records = [value for _, value in islice(reader.cursor(), 500)]
+    records = [file.read_bytes() for file in sorted((folder / "webp").iterdir())[:500]]
     for count in (reading.FEW_RECORDS, 10 * reading.FEW_RECORDS):
         root = folder / f"memory{count}"
         root.mkdir()
@@ -225,15 +237,15 @@ def memory(folder: Path) -> None:
                 with environment.begin(write=True) as writer:
                     for number in range(start, start + 500):
                         writer.put(f"{number * 2654435761 % 2**32:040x}".encode(), records[number % len(records)])
-        script = root / "packing.py"
-        script.write_text(MEMORY.format(source=str(ROOT / "src"), root=str(root), packs=str(root / "packs")))
-        peaks.append(peak(subprocess.Popen([sys.executable, str(script)])))
+        values = ["data=lsun", "data.classes=[church_outdoor]", f"data.root={root}", f"packs={root}", "data.workers=2"]
+        command = [sys.executable, str(ROOT / "src" / "prepare.py"), *values]
+        peaks.append(peak(subprocess.Popen(command, stdout=subprocess.DEVNULL)))
     change = peaks[1] / peaks[0] - 1
     print(f"memory: ten times the records change the peak by {change:+.1%} ({peaks[0]:.0f} to {peaks[1]:.0f} MB)")
 
 
 def peak(process: subprocess.Popen[bytes]) -> float:
-    """Return the largest sum of private memory of a process and its descendants until it ends, in MB."""
+    """Return the most memory of a process and its descendants, without pages of files, until it ends, in MB."""
     largest = 0.0
     while process.poll() is None:
         pids, total = [str(process.pid)], 0
@@ -241,7 +253,7 @@ def peak(process: subprocess.Popen[bytes]) -> float:
             folder = Path("/proc", pids.pop())
             try:
                 for line in (folder / "smaps_rollup").read_text().splitlines():
-                    if line.startswith(("Private_Clean", "Private_Dirty")):
+                    if line.startswith("Pss_Anon:"):
                         total += int(line.split()[1])
                 pids += (folder / "task" / folder.name / "children").read_text().split()
             except OSError:
@@ -259,15 +271,19 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--parts", nargs="+", default=["packing", "loading", "memory"])
     options = parser.parse_args()
     reading.FEW_RECORDS = min(reading.FEW_RECORDS, options.count)  # the few of a benchmark are to start processes, too
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         count = write_files(photographs(options.pictures, options.count), folder)
-        print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {count} pictures of {SHORT} px")
-        packing(folder, options.rounds)
-        loading(folder, options.rounds)
-        memory(folder)
+        print(f"{count} pictures of {SHORT} px, {reading.cores()} cores")
+        if "packing" in options.parts:
+            packing(folder, options.rounds)
+        if "loading" in options.parts:
+            loading(folder, options.rounds)
+        if "memory" in options.parts:
+            memory(folder)
 
 
 if __name__ == "__main__":

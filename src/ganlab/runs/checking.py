@@ -114,6 +114,8 @@ def check(config: DictConfig) -> dict[str, Any]:
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise UserError(f"{missing[0]} is missing: type {missing[0]}=...")
+    if isinstance(root := OmegaConf.select(config, "data.root"), (int, float)):  # a folder named by a number
+        OmegaConf.update(config, "data.root", str(root))
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     values = flat(plain)
     for key, (kind, least) in LEAST.items():
