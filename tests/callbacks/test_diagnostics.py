@@ -1,39 +1,51 @@
 import csv
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+import yaml
 
 from ganlab.callbacks.diagnostics import LOOK, Diagnostics, gradient_norms
 from ganlab.errors import UserError
 from ganlab.systems.clock import Clock
 
-VALUES = {"wins": 0.995, "worse": 2.0, "swing": 0.25, "diversity": 0.3, "coverage": 0.5, "vanished": 0.01}
+CONF = Path(__file__).parents[2] / "conf" / "diagnostics" / "default.yaml"
+VALUES: dict[str, Any] = yaml.safe_load(CONF.read_text())
 
 
 class Stage:
     """A trainer and a system as far as the callback looks at them; ``samples`` is what the generator draws."""
 
     def __init__(self, samples: torch.Tensor, **options: Any) -> None:
-        self.samples, self.saved, self.logged = samples, 0, dict[str, float]()
+        self.samples, self.saved, self.logged, self.ruined = samples, 0, dict[str, float](), list[str]()
         self.meter = SimpleNamespace(interval=10, latest={})
         logger = SimpleNamespace(log_metrics=lambda values, step: self.logged.update(values))
         self.trainer: Any = SimpleNamespace(world_size=1, is_global_zero=True, loggers=[logger])
-        clock = Clock(["discriminator", "generator"])
         self.system: Any = SimpleNamespace(
-            clock=clock, seed=0, players=["discriminator", "generator"], generation_batch=lambda *_: self.samples
+            clock=Clock(["discriminator", "generator"]),
+            seed=0,
+            players=["discriminator", "generator"],
+            broken=lambda: self.ruined,
+            generation_batch=lambda *_: self.samples,
+        )
+        self.evaluations = SimpleNamespace(
+            measured=-1, latest={}, evaluation=SimpleNamespace(features=None, score_name="swd")
         )
         checkpoints = SimpleNamespace(save=lambda *_: setattr(self, "saved", self.saved + 1))
         reals = torch.randint(0, 256, (LOOK, 1, 16, 16), generator=torch.Generator().manual_seed(1)).byte()
-        given: dict[str, Any] = {"on_trouble": "warn", "warm_up": 0} | VALUES | options
-        self.callback = Diagnostics(reals, 20, self.meter, None, checkpoints, **given)  # type: ignore[arg-type]
+        given = VALUES | {"warm_up": 0} | options
+        self.callback = Diagnostics(reals, None, 20, self.meter, self.evaluations, checkpoints, **given)  # type: ignore[arg-type]
 
-    def batch(self, **terms: float) -> None:
-        """One minibatch of ten images, and what the meter says after it."""
+    def batch(self, score: float | None = None, **terms: float) -> None:
+        """One minibatch of ten images, and what the meter, and a measurement, say after it."""
         self.system.clock.tick(10)
+        self.system.clock.steps["generator"] += 1
         self.meter.latest = dict(terms)
+        if score is not None:
+            self.evaluations.measured, self.evaluations.latest = self.system.clock.images_seen, {"swd": score}
         outputs = {name: torch.tensor(value) for name, value in terms.items()}
         self.callback.on_train_batch_end(self.trainer, self.system, outputs, None, 0)
 
@@ -55,14 +67,14 @@ def test_a_healthy_course_trips_nothing_and_logs_its_signals(various):
     assert stage.names == [] and stage.logged["diversity"] == pytest.approx(1.0, abs=0.05)
 
 
-def test_equal_samples_are_mode_collapse_after_the_warm_up(various, capsys):
-    stage = Stage(various[:1].repeat(LOOK, 1, 1, 1), warm_up=60)
+def test_equal_samples_are_mode_collapse_from_two_looks_after_the_warm_up(various, capsys):
+    stage = Stage(various[:1].repeat(LOOK, 1, 1, 1), warm_up=5)
     for number in range(1, 13):
         stage.batch(**{"loss/generator": 1.0})
-        assert (stage.names == []) == (number < 6)
-    assert stage.names == ["mode_collapse"] and stage.callback.tripped[0]["images_seen"] == 60  # once
+        assert (stage.names == []) == (number < 8)  # looks at 20, 40, 60, 80 images, of which two are late enough
+    assert stage.names == ["mode_collapse"] and stage.callback.tripped[0]["images_seen"] == 80  # once
     assert stage.logged["alarm/mode_collapse"] == 1.0
-    assert "trouble at 60 images: mode collapse: samples differ from each other 0%" in capsys.readouterr().out
+    assert "trouble at 80 images: mode collapse: samples differ from each other 0%" in capsys.readouterr().out
 
 
 def test_samples_that_jump_to_and_fro_oscillate(various):
@@ -73,12 +85,12 @@ def test_samples_that_jump_to_and_fro_oscillate(various):
     assert "oscillation" in stage.names
 
 
-def test_a_perfect_discriminator_and_a_gradient_that_vanishes(various):
+def test_a_slope_that_vanishes_and_a_score_that_falls_back(various):
     stage = Stage(various)
-    for number in range(8):
-        stage.callback.gradients = {"gradient/generator": 1.0 if number == 0 else 1e-5}
-        stage.batch(**{"loss/generator": 1.0, "discriminator/accuracy": 1.0})
-    assert sorted(stage.names) == ["non_convergence", "vanishing_gradient"]
+    for score in (40.0, 10.0, 30.0, 30.0):
+        stage.batch(score, **{"loss/generator": 1.0, "generator/slope": 1e-3, "discriminator/accuracy": 1.0})
+    assert stage.names == ["vanishing_gradient", "non_convergence"]
+    assert "swd is 30 and was 10 before; the discriminator ranks 100.0%" in stage.callback.tripped[1]["sentence"]
 
 
 def test_what_is_not_finite_is_named_with_its_minibatch(various):
@@ -89,26 +101,51 @@ def test_what_is_not_finite_is_named_with_its_minibatch(various):
     assert stage.callback.tripped[0]["sentence"].startswith("discriminator/r1 not finite since minibatch 2 ")
 
 
-def test_stop_saves_and_ends_with_one_line(various):
+@pytest.mark.parametrize("ruined", [False, True])
+def test_stop_ends_with_one_line_and_saves_what_is_worth_saving(various, ruined):
     stage = Stage(various[:1].repeat(LOOK, 1, 1, 1), on_trouble="stop")
+    stage.ruined = ["generator"] if ruined else []
     with pytest.raises(UserError, match="stopped after 40 images: mode collapse: .*diagnostics.on_trouble=warn"):
         for _ in range(4):
             stage.batch(**{"loss/generator": 1.0})
-    assert stage.saved == 1
+    assert stage.saved == (0 if ruined else 1)
+
+
+def test_an_unknown_answer_to_trouble_is_refused(various):
     with pytest.raises(UserError, match="diagnostics.on_trouble=explode"):
         Stage(various, on_trouble="explode")
 
 
-def test_its_state_survives_a_checkpoint(various, tmp_path):
-    one, other = Stage(various), Stage(various)
-    for stage in (one, other):
-        for _ in range(5):
-            stage.batch(**{"loss/generator": 1.0, "discriminator/accuracy": 1.0})
-    torch.save(one.callback.state_dict(), tmp_path / "state")
-    continued = Stage(various)
-    continued.callback.load_state_dict(torch.load(tmp_path / "state", weights_only=True))
-    assert continued.callback.history.keys() == other.callback.history.keys()
-    assert continued.names == other.names == ["non_convergence"]
+def test_what_was_due_when_a_run_was_stopped_is_taken_up_from_its_checkpoint(various, tmp_path):
+    def play(stage: Stage, batches: int) -> None:
+        for _ in range(batches):
+            stage.batch(50.0, **{"loss/generator": 1.0, "generator/slope": 0.5})
+
+    straight, stopped, continued = Stage(various), Stage(various), Stage(various)
+    play(straight, 7)
+    play(stopped, 5)
+    stopped.system.clock.tick(10)  # saved while the sixth minibatch's score was measured, before this callback's turn
+    stopped.system.clock.steps["generator"] += 1
+    torch.save((stopped.callback.state_dict(), stopped.system.clock.state_dict()), tmp_path / "state")
+    state, clock = torch.load(tmp_path / "state", weights_only=True)
+    continued.callback.load_state_dict(state)
+    continued.system.clock.load_state_dict(clock)
+    continued.meter.latest = {"generator/slope": 0.5}
+    continued.evaluations.measured, continued.evaluations.latest = 60, {"swd": 50.0}
+    continued.callback.on_train_start(continued.trainer, continued.system)
+    play(continued, 1)
+    for name, values in straight.callback.history.items():
+        assert [str(value) for value in continued.callback.history[name]] == [str(value) for value in values], name
+    assert continued.callback.watched == straight.callback.watched == 70
+
+
+def test_samples_of_a_class_are_compared_with_each_other():
+    labels = torch.arange(LOOK) % 2
+    reals = torch.randint(0, 256, (LOOK, 1, 16, 16), generator=torch.Generator().manual_seed(1)).byte()
+    given: dict[str, Any] = VALUES
+    watched = Diagnostics(reals, labels, None, None, None, None, **given)  # type: ignore[arg-type]
+    assert watched.labels is not None and watched.labels.tolist() == [0] * (LOOK // 2) + [1] * (LOOK // 2)
+    assert torch.equal(watched.reals[1], reals[2])
 
 
 def test_gradient_norms_by_player_and_layer():
@@ -127,15 +164,20 @@ def test_a_run_logs_signals_and_its_summary_lists_alarms(command, tmp_path):
     run = tmp_path / "outputs" / "watched"
     with (run / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert {"diversity", "discriminator/accuracy", "discriminator/margin", "gradient/generator"} <= set(rows[0])
+    assert {
+        "diversity",
+        "discriminator/accuracy",
+        "discriminator/margin",
+        "gradient/generator",
+        "generator/slope",
+    } <= set(rows[0])
     assert any(0 <= float(row["discriminator/accuracy"] or -1) <= 1 for row in rows)
     assert json.loads((run / "summary.json").read_text())["alarms"] == []
 
 
 def test_a_run_that_blows_up_stops_with_step_and_term(command):
     outcome = command(
-        "train", "debug=smoke", "run=ruined", "logger=none", "metrics=none", "optimizer.lr=1e30", "optimizer=sgd",
+        "train", "debug=smoke", "run=ruined", "logger=none", "metrics=none", "optimizer=sgd", "optimizer.lr=1e30",
         "diagnostics.on_trouble=stop",
     )  # fmt: skip
-    assert outcome.code == 1
-    assert "not finite since minibatch" in outcome.err or "training diverged" in outcome.err
+    assert outcome.code == 1 and "not finite since minibatch" in outcome.err

@@ -173,7 +173,7 @@ def test_labels_that_cannot_be_used_are_told(tmp_path: Path) -> None:
     system = make(Generator(), Discriminator())
     system.check_labels(np.array([0, 2, 1]))
     for labels, told in (
-        (None, "the data has no labels: type an unconditional"),
+        (None, "the batches have no labels: take data that has them"),
         (np.zeros((5, 40), int), "40 attributes an image"),
         (np.array([0, 7]), "from 0 to 7, and the networks have 3 classes: type data.num_classes=8"),
     ):

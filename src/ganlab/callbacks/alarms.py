@@ -6,60 +6,65 @@ when it trips, else None.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
+from math import isfinite
 from statistics import median
 
 import torch
 from torch import Tensor
 
-LOGS = 5  # successive logs that a losing generator must stay hopeless
+from ganlab.errors import UserError
+
+LOGS = 3  # successive logs that a gradient must stay away
 SNAPSHOTS = 6  # that oscillation is judged by
-REMEMBERED = 32  # last values of every signal
+WINS = 0.99  # of the (real, fake) pairs ranked right: the discriminator is said to win
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When each alarm trips, see `conf/diagnostics/default.yaml`."""
+    """When each alarm trips, see `conf/diagnostics/default.yaml`; all but ``worse`` are shares, 0 to 1."""
 
-    wins: float
     worse: float
     swing: float
     diversity: float
     coverage: float
     vanished: float
 
-
-def discriminator_wins(accuracy: Sequence[float], limits: Thresholds) -> str | None:
-    """Non-convergence: the discriminator tells all fakes from all reals, log after log.
-
-    ``accuracy``: share of (real, fake) pairs that it ranks right, 0.5 for guesses, by log.
-    """
-    last = accuracy[-LOGS:]
-    if len(last) < LOGS or min(last) < limits.wins:
-        return None
-    return (
-        f"non-convergence: the discriminator tells {min(last):.1%} of fakes from reals, and the generator does not "
-        f"catch up; try penalty=[r1], or a lower optimizer.discriminator.lr"
-    )
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "worse" and not 0 <= value <= 1:
+                raise UserError(f"diagnostics.{field.name}={value} is no share: take a number from 0 to 1")
 
 
-def falls_back(scores: Sequence[float], name: str, limits: Thresholds) -> str | None:
+def not_converging(
+    scores: Sequence[float], untrained: float | None, accuracy: float | None, name: str, limits: Thresholds
+) -> str | None:
     """Non-convergence: the score, lower is better, is far above its best, or never left that of the untrained network.
 
-    ``scores``: by measurement, the untrained generator's first.
+    Args:
+        scores: by measurement, those of trained networks alone.
+        untrained: that of the network before its first step, if it was measured.
+        accuracy: share of (real, fake) pairs that the discriminator ranks right now. Near 1 is no trouble by itself,
+            as long as samples get better; it may be why they do not.
+        name: of the score.
+        limits: ``worse`` counts.
     """
-    trained = scores[1:]
-    if len(trained) >= 3 and min(trained) > 0.9 * scores[0]:
+    if len(scores) < 3 or not all(map(isfinite, scores)):
+        return None
+    cause = f"; the discriminator ranks {accuracy:.1%} of (real, fake) pairs right" if (accuracy or 0) >= WINS else ""
+    mend = "optimizer.lr, penalty=[r1]"
+    if untrained is not None and min(scores) > 0.9 * untrained:
         return (
-            f"non-convergence: {name} is {min(trained):.4g} at best, and was {scores[0]:.4g} before training; try "
-            f"another optimizer.lr"
+            f"non-convergence: {name} is {min(scores):.4g} at best, and was {untrained:.4g} before training{cause}; "
+            f"try another {mend}"
         )
-    if len(trained) < 3 or min(trained[-2:]) < limits.worse * min(trained[:-2]):
+    if min(scores[-2:]) < limits.worse * min(scores[:-2]):
         return None
     return (
-        f"non-convergence: {name} is {trained[-1]:.4g} and was {min(trained):.4g} before; checkpoints/best.ckpt holds "
-        f"that state; try a lower optimizer.lr, penalty=[r1] or ema.half_life=5000"
+        f"non-convergence: {name} is {scores[-1]:.4g} and was {min(scores):.4g} before{cause}; checkpoints/best.ckpt "
+        f"holds that state; try a lower {mend} or ema.half_life=5000"
     )
 
 
@@ -80,31 +85,38 @@ def oscillates(snapshots: Sequence[Tensor], limits: Thresholds) -> str | None:
     )
 
 
-def collapsed(diversity: Sequence[float], coverage: Sequence[float], limits: Thresholds) -> str | None:
+def collapsed(diversity: Sequence[float], coverage: Sequence[float | None], limits: Thresholds) -> str | None:
     """Mode collapse: samples are all alike, or miss most classes, at two successive looks.
 
     ``diversity``: mean dissimilarity of two samples (1 - MS-SSIM) over that of two real images. ``coverage``: share of
-    the classes that a classifier finds among the samples; empty without one.
+    the classes that a classifier finds among the samples, None for a look at which it was not sure enough to tell.
     """
+    seen = [share for share in coverage[-2:] if share is not None]
     if len(diversity) >= 2 and max(diversity[-2:]) < limits.diversity:
         found = f"samples differ from each other {diversity[-1]:.0%} as much as real images do"
-    elif len(coverage) >= 2 and max(coverage[-2:]) <= limits.coverage:
-        found = f"only {coverage[-1]:.0%} of the classes occur among the samples"
+    elif len(seen) == 2 and max(seen) <= limits.coverage:
+        found = f"only {seen[-1]:.0%} of the classes occur among the samples"
     else:
         return None
-    return f"mode collapse: {found}; try as many steps of D as of G, a lower beta1, or an earlier checkpoint"
+    return (
+        f"mode collapse: {found}; try update.g_steps=1, a lower beta1 (optimizer.betas=[0,0.99]), penalty=[r1], or an "
+        f"earlier checkpoint"
+    )
 
 
-def vanished(gradient: Sequence[float], limits: Thresholds) -> str | None:
-    """Vanishing gradient: the generator's is a tiny share of what it was at first, three logs long.
+def vanished(slope: Sequence[float], limits: Thresholds) -> str | None:
+    """Vanishing gradient: the generator's loss no longer depends on what the discriminator says, three logs long.
 
-    ``gradient``: its norm by log, the untrained networks' first.
+    ``slope``: by log, the mean absolute derivative of the generator's loss of a fake by that fake's logit. It is what
+    the loss itself leaves of the gradient, whatever the scale of the weights: 1 - p for the non-saturating loss and p
+    for the saturating one, where p is the probability that the discriminator gives the fake.
     """
-    if len(gradient) < 4 or max(gradient[-3:]) > limits.vanished * gradient[0]:
+    last = slope[-LOGS:]
+    if len(last) < LOGS or max(last) > limits.vanished:
         return None
     return (
-        f"vanishing gradient: the generator's is {gradient[-1]:.2g}, {gradient[-1] / gradient[0]:.1e} of what it was "
-        f"at first; try objective=non_saturating, penalty=[r1] or a lower optimizer.discriminator.lr"
+        f"vanishing gradient: the slope of the generator's loss is {last[-1]:.2g}, it hardly feels the discriminator; "
+        f"try objective=non_saturating, penalty=[r1] or a lower optimizer.discriminator.lr"
     )
 
 

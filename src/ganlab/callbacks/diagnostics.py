@@ -22,22 +22,26 @@ from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR
 
 LOOK = 128  # samples of one look
+LEAST_SIDE = 8  # pixels: smaller images have no structure to compare
 CONFIDENT = 0.9  # a classifier's word counts
+KEPT = 32  # last values of a signal's history
 
 
 class Diagnostics(L.Callback):
     """Logs gradient norms, diversity and class shares of samples, and trips the alarms of `ganlab.callbacks.alarms`.
 
     Each alarm trips once in a run: a line on the console, ``alarm/<name>`` in the logs, an entry in ``tripped``.
+    Gradients are those that the optimisers apply, after clipping.
 
     Args:
         reals: real images uint8 (N, C, H, W) to compare samples with.
+        labels: of the reals (N,), where samples have classes: samples of a class are then compared with each other.
         interval: images between two looks at samples.
         meter: whose interval and means the other signals follow; it comes before this callback.
         evaluations: whose score and classifier to use; None without metrics. They come before as well.
         checkpoints: saves before training is stopped.
         on_trouble: ``warn``, or ``stop`` to end training with a `UserError`.
-        warm_up: images seen before any alarm but that of numbers that are not finite.
+        warm_up: steps of the generator before anything counts but numbers that are not finite.
         **thresholds: of `Thresholds`.
 
     Attributes:
@@ -47,6 +51,7 @@ class Diagnostics(L.Callback):
     def __init__(
         self,
         reals: Tensor,
+        labels: Tensor | None,
         interval: int | None,
         meter: Meter,
         evaluations: Evaluations | None,
@@ -58,27 +63,35 @@ class Diagnostics(L.Callback):
     ) -> None:
         if on_trouble not in ("warn", "stop"):
             raise UserError(f"diagnostics.on_trouble={on_trouble} is not known: take warn or stop, or diagnostics=none")
-        self.reals, self.interval, self.meter, self.evaluations = reals, interval, meter, evaluations
+        order = slice(0, LOOK) if labels is None else labels[:LOOK].argsort(stable=True)
+        self.reals, self.labels = reals[:LOOK][order], None if labels is None else labels[:LOOK][order]
+        self.interval, self.meter, self.evaluations = interval, meter, evaluations
         self.checkpoints, self.on_trouble, self.warm_up = checkpoints, on_trouble, warm_up
         self.limits = Thresholds(**thresholds)
         self.history: dict[str, list[Any]] = defaultdict(list)
+        self.untrained: float | None = None  # score before the first step
         self.tripped: list[dict[str, Any]] = []
-        self.first_bad: Tensor | None = (
-            None  # the minibatch since which a term is not finite, 0 for none; on the device
-        )
+        self.first_bad: Tensor | None = None  # on the device: since which minibatch a term is not finite, 0 for none
         self.gradients_due: set[str] = set()
         self.gradients: dict[str, float] = {}
+        self.watched = self.looked = self.judged = -1  # images seen at the last minibatch, look, and score
 
-    # What is measured, and when
+    # When things are measured
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
-        if pl_module.clock.images_seen == 0:
+        """Look at the untrained generator, or take up what was due when a run was stopped."""
+        self.watch(trainer, pl_module)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: AdversarialSystem, batch: Any, batch_idx: int
+    ) -> None:
+        seen, interval = pl_module.clock.images_seen, self.meter.interval
+        images = trainer.world_size * len(next(iter(batch.values())))
+        if interval and (seen + images) // interval > seen // interval:
             self.gradients_due = set(pl_module.players)
-            self.look(trainer, pl_module)
-            self.judge_score(trainer, pl_module)
 
     def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
-        """Measure the gradients of each player's first step after a log."""
+        """Measure the gradients of a player's step in the minibatch before a log, or in the first one after it."""
         if self.gradients_due:
             assert isinstance(pl_module, AdversarialSystem)
             name = list(pl_module.players)[trainer.optimizers.index(optimizer)]
@@ -89,48 +102,66 @@ class Diagnostics(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        clock = pl_module.clock
-        self.note_finite(outputs, clock.minibatches)
-        if clock.crossed(self.meter.interval):
-            self.take_stock(trainer, pl_module)
-        if clock.crossed(self.interval):
+        self.note_finite(outputs, pl_module.clock.minibatches)
+        self.watch(trainer, pl_module)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        if self.looked != pl_module.clock.images_seen:
             self.look(trainer, pl_module)
         self.judge_score(trainer, pl_module)
+
+    def watch(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
+        """Do what is due after this many images, once."""
+        clock = system.clock
+        if clock.images_seen == self.watched:
+            return
+        if clock.images_seen == 0 or clock.crossed(self.interval):
+            self.look(trainer, system)
+        if clock.images_seen > 0 and clock.crossed(self.meter.interval):
+            self.take_stock(trainer, system)
+        self.judge_score(trainer, system)
+        self.watched = clock.images_seen
+
+    # What is measured
 
     def note_finite(self, terms: dict[str, Tensor], minibatch: int) -> None:
         """Remember on the device when a term first was not finite; nothing is fetched."""
         total = torch.stack([value.float() for value in terms.values()]).sum()
         if self.first_bad is None:
             self.first_bad = torch.zeros((), dtype=torch.long, device=total.device)
-        self.first_bad = torch.where((self.first_bad == 0) & ~total.isfinite(), minibatch, self.first_bad)
+        first_bad = self.first_bad.to(total.device)
+        self.first_bad = torch.where((first_bad == 0) & ~total.isfinite(), minibatch, first_bad)
 
     def take_stock(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
         """Log the gradients, and judge what is known at every log."""
         latest, seen = self.meter.latest, system.clock.images_seen
-        bad = [name for name, value in latest.items() if not isfinite(value)]
-        if bad and self.first_bad is not None:
-            sentence = alarms.not_finite(bad, int(self.first_bad), seen)
-            self.trip(trainer, system, "not_finite", sentence, always=True)
         record(trainer, system, self.gradients)
-        self.note("gradient", self.gradients.get(f"gradient/{GENERATOR}"))
-        self.note("accuracy", latest.get(f"{DISCRIMINATOR}/accuracy"))
-        self.gradients_due = set(system.players)
-        self.trip(trainer, system, "vanishing_gradient", alarms.vanished(self.history["gradient"], self.limits))
-        self.trip(trainer, system, "non_convergence", alarms.discriminator_wins(self.history["accuracy"], self.limits))
+        bad = [name for name, value in latest.items() if not isfinite(value)]
+        first = 0 if self.first_bad is None else int(self.first_bad)
+        sentence = alarms.not_finite(bad, first, seen) if bad and first else None
+        self.trip(trainer, system, "not_finite", sentence)
+        if self.warm(system):
+            self.note("slope", latest.get(f"{GENERATOR}/slope"))
+        self.trip(trainer, system, "vanishing_gradient", alarms.vanished(self.history["slope"], self.limits))
 
     @torch.no_grad()
     def look(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
         """Compare samples, of the same latents every time, with real images and with the looks before."""
-        samples, reals = system.generation_batch(0, LOOK, system.seed).cpu(), self.reals[:LOOK]
-        values = {"diversity": dissimilarity(samples) / max(dissimilarity(reals), 1e-6)}
-        self.note("diversity", values["diversity"])
-        deviation = reals.float().sub(reals.float().mean(0)).flatten(1).norm(dim=1).mean().clamp_min(1.0)
-        self.note("mean", samples.float().mean(0).flatten() / deviation)
-        if (shares := self.class_shares(samples)) and (real_shares := self.class_shares(reals)):
+        self.looked = system.clock.images_seen
+        samples = system.generation_batch(0, len(self.reals), system.seed, self.labels).cpu()
+        if min(samples.shape[2:]) < LEAST_SIDE:
+            return
+        values = {"diversity": dissimilarity(samples) / max(dissimilarity(self.reals), 1e-6)}
+        if (shares := self.class_shares(samples)) and (real_shares := self.class_shares(self.reals)):
             present = [name for name, share in real_shares.items() if share > 0]
             values |= shares | {"coverage": sum(shares[name] > 0 for name in present) / len(present)}
-            self.note("coverage", values["coverage"])
         record(trainer, system, values)
+        if self.warm(system):
+            reals = self.reals.float()
+            deviation = reals.sub(reals.mean(0)).flatten(1).norm(dim=1).mean().clamp_min(1.0)
+            self.note("mean", samples.float().mean(0).flatten() / deviation, keep=alarms.SNAPSHOTS)
+            self.note("diversity", values["diversity"])
+            self.history["coverage"].append(values.get("coverage"))
         alike = alarms.collapsed(self.history["diversity"], self.history["coverage"], self.limits)
         self.trip(trainer, system, "mode_collapse", alike)
         self.trip(trainer, system, "oscillation", alarms.oscillates(self.history["mean"], self.limits))
@@ -150,36 +181,42 @@ class Diagnostics(L.Callback):
 
     def judge_score(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
         """Compare a fresh score with those before."""
-        if self.evaluations is None or self.evaluations.measured != system.clock.images_seen:
+        seen = system.clock.images_seen
+        name = self.evaluations.evaluation.score_name if self.evaluations else None
+        if self.evaluations is None or name is None or self.evaluations.measured != seen or self.judged == seen:
             return
-        name = self.evaluations.evaluation.score_name
-        if name is not None:
-            self.note("score", self.evaluations.latest[name])
-            self.trip(trainer, system, "non_convergence", alarms.falls_back(self.history["score"], name, self.limits))
+        self.judged, score = seen, self.evaluations.latest[name]
+        if seen == 0:
+            self.untrained = score
+        elif self.warm(system):
+            self.note("score", score, keep=None)
+        accuracy = self.meter.latest.get(f"{DISCRIMINATOR}/accuracy")
+        sentence = alarms.not_converging(self.history["score"], self.untrained, accuracy, name, self.limits)
+        self.trip(trainer, system, "non_convergence", sentence)
 
-    def note(self, signal: str, value: Any) -> None:
-        """Add a value to a signal's history; the first and the last ones are kept."""
+    def warm(self, system: AdversarialSystem) -> bool:
+        """Whether the generator has taken enough steps for its samples to mean anything."""
+        return system.clock.steps[GENERATOR] >= self.warm_up
+
+    def note(self, signal: str, value: Any, keep: int | None = KEPT) -> None:
+        """Add a value to a signal's history, of which the last ``keep`` stay."""
         if value is not None:
-            values = self.history[signal]
-            values.append(value)
-            del values[1 : -alarms.REMEMBERED]
+            self.history[signal] = [*self.history[signal], value][-keep if keep else None :]
 
     # What comes of it
 
-    def trip(
-        self, trainer: L.Trainer, system: AdversarialSystem, name: str, sentence: str | None, always: bool = False
-    ) -> None:
-        """Sound an alarm that has something to say, once a run."""
-        seen = system.clock.images_seen
+    def trip(self, trainer: L.Trainer, system: AdversarialSystem, name: str, sentence: str | None) -> None:
+        """Sound an alarm that has something to say, once a run; all ranks call it, and rank 0 decides."""
         if trainer.world_size > 1:
-            sentence = trainer.strategy.broadcast(sentence)  # means differ between ranks; all have to stop
-        early = seen < self.warm_up and not always
-        if sentence is None or early or any(alarm["name"] == name for alarm in self.tripped):
+            sentence = trainer.strategy.broadcast(sentence)
+        if sentence is None or any(alarm["name"] == name for alarm in self.tripped):
             return
+        seen = system.clock.images_seen
         self.tripped.append({"name": name, "images_seen": seen, "sentence": sentence})
         record(trainer, system, {f"alarm/{name}": 1.0})
         if self.on_trouble == "stop":
-            self.checkpoints.save(trainer, system)
+            if not system.broken():
+                self.checkpoints.save(trainer, system)
             raise UserError(
                 f"stopped after {seen:,} images: {sentence}. To go on all the same: diagnostics.on_trouble=warn"
             )
@@ -187,21 +224,24 @@ class Diagnostics(L.Callback):
             print(f"trouble at {seen:,} images: {sentence}", flush=True)
 
     def state_dict(self) -> dict[str, Any]:
-        first_bad = 0 if self.first_bad is None else int(self.first_bad)
         return {
             "history": {name: list(values) for name, values in self.history.items()},
+            "untrained": self.untrained,
             "tripped": list(self.tripped),
-            "first_bad": first_bad,
+            "first_bad": 0 if self.first_bad is None else int(self.first_bad),
             "gradients": dict(self.gradients),
             "gradients_due": sorted(self.gradients_due),
+            "watched": self.watched,
+            "looked": self.looked,
+            "judged": self.judged,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = defaultdict(list, {name: list(values) for name, values in state_dict["history"].items()})
-        self.tripped, self.gradients = list(state_dict["tripped"]), dict(state_dict["gradients"])
-        self.gradients_due = set(state_dict["gradients_due"])
-        if state_dict["first_bad"]:
-            self.first_bad = torch.tensor(state_dict["first_bad"])
+        self.untrained, self.gradients = state_dict["untrained"], dict(state_dict["gradients"])
+        self.tripped, self.gradients_due = list(state_dict["tripped"]), set(state_dict["gradients_due"])
+        self.watched, self.looked, self.judged = (state_dict[key] for key in ("watched", "looked", "judged"))
+        self.first_bad = torch.tensor(state_dict["first_bad"])
 
 
 def gradient_norms(player: str, system: AdversarialSystem) -> dict[str, float]:

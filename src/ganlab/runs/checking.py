@@ -63,7 +63,6 @@ LEAST: dict[str, tuple[type, float]] = {
     "every.checkpoint": (int, 1),
     "every.diagnostics": (int, 1),
     "diagnostics.warm_up": (int, 0),
-    "diagnostics.wins": (float, 0),
     "diagnostics.worse": (float, 1),
     "diagnostics.swing": (float, 0),
     "diagnostics.diversity": (float, 0),

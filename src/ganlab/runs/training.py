@@ -54,6 +54,7 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     """Build everything, then make the folder, then train."""
     start = folder.start(config, config["checkpoint"] if first else None)
     data = build_data(config)
+    system = build_system(config)
     data.prepare_data()
     length = length_in_images(config, len(data.pack))
     if first and folder.finished(length):
@@ -66,8 +67,7 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
             f"{start.path} has seen {start.state['images_seen']:,} images already, which count in the run's length: "
             f"type a larger max_images= or max_epochs="
         )
-    system = build_system(config)
-    system.check_labels(data.pack.labels)
+    system.check_labels(data.pack.labels if config["data"]["labels"] else None)
     if start:
         load_weights(system, start)
     every, pack = config["every"], data.pack
@@ -82,7 +82,9 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
         evaluations = Evaluations(evaluation, folder.checkpoints, every["metrics"], checkpoints.poll)
     diagnostics = None
     if config["diagnostics"]["on_trouble"]:
-        diagnostics = Diagnostics(reals, every["diagnostics"], meter, evaluations, checkpoints, **config["diagnostics"])
+        labels = torch.from_numpy(pack.labels[drawn_first]) if system.classes and pack.labels is not None else None
+        watched = (every["diagnostics"], meter, evaluations, checkpoints)
+        diagnostics = Diagnostics(reals, labels, *watched, **config["diagnostics"])
     callbacks: list[L.Callback | None] = [  # in this order: a checkpoint comes after all that it must remember
         signals,
         meter,

@@ -55,9 +55,11 @@ class AdversarialSystem(L.LightningModule):
     Attributes:
         learns_from: pictures that it needs in a batch: ``images``, or ``inputs``, ``targets`` and ``masks``, or the
             domains ``a`` and ``b``.
+        classes: of a conditional family; 0 for none.
     """
 
     learns_from: ClassVar[tuple[str, ...]] = ("images",)
+    classes: int = 0
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class AdversarialSystem(L.LightningModule):
         self.players, self.update, self.seed = dict(players), update, seed
         self.accumulate, self.clip_norm = accumulate, clip_norm
         self.clock = Clock(list(players))
-        self.observed: Batch = {}  # what a family notes of a step beside its losses, detached scalars by name
+        self.observed: Batch = {}  # what a family notes beside a loss: detached scalars, logged by these names
         self.networks = nn.ModuleDict({name: player.network for name, player in players.items()})
         self.networks.to(memory_format=torch.channels_last)
         averaged = [name for name, player in players.items() if player.generates and half_life > 0]
@@ -99,8 +101,8 @@ class AdversarialSystem(L.LightningModule):
         """Return the named terms of a player's loss, scalars; their sum is minimised."""
 
     @abstractmethod
-    def generation_batch(self, index: int, size: int, seed: int) -> Tensor:
-        """Return batch ``index`` of the endless samples of a seed: uint8 (size, C, H, W)."""
+    def generation_batch(self, index: int, size: int, seed: int, labels: Tensor | None = None) -> Tensor:
+        """Return batch ``index`` of the endless samples of a seed, of given classes (size,): uint8 (size, C, H, W)."""
 
     @abstractmethod
     def exhibit(self) -> Batch:
@@ -120,7 +122,7 @@ class AdversarialSystem(L.LightningModule):
         seed_step(self.seed, self.global_rank, self.clock.images_seen)
         turn = self.update[self.clock.minibatches % len(self.update)]
         images = self.trainer.world_size * len(next(iter(batch.values())))
-        batch, terms, self.observed = self.prepare(batch), Batch(), {}
+        batch, terms = self.prepare(batch), Batch()
         for index, phase in enumerate(turn):
             if phase.fresh:
                 rng = generator_of(self.seed, self.clock.images_seen, index)
@@ -130,7 +132,7 @@ class AdversarialSystem(L.LightningModule):
         self.clock.tick(images)
         for name, average in self.averages.items():
             average.update(self.networks[name], images, self.clock.images_seen)  # type: ignore[operator]
-        return terms | self.observed
+        return terms
 
     def play(self, phase: Phase, chunks: list[Batch], fakes: list[Batch] | None) -> Batch:
         """Take one step of each player of a phase, after the gradients of all of them."""
@@ -142,11 +144,13 @@ class AdversarialSystem(L.LightningModule):
                 fake = fakes[index] if fakes else self.make_fakes(chunk, generates)
                 fake = fake if generates else {key: value.detach() for key, value in fake.items()}
                 with self.only(name), self.gradients_shared(last=index == len(chunks) - 1):
+                    self.observed = {}
                     terms = self.loss(name, chunk, fake)
                     loss = torch.stack(list(terms.values())).sum() / len(chunks)
                     self.manual_backward(loss)
                 named = {f"{name}/{term}": value / len(chunks) for term, value in terms.items() if len(terms) > 1}
-                for key, value in {f"loss/{name}": loss, **named}.items():
+                noted = {key: value / len(chunks) for key, value in self.observed.items()}
+                for key, value in {f"loss/{name}": loss, **named, **noted}.items():
                     logged[key] = logged[key] + value.detach() if key in logged else value.detach()
         for name in phase.players:
             if self.clip_norm is not None:

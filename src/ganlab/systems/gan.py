@@ -75,7 +75,10 @@ class GAN(AdversarialSystem):
         if not self.classes:
             return
         if labels is None:
-            raise UserError("the data has no labels: type an unconditional architecture such as architecture=dcgan")
+            raise UserError(
+                "the batches have no labels: take data that has them, with data.labels=true, or an unconditional "
+                "architecture such as architecture=dcgan"
+            )
         if labels.ndim != 1:
             raise UserError(
                 f"the data has {labels.shape[1]} attributes an image, and conditional training needs one class: "
@@ -127,7 +130,9 @@ class GAN(AdversarialSystem):
         judge_fake = partial(self.judge, labels=batch.get("fake_labels"))
         if player == GENERATOR:
             real_logits = judge_real(real) if self.objective.generator_needs_real else None
-            return {"adversarial": self.objective.generator(real_logits, judge_fake(fake))}
+            fake_logits = judge_fake(fake)
+            self.observed = {f"{GENERATOR}/slope": self.slope(real_logits, fake_logits)}
+            return {"adversarial": self.objective.generator(real_logits, fake_logits)}
         real_logits, fake_logits = judge_real(real), judge_fake(fake)
         self.observed = ranking(real_logits.detach(), fake_logits.detach())
         terms = {"adversarial": self.objective.discriminator(real_logits, fake_logits)}
@@ -136,6 +141,14 @@ class GAN(AdversarialSystem):
                 judge = judge_fake if isinstance(penalty, R2) else judge_real
                 terms[name] = penalty(judge, real, fake)
         return terms
+
+    def slope(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        """Return the mean absolute derivative of the generator's loss of a fake by its logit: 0 where it saturates."""
+        with torch.enable_grad():
+            logits = fake_logits.detach().requires_grad_()
+            loss = self.objective.generator(None if real_logits is None else real_logits.detach(), logits)
+            (derivative,) = torch.autograd.grad(loss, logits)
+        return derivative.abs().sum()  # the loss is a mean over fakes
 
     def generation_batch(self, index: int, size: int, seed: int, labels: Tensor | int | None = None) -> Tensor:
         """Return images of latents drawn from (seed, index), by the averaged generator where there is one.
