@@ -20,12 +20,14 @@ def sweep(tmp_path: Path) -> Path:
         run = tmp_path / f"{number:03d}"
         status, reason = ("failed", "training diverged: weights") if number == 3 else ("finished", "")
         rows.append([run.name, setting, str(seed), status, "swd", "1", "100", "1.0", str(run), reason])
+        if setting == "sgd":
+            run.mkdir()
+            (run / "metrics.csv").write_text("images_seen,swd,alarm/mode_collapse\n50,1,1\n")
         if number == 3:
             continue
         summary = {
             "score": {"name": "swd", "value": 10.0 + number, "images_seen": 50},
             "metrics": {"swd": 20.0 + number},
-            "alarms": [{"name": "mode_collapse", "images_seen": 50, "sentence": "..."}] if setting == "sgd" else [],
         }
         images = torch.full((64, 1, 8, 8), 50 * number, dtype=torch.uint8)
         save_grid(images, run / "samples" / "images_000000100.png")
@@ -40,7 +42,7 @@ def test_seeds_are_taken_together_and_failures_counted(sweep):
     paper, sgd = read_settings(sweep)
     assert (paper.name, sgd.name) == ("paper", "sgd")
     assert paper.metrics() == {"lowest swd": [10, 11], "swd": [20, 21]} and paper.failures() == paper.alarms() == ""
-    assert sgd.metrics()["swd"] == [22] and sgd.failures() == "1 (1 diverged)" and sgd.alarms() == "mode_collapse 1"
+    assert sgd.metrics()["swd"] == [22] and sgd.failures() == "1 (1 diverged)" and sgd.alarms() == "mode_collapse 2"
 
 
 def test_table_and_figure(sweep):
@@ -49,7 +51,7 @@ def test_table_and_figure(sweep):
         "| setting | runs | lowest swd | swd | failed | alarms |",
         "|---|---|---|---|---|---|",
         "| paper | 2 | 10.5 +- 0.71 | 20.5 +- 0.71 |  |  |",
-        "| sgd | 1 | 12 | 22 | 1 (1 diverged) | mode_collapse 1 |",
+        "| sgd | 1 | 12 | 22 | 1 (1 diverged) | mode_collapse 2 |",
     ]
     figure = Image.open(sweep / "grids.png")
     assert figure.height == 2 * (8 + 2 + 2 + 4)

@@ -124,7 +124,8 @@ class PictureProtocol:
             raise UserError(f"data.channels={self.channels} is not possible: take 1 (grey) or 3 (colour)")
         if self.resize not in KERNELS:
             raise UserError(f"data.resize={self.resize} is not known: take one of {', '.join(KERNELS)}")
-        if self.crop not in ("square", "none") and (not isinstance(self.crop, int) or self.crop < 1):
+        number = isinstance(self.crop, int) and not isinstance(self.crop, bool) and self.crop >= 1
+        if self.crop not in ("square", "none") and not number:
             raise UserError(f"data.crop={self.crop} is not known: take square, none or a number of pixels")
         if self.decode not in ("exact", "fast"):
             raise UserError(f"data.decode={self.decode} is not known: take exact or fast")

@@ -91,7 +91,8 @@ class Discriminator(nn.Module):
         super().__init__()
         side, finish = smallest_side(image_size), Finish(normalization, "leaky_relu", slope, eps=eps)
         maps = [width * 2**scale for scale in range(HALVINGS + 1)]
-        self.from_image = nn.Sequential(nn.Conv2d(channels, width, 3, padding=1), *finish.activated())
+        first = nn.Conv2d(channels, width, 3, padding=1)
+        self.from_image = nn.Sequential(first, *finish.ends(width), *finish.activated())
         self.downsample = nn.Sequential(
             *(
                 nn.Sequential(

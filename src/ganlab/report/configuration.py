@@ -14,7 +14,8 @@ HEAD = """# Configuration reference
 Written from `conf/` by `python -m ganlab.report.configuration`; a test keeps it current. Type any key as
 `key=value`, any group as `group=option`; `--cfg job` prints the whole configuration that results.
 """
-SKIPPED = ("defaults", "hydra", "_target_", "_partial_")
+HANDED_ON = ("${data.", "${architecture.")  # values that only repeat another key's
+SKIPPED = ("hydra", "_target_", "_partial_")
 
 
 def page() -> str:
@@ -61,15 +62,28 @@ def leaves(node: yaml.Node, prefix: str, lines: list[str]) -> Iterator[tuple[str
     for name, value in node.value:
         if name.value in SKIPPED:
             continue
+        if name.value == "defaults":
+            yield from chosen(value)
+            continue
         key = f"{prefix}.{name.value}" if prefix else str(name.value)
         if isinstance(value, yaml.MappingNode) and value.value:
             yield from leaves(value, key, lines)
             continue
         line = lines[value.start_mark.line]
         written = " ".join("\n".join(lines)[value.start_mark.index : value.end_mark.index].split())
-        if not (isinstance(value, yaml.ScalarNode) and value.value.startswith("${") and "." in value.value):
+        if not (isinstance(value, yaml.ScalarNode) and value.value.startswith(HANDED_ON)):
             _, _, comment = line.partition(" # ")
             yield key, written.split(" # ")[0].replace("|", "\\|"), comment.strip().replace("|", "\\|")
+
+
+def chosen(node: yaml.Node) -> Iterator[tuple[str, str, str]]:
+    """Yield a row for every group that a file's ``defaults`` choose an option of."""
+    for entry in yaml.safe_load(yaml.serialize(node)):
+        if isinstance(entry, dict):
+            for group, option in entry.items():
+                name = group.removeprefix("override ").lstrip("/")
+                if not name.startswith("hydra"):
+                    yield f"{name}=", str(option).replace("'", ""), "chosen here"
 
 
 if __name__ == "__main__":

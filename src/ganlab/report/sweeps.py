@@ -51,8 +51,8 @@ class Setting:
         return found
 
     def alarms(self) -> str:
-        """Return how many runs each alarm tripped in."""
-        names = Counter(alarm["name"] for summary in self.summaries for alarm in summary.get("alarms", []))
+        """Return how many runs each alarm tripped in, those that did not finish included."""
+        names = Counter(name for job in self.jobs for name in logged_alarms(Path(job["folder"]) / "metrics.csv"))
         return ", ".join(f"{name} {count}" for name, count in names.items())
 
     def failures(self) -> str:
@@ -99,6 +99,14 @@ def read_settings(folder: Path) -> Iterator[Setting]:
         finished = [Path(job["folder"]) / "summary.json" for job in jobs if job["status"] == "finished"]
         summaries = [json.loads(path.read_text()) for path in finished if path.is_file()]
         yield Setting(dict(zip(swept, values, strict=True)), jobs, summaries)
+
+
+def logged_alarms(metrics: Path) -> list[str]:
+    """Return the alarms that a run's ``metrics.csv`` has a column of: it gets one when an alarm trips."""
+    if not metrics.is_file():
+        return []
+    with metrics.open(newline="") as file:
+        return [name.removeprefix("alarm/") for name in next(csv.reader(file), []) if name.startswith("alarm/")]
 
 
 def spread(values: Sequence[float]) -> str:

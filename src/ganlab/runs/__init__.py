@@ -3,4 +3,4 @@
 from omegaconf import OmegaConf
 
 # data.num_classes of a list of classes; null where it is empty
-OmegaConf.register_new_resolver("length", lambda names: len(names) or None, replace=True)
+OmegaConf.register_new_resolver("length", lambda names: len(names or ()) or None, replace=True)

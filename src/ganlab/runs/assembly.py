@@ -61,6 +61,10 @@ def build_recipe(config: Config) -> Recipe:
         source = Subset(source, data["count"])
     side = data["image_size"] if data["pack_size"] is None else data["pack_size"]
     protocol = PictureProtocol(side, **{key: data[key] for key in ("channels", "resize", "crop", "decode")})
+    if {"boxes", "masks"} & source.extras.keys() and (side != data["image_size"] or isinstance(data["crop"], int)):
+        raise UserError(
+            f"data={data['name']} knows where things are in whole pictures: take data.pack_size=null data.crop=square"
+        )
     return Recipe(
         source,
         protocol,

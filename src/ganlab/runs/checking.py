@@ -1,6 +1,7 @@
 """A composed configuration, checked before anything is built or written."""
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -90,8 +91,11 @@ LEAST: dict[str, tuple[type, float]] = {
     "label": (int, 0),
     "batch_size": (int, 2),
 }
+NULLABLE = ("data.count", "data.workers", "data.pack_size", "data.num_classes", "max_images", "max_epochs", "label")
+SHARES = ("data.max_broken", "data.max_dropped", "augment.translation.share", "metrics.modes.confidence")
 BOOLEANS = (
     "grid",
+    "data.deduplicate",
     "data.flip",
     "data.labels",
     "data.download",
@@ -113,21 +117,30 @@ def check(config: DictConfig) -> dict[str, Any]:
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
         raise UserError(f"{missing[0]} is missing: type {missing[0]}=...")
-    if isinstance(root := OmegaConf.select(config, "data.root"), (int, float)):  # a folder named by a number
+    if isinstance(root := OmegaConf.select(config, "data.root"), int):  # a folder named by a number
         OmegaConf.update(config, "data.root", str(root))
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    values = flat(plain)
+    values: dict[str, Any] = flat(plain)
     for key, (kind, least) in LEAST.items():
-        value = values.get(key)
-        if value is None:
+        value = values.get(key, least)
+        if value is None and (key in NULLABLE or key.startswith("every.") or key.endswith("clip_norm")):
             continue
         number = isinstance(value, (int, kind)) and not isinstance(value, bool)
-        if not number or value < least:
+        if not number or not least <= value < inf:
             what = "a whole number" if kind is int else "a number"
             raise UserError(f"{key}={value} must be {what} of at least {least}")
+    for key in SHARES:
+        if values.get(key, 0) > 1:
+            raise UserError(f"{key}={values[key]} is no share: type a number from 0 to 1")
     for key in BOOLEANS:
-        if not isinstance(values.get(key), (bool, type(None))):
+        if not isinstance(values.get(key, False), (bool, type(None)) if key.startswith("trainer.") else bool):
             raise UserError(f"{key}={values[key]} must be true or false")
+    for key in ("packs", "outputs", "data.root"):
+        if not isinstance(values.get(key, "."), str) or not values.get(key, "."):
+            raise UserError(f"{key}={values[key]} is no folder: type {key}=FOLDER")
+    for key in ("source", "deduplication"):
+        if not isinstance(plain.get("data", {}).get(key, {}), Mapping):
+            raise UserError(f"data.{key}={plain['data'][key]} is not to be replaced: type the keys below it")
     for key in ("run", "name"):
         if key in values and (str(values[key]) in ("", ".", "..") or "/" in str(values[key])):
             raise UserError(f"{key}={values[key]} is not a name: type one without slashes, and the place as outputs=")

@@ -86,7 +86,7 @@ class Procedural(Source):
     kinds: Sequence[str]
 
     def __init__(self, count: int, image_size: int, seed: int, split: str) -> None:
-        if count < 1:
+        if not isinstance(count, int) or count < 1:
             raise UserError(f"data.count={count} is no number of pictures: take 1 or more")
         if image_size < 8:
             raise UserError(f"data.image_size={image_size} is too small to show anything: take 8 or more")

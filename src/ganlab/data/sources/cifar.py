@@ -64,24 +64,24 @@ class CIFAR10(PublishedSet):
 class CIFAR100(CIFAR10):
     """50,000 + 10,000 photographs of a hundred classes in twenty groups (Krizhevsky 2009).
 
-    ``labels`` are ``fine``, the hundred, or ``coarse``, the twenty.
+    ``kind`` of classes: ``fine``, the hundred, or ``coarse``, the twenty.
     """
 
     option = "cifar100"
     dataset = datasets.CIFAR100
 
-    def __init__(self, root: str, split: str, labels: str, download: bool) -> None:
-        if labels not in ("fine", "coarse"):
-            raise UserError(f"data.labels={labels} is not known: take fine or coarse")
-        self.labels = labels
-        self.classes = (FINE if labels == "fine" else COARSE).split()
+    def __init__(self, root: str, split: str, kind: str, download: bool) -> None:
+        if kind not in ("fine", "coarse"):
+            raise UserError(f"data.kind={kind} is not known: take fine or coarse")
+        self.kind = kind
+        self.classes = (FINE if kind == "fine" else COARSE).split()
         super().__init__(root, split, download)
-        self.name = f"cifar100-{labels}-{split}"
+        self.name = f"cifar100-{kind}-{split}"
 
     def decode(self) -> Decoded:
         """Read the batch by torchvision, which checks it first, and the coarse labels out of the same file."""
         decoded = super().decode()
-        if self.labels == "fine":
+        if self.kind == "fine":
             return decoded
         with (self.folder / self.split).open("rb") as file:
             return decoded._replace(labels=np.asarray(pickle.load(file, encoding="latin1")["coarse_labels"]))

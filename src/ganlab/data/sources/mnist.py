@@ -127,6 +127,8 @@ class StackedMNIST(Source):
     def __init__(self, root: str, split: str, count: int, seed: int, download: bool) -> None:
         if seed < 0:
             raise UserError(f"data.seed={seed} is negative: take 0 or a positive whole number")
+        if not isinstance(count, int):
+            raise UserError(f"data.count={count} is no number of pictures: take 1 or more")
         self.digits = MNIST(root, split, download)
         self.count, self.seed = count, seed
         self.name = f"stacked_mnist-{split}"
