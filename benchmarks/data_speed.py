@@ -14,6 +14,7 @@ Files of 256 pixels (short side) are written once as JPEG and as WebP, quality 9
 """
 
 import argparse
+import contextlib
 import io
 import shutil
 import statistics
@@ -175,7 +176,8 @@ def loading(folder: Path, rounds: int) -> None:
             v2.Normalize([0.5] * 3, [0.5] * 3),
         ]
     )
-    usual = datasets.LSUN(str(folder / "usual"), classes=["bedroom_train"], transform=change)
+    with contextlib.chdir(folder):  # it writes a list of keys to wherever it is
+        usual = datasets.LSUN(str(folder / "usual"), classes=["bedroom_train"], transform=change)
     loader = DataLoader(usual, batch_size=BATCH, shuffle=True, num_workers=2, drop_last=True, persistent_workers=True)
     with tempfile.TemporaryDirectory() as packs:
         made = build(lsun, PictureProtocol(SIZE, 3), Path(packs))

@@ -1,8 +1,18 @@
 """The one exception that means: the user can mend this."""
 
+import re
+
 
 class UserError(Exception):
     """A mistake that a user can mend: the message is one line that says what is wrong and what to type instead.
 
     Entry points print it as ``error: ...`` without a stack of frames and exit with code 1.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(text: str) -> str:
+    """Return text with line breaks and other control characters, which names of files may hold, written as escapes."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: repr(found[0])[1:-1], text)

@@ -219,6 +219,6 @@ def test_other_settings_and_pictures_make_other_packs(tmp_path: Path):
 
 def test_a_full_disk_says_what_to_set(tmp_path: Path, monkeypatch):
     whole = packed(tmp_path)
-    monkeypatch.setattr(deduplication.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10_000}))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10_000}))
     with pytest.raises(UserError, match="disk is full .*set packs=FOLDER"):
         deduplicate(whole, BRIEF, max_dropped=0.1)

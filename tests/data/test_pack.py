@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -193,14 +194,28 @@ def test_pictures_that_are_all_broken_make_no_pack(tmp_path: Path):
     (tmp_path / "a.png").write_bytes(b"broken")
     with pytest.raises(UserError, match="1 of 1 pictures"):
         build(Folder(str(tmp_path)), SMALL, tmp_path / "packs", max_broken=1.0)
+    assert not (tmp_path / "packs").exists()
+
+
+def test_a_folder_that_is_no_pack_is_not_to_be_deleted(photos: Path):
+    with pytest.raises(UserError, match="photos is not a pack: it has no pack.json") as told:
+        Pack.open(photos)
+    assert "delete" not in str(told.value)
+
+
+def test_names_that_hold_line_breaks_make_one_line(tmp_path: Path):
+    (tmp_path / "a\nb.png").write_bytes(b"broken")
+    with pytest.raises(UserError) as told:
+        build(Folder(str(tmp_path)), SMALL, tmp_path / "packs")
+    assert "(a\\nb.png: not a picture" in str(told.value) and "\n" not in str(told.value)
 
 
 def test_a_full_disk_and_an_unusable_folder_say_what_to_set(photos: Path, tmp_path: Path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written to .*set packs=FOLDER"):
         build(Folder(str(photos)), SMALL, tmp_path / "file")
-    monkeypatch.setattr(pack_module.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10_000}))
-    with pytest.raises(UserError, match="disk is full .*0.0 GB are needed.*set packs=FOLDER"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 10_000}))
+    with pytest.raises(UserError, match="disk is full .*0.0 MB are needed.* 0.0 MB are free.*set packs=FOLDER"):
         build(Folder(str(photos)), SMALL, tmp_path / "packs")
     monkeypatch.undo()
 
@@ -210,6 +225,7 @@ def test_a_full_disk_and_an_unusable_folder_say_what_to_set(photos: Path, tmp_pa
     monkeypatch.setattr(pack_module.PackWriter, "append", fill_up)
     with pytest.raises(UserError, match="disk is full"):
         build(Folder(str(photos)), SMALL, tmp_path / "packs")
+    assert not (tmp_path / "packs").exists()
 
 
 @pytest.mark.parametrize("values", [{"max_broken": 2}, {"workers": -1}])

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -71,12 +72,23 @@ def test_damage_is_found_and_mended(prepare: Callable) -> None:
 def test_nothing_is_made_where_it_is_only_to_be_shown(prepare: Callable, tmp_path: Path) -> None:
     outcome = prepare("action=show")
     assert outcome.code == 1 and "there is no pack" in outcome.err
-    assert "type `python src/prepare.py data=folder`" in outcome.err
+    assert "repeat the command without action=show to make it" in outcome.err
     assert not (tmp_path / "packs").exists()
     partial = tmp_path / "packs" / (Path(facts(prepare().out)["pack"]).name + ".partial")
     partial.with_suffix("").rename(partial)
     (partial / "progress.json").write_text(json.dumps({"rows": 7}))
     assert "only the first 7 pictures of it" in prepare("action=show").err
+    assert facts(prepare().out)["speed"].startswith("continued (")
+
+
+def test_names_that_are_no_text_are_shown_for_all_that(prepare: Callable, photos: Path) -> None:
+    try:
+        (photos / "dog").rename(photos / os.fsdecode(b"do\xffg\n"))
+    except OSError:
+        pytest.skip("this file system wants names in UTF-8")
+    outcome = prepare()
+    assert outcome.code == 0, outcome.err
+    assert facts(outcome.out)["classes"] == r"2: cat, do\udcffg\n; 5 to 5 pictures each"
 
 
 def test_missing_data_are_fetched_by_make_alone(command: Callable, mnist_web, web, tmp_path: Path) -> None:
@@ -108,6 +120,8 @@ def test_what_is_huge_is_fetched_by_prepare_though_not_by_train(command: Callabl
         (["pack=nowhere"], "pack=nowhere is made already: type action=show"),
         (["pack=nowhere", "action=show"], "there is no pack nowhere"),
         (["data=mnits"], "data=mnits does not exist: choose one of celeba, cifar10"),
+        (["data=stl10", "data.split=unlabelled"], "data.split=unlabelled is not in stl10: choose one of train, test, "),
+        (["data=emnist", "data.part=leters"], "data.part=leters is not in emnist: choose one of balanced, byclass, "),
         (["data=celeba"], "put img_align_celeba.zip into"),
         (["data=imagenet"], "ILSVRC2012_img_train.tar"),
     ],

@@ -38,7 +38,7 @@ def unpack(archive: Path, folder: Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process
     unfinished.mkdir(parents=True)
     try:
-        with told(archive):
+        with explained(archive):
             if zipfile.is_zipfile(archive):
                 unpack_zip(archive, unfinished)
             elif tarfile.is_tarfile(archive):
@@ -57,7 +57,7 @@ def gunzip(archive: Path, path: Path) -> None:
     unfinished = path.with_name(f".{path.name}.partial")
     guard = Guard(archive)
     try:
-        with told(archive), gzip.open(archive) as packed, unfinished.open("wb") as file:
+        with explained(archive), gzip.open(archive) as packed, unfinished.open("wb") as file:
             while block := packed.read(2**20):
                 guard.grow(len(block))
                 file.write(block)
@@ -72,7 +72,7 @@ class ForbiddenError(Exception):
 
 
 @contextmanager
-def told(archive: Path) -> Iterator[None]:
+def explained(archive: Path) -> Iterator[None]:
     """Turn damage and trickery into one line."""
     try:
         yield

@@ -1,11 +1,9 @@
 """Near duplicates dropped from a pack (DCGAN paper, sec. 4.1): of pictures with equal codes the first is kept."""
 
-import errno
 import hashlib
 import json
 import logging
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
@@ -23,6 +21,7 @@ from ganlab.data.pack import Pack, bar_style, disk_trouble, whole
 from ganlab.data.reading import Chunk, row_bytes
 from ganlab.data.writer import PackWriter, sync_folder, write_json
 from ganlab.errors import UserError
+from ganlab.files import require_space
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +77,7 @@ def write(pack: Pack, hashing: Hashing, folder: Path, max_dropped: float) -> Non
     count = len(pack)
     arrays = {name: (facts["dtype"], tuple(facts["shape"][1:])) for name, facts in pack.manifest["arrays"].items()}
     with closing(PackWriter(folder, arrays)) as writer:
-        missing = (count - writer.progress.next) * row_bytes(arrays)
-        if missing > shutil.disk_usage(folder.parent).free:
-            raise OSError(errno.ENOSPC, f"{missing / 1e9:.1f} GB are needed in {folder.parent}")
+        require_space((count - writer.progress.next) * row_bytes(arrays), folder.parent)
         take = partial(rows, pack.folder / f"{'images' if 'images' in arrays else 'targets'}.npy")
         weights, codes = writer.partial / "autoencoder.npy", writer.partial / "codes.bin"
         network = trained(weights, take, count, hashing)

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from ganlab.data.archives import unpack
 from ganlab.data.lock import locked
 from ganlab.errors import UserError
+from ganlab.files import require_space
 
 TIMEOUT = 30.0  # seconds without an answer
 ATTEMPTS = 5  # in a row without a new byte
@@ -37,11 +38,11 @@ class BrokenOffError(Exception):
 BROKEN = (BrokenOffError, HTTPException, urllib.error.URLError, TimeoutError, ConnectionError, ssl.SSLError)
 
 
-def fetch(url: str, path: Path, *, md5: str | None = None, sha256: str | None = None, size: int | None = None) -> None:
+def fetch(url: str, path: Path, *, md5: str | None = None) -> None:
     """Fetch ``url`` to ``path``, unless something is there already.
 
     The bytes gather in ``<path>.part``; whoever comes next continues there. The file gets its name when it is whole
-    and right: of the size that the server or ``size`` says, and of the digests given.
+    and right: of the size that the server says, and of the digest given.
 
     Raises:
         UserError: no network, no such file, wrong bytes, a full disk, or a place that cannot be written; with the
@@ -55,12 +56,12 @@ def fetch(url: str, path: Path, *, md5: str | None = None, sha256: str | None = 
         if path.exists():  # fetched by the process that we waited for
             return
         part = path.with_name(f"{path.name}.part")
-        transfer(url, part, size)
-        check(url, part, md5, sha256)
+        transfer(url, part)
+        check(part, md5)
         os.replace(part, path)
 
 
-def fetch_archive(url: str, place: Path, *, expected: Path, md5: str | None = None, sha256: str | None = None) -> None:
+def fetch_archive(url: str, place: Path, *, expected: Path, md5: str | None = None) -> None:
     """Fetch a tar or zip file and unpack it into the folder ``place``; afterwards ``expected`` exists.
 
     Nothing happens where ``expected``, a file or folder below ``place`` that the archive brings, exists already. An
@@ -74,25 +75,24 @@ def fetch_archive(url: str, place: Path, *, expected: Path, md5: str | None = No
         return
     archive = place / PurePosixPath(unquote(urlsplit(url).path)).name
     unpacked = place / f".{archive.name}.unpacked"
-    with told(url, archive):
-        place.mkdir(parents=True, exist_ok=True)
-        with locked(place / f".{archive.name}.unpack.lock", f"unpacks {archive.name}"):
-            if expected.exists():
-                return
-            fetch(url, archive, md5=md5, sha256=sha256)
-            if not unpacked.exists():
-                unpack(archive, unpacked)
-            try:
-                if not (unpacked / expected.relative_to(place)).exists():
-                    held = ", ".join(sorted(path.name for path in unpacked.iterdir())[:5]) or "nothing"
-                    raise UserError(
-                        f"{archive} holds {held}, not {expected.relative_to(place)}: unpack it by hand so that "
-                        f"{expected} exists"
-                    )
-                graft(unpacked, place, expected)
-            finally:
-                shutil.rmtree(unpacked, ignore_errors=True)
-            archive.unlink()
+    lock = place / f".{archive.name}.unpack.lock"
+    with told(url, archive), locked(lock, f"unpacks {archive.name}"):
+        if expected.exists():
+            return
+        fetch(url, archive, md5=md5)
+        if not unpacked.exists():
+            unpack(archive, unpacked)
+        try:
+            if not (unpacked / expected.relative_to(place)).exists():
+                held = ", ".join(sorted(path.name for path in unpacked.iterdir())[:5]) or "nothing"
+                raise UserError(
+                    f"{archive} holds {held}, not {expected.relative_to(place)}: unpack it by hand so that "
+                    f"{expected} exists"
+                )
+            graft(unpacked, place, expected)
+        finally:
+            shutil.rmtree(unpacked, ignore_errors=True)
+        archive.unlink()
 
 
 def graft(source: Path, target: Path, last: Path) -> None:
@@ -105,13 +105,13 @@ def graft(source: Path, target: Path, last: Path) -> None:
             graft(entry, place, last)
 
 
-def transfer(url: str, part: Path, size: int | None) -> None:
+def transfer(url: str, part: Path) -> None:
     """Bring ``part`` to its full length, in as many attempts as bring something new."""
     fruitless = 0
     while True:
         before = part.stat().st_size if part.exists() else 0
         try:
-            return advance(url, part, size)
+            return advance(url, part)
         except urllib.error.HTTPError as error:
             if error.code in HOPELESS:
                 raise
@@ -125,11 +125,9 @@ def transfer(url: str, part: Path, size: int | None) -> None:
         time.sleep(PAUSE * fruitless)
 
 
-def advance(url: str, part: Path, size: int | None) -> None:
+def advance(url: str, part: Path) -> None:
     """Ask once for what is missing of ``part``, and append it."""
     held = part.stat().st_size if part.exists() else 0
-    if size is not None and held == size:
-        return
     headers = {"User-Agent": "ganlab", "Accept-Encoding": "identity"} | ({"Range": f"bytes={held}-"} if held else {})
     try:
         response: HTTPResponse = OPENER.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
@@ -146,12 +144,9 @@ def advance(url: str, part: Path, size: int | None) -> None:
             raise BrokenOffError("the server continues at another place")
         start = held if response.status == 206 else 0
         length = response.headers.get("Content-Length")
-        total = size if length is None else start + int(length)
-        if size is not None and total != size:
-            part.unlink(missing_ok=True)
-            raise WrongBytesError(f"it has {total:,} bytes instead of {size:,}")
-        if total is not None and total - start > (free := shutil.disk_usage(part.parent).free):
-            raise OSError(errno.ENOSPC, f"{(total - start) / 1e9:.2f} GB are needed, {free / 1e9:.2f} GB are free")
+        total = None if length is None else start + int(length)
+        if total is not None:
+            require_space(total - start, part.parent)
         with part.open("ab" if start else "wb") as file:
             copy(response, file, part.stem, start, total)
             os.fsync(file.fileno())
@@ -175,16 +170,15 @@ class WrongBytesError(Exception):
     """What came is not what was published."""
 
 
-def check(url: str, part: Path, md5: str | None, sha256: str | None) -> None:
-    """Compare the digests given; what differs is deleted."""
-    for name, wanted in (("md5", md5), ("sha256", sha256)):
-        if wanted is None:
-            continue
-        with part.open("rb") as file:
-            found = hashlib.file_digest(file, name).hexdigest()
-        if found != wanted:
-            part.unlink()
-            raise WrongBytesError(f"its {name} is {found} instead of {wanted}; it was deleted")
+def check(part: Path, md5: str | None) -> None:
+    """Compare the digest where one is given; what differs is deleted."""
+    if md5 is None:
+        return
+    with part.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != md5:
+        part.unlink()
+        raise WrongBytesError(f"its md5 is {found} instead of {md5}; it was deleted")
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import json
 import logging
-import shutil
+import os
 import sys
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from ganlab.data.reading import FEW_RECORDS, arrays_of, chunks, row_bytes
 from ganlab.data.source import Source
 from ganlab.data.writer import PackWriter
 from ganlab.errors import UserError
+from ganlab.files import require_space
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,8 @@ class Pack:
     @classmethod
     def open(cls, folder: Path) -> "Pack":
         """Open a whole pack; ``UserError`` for anything else. Checksums are not read through."""
+        if not os.path.isfile(folder / "pack.json"):
+            raise UserError(f"{folder} is not a pack: it has no pack.json; give a folder that prepare.py made")
         try:
             manifest = json.loads((folder / "pack.json").read_text())
             arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in manifest["arrays"]}
@@ -151,9 +154,7 @@ def write(source: Source, protocol: PictureProtocol, folder: Path, max_broken: f
     arrays = arrays_of(source, protocol)
     with closing(PackWriter(folder, arrays)) as writer:
         progress = writer.progress
-        missing = (count - progress.next) * row_bytes(arrays)
-        if missing > shutil.disk_usage(packs := folder.parent).free:
-            raise OSError(errno.ENOSPC, f"{missing / 1e9:.1f} GB are needed in {packs}")
+        require_space((count - progress.next) * row_bytes(arrays), folder.parent)
         with (
             closing(chunks(source, protocol, progress.next, workers)) as stream,
             tqdm(desc=f"packing {source.name}", total=count, initial=progress.next, **bar_style(count)) as bar,

@@ -101,9 +101,14 @@ def cores() -> int:
 
 
 def begin_work(source: Source, protocol: PictureProtocol) -> None:
-    """Prepare a new process: it keeps the source, leaves Ctrl-C to its parent and does not outlive it."""
+    """Prepare a new process that reads: it keeps the source."""
     global _source, _protocol
     _source, _protocol = source, protocol
+    depend_on_parent()
+
+
+def depend_on_parent() -> None:
+    """Prepare a new process: it leaves Ctrl-C to its parent and does not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=follow_parent, daemon=True).start()
 

@@ -8,9 +8,10 @@ import shutil
 import time
 import zlib
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -43,11 +44,16 @@ class PackWriter:
         self.partial = folder.with_name(folder.name + ".partial")
         self.partial.mkdir(parents=True, exist_ok=True)
         self.arrays = arrays
-        self.progress = self._restore() or self._start()
-        self._files = {name: self._path(name).open("r+b") for name in arrays}
-        for name, file in self._files.items():
-            file.truncate(self._bytes(name, self.progress.rows))
-            file.seek(0, os.SEEK_END)
+        self._files: dict[str, IO[bytes]] = {}
+        try:
+            self.progress = self._restore() or self._start()
+            for name in arrays:
+                self._files[name] = file = self._path(name).open("r+b")
+                file.truncate(self._bytes(name, self.progress.rows))
+                file.seek(0, os.SEEK_END)
+        except OSError:
+            self.close()
+            raise
         self._committed = time.monotonic()
 
     def append(self, chunk: Chunk) -> None:
@@ -72,7 +78,7 @@ class PackWriter:
             file.seek(0)
             file.write(self._header(name, self.progress.rows))
         self._sync()
-        self.close()
+        self._close_files()
         described = {
             name: {"shape": [self.progress.rows, *shape], "dtype": dtype, "crc32": self.progress.crc32[name]}
             for name, (dtype, shape) in self.arrays.items()
@@ -84,7 +90,15 @@ class PackWriter:
         sync_folder(self.folder.parent)
 
     def close(self) -> None:
-        """Close the files, whole or not."""
+        """Close the files; where nothing was committed, remove what nobody could continue."""
+        self._close_files()
+        if not (self.partial / "progress.json").exists():
+            for name in self.arrays:
+                self._path(name).unlink(missing_ok=True)
+            with suppress(OSError):  # finished, or something else is kept there
+                self.partial.rmdir()
+
+    def _close_files(self) -> None:
         for file in self._files.values():
             file.close()
 

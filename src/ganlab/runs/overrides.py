@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from hydra.errors import OverrideParseException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from ganlab.errors import UserError
 
@@ -68,7 +68,7 @@ def explain(error: Exception, conf: Path, name: str) -> str:
     if match := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{match.group(1)} is missing: type {match.group(1)}=..."
     if match := re.search(r"Interpolation key 'data\.classes_of\.(.+)' not found", text):
-        return f"{match.group(1)} is not in this data set: see its file in conf/data for the choices"
+        return _unknown_part(match.group(1), getattr(error, "parent_node", None))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read: {lines[0]}"
@@ -77,6 +77,15 @@ def explain(error: Exception, conf: Path, name: str) -> str:
 
 def _options(group: Path) -> list[str]:
     return sorted(path.stem for path in group.glob("*.yaml"))
+
+
+def _unknown_part(value: str, data: object) -> str:
+    """Say which parts a data set has; ``data`` is its configuration."""
+    if not isinstance(data, DictConfig):
+        return f"{value} is not in this data set: see its file in conf/data for the choices"
+    asked = re.search(r"data\.classes_of\.\$\{([\w.]+)\}", str(OmegaConf.to_container(data)))
+    key = f"{asked.group(1)}={value}" if asked else value
+    return f"{key} is not in {data.name}: choose one of {', '.join(data.classes_of)}"
 
 
 def _unknown_key(key: str, conf: Path, name: str) -> str:

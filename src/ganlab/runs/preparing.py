@@ -1,8 +1,10 @@
 """Data fetched and packed, shown, and verified."""
 
 import json
+import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganlab.data.pack import Pack, whole
 from ganlab.data.recipe import Recipe
-from ganlab.errors import UserError
+from ganlab.errors import UserError, one_line
 from ganlab.report.grids import save_grid
 from ganlab.runs.assembly import build_data
 from ganlab.runs.checking import check
@@ -37,7 +39,7 @@ def prepare(config: DictConfig) -> None:
     if config.pack is not None:
         if action == "make":
             raise UserError(f"pack={config.pack} is made already: type action=show or action=verify with it")
-        return show_or_verify(action, Path(config.pack).expanduser(), str(config.pack))
+        return show_or_verify(action, Path(config.pack).expanduser(), "set pack to the folder of one")
     if "download" in config.data and not typed("data.download"):
         OmegaConf.update(config, "data.download", action == "make")
     plain = check(config)
@@ -45,7 +47,7 @@ def prepare(config: DictConfig) -> None:
         if action == "make":
             make(recipe)
         else:
-            show_or_verify(action, recipe.folder, plain["data"]["name"])
+            show_or_verify(action, recipe.folder, f"repeat the command without action={action} to make it")
 
 
 def typed(key: str) -> bool:
@@ -55,29 +57,36 @@ def typed(key: str) -> bool:
 
 def make(recipe: Recipe) -> None:
     """Make a pack, or find it made, and write its contact sheet; print what it holds."""
-    existed = whole(recipe.folder) is not None
-    start = time.perf_counter()
+    speed = "made before" if whole(recipe.folder) is not None else packed(replace(recipe, hashing=None))
     pack = recipe.make()
-    seconds = time.perf_counter() - start
     facts = describe(pack)
-    facts["speed"] = "made before" if existed else f"{len(recipe.source) / seconds:,.0f} images/s ({seconds:.1f} s)"
+    facts["speed"] = speed
     facts["sheet"] = str(write_sheet(pack))
     tell(facts)
 
 
-def show_or_verify(action: str, folder: Path, name: str) -> None:
-    """Print what the pack in ``folder`` holds, or whether it is as it was made."""
+def packed(recipe: Recipe) -> str:
+    """Make a pack and say how fast, as far as this process did it all."""
+    if whole(recipe.folder) is not None:
+        return "packed before"
+    before = begun(recipe.folder)
+    start = time.perf_counter()
+    recipe.make()
+    seconds = time.perf_counter() - start
+    return f"{'continued' if before else f'{len(recipe.source) / seconds:,.0f} images/s'} ({seconds:.1f} s)"
+
+
+def show_or_verify(action: str, folder: Path, mend: str) -> None:
+    """Print what the pack in ``folder`` holds, or whether it is as it was made; ``mend``: what to do without one."""
     if not folder.is_dir():
-        raise UserError(
-            f"there is no pack {folder}{begun(folder)}: type `python src/prepare.py data={name}` to make it"
-        )
+        raise UserError(f"there is no pack {folder}{begun(folder)}: {mend}")
     pack = Pack.open(folder)
     if action == "show":
         return tell(describe(pack))
     start = time.perf_counter()
     pack.verify()
     rate = size(pack) / 1e6 / (time.perf_counter() - start)
-    print(f"{folder} is whole: {len(pack):,} records, {', '.join(pack.arrays)}; {rate:,.0f} MB/s")
+    say(f"{folder} is whole: {len(pack):,} records, {', '.join(pack.arrays)}; {rate:,.0f} MB/s")
 
 
 def begun(folder: Path) -> str:
@@ -134,7 +143,13 @@ def tell(facts: Mapping[str, str]) -> None:
     """Print facts below each other, their names in a column."""
     width = max(map(len, facts))
     for name, fact in facts.items():
-        print(f"{name:<{width}}  {fact}")
+        say(f"{name:<{width}}  {fact}")
+
+
+def say(line: str) -> None:
+    """Print one line; what the terminal cannot show of the names of files is written as escapes."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(one_line(line).encode(encoding, "backslashreplace").decode(encoding))
 
 
 def write_sheet(pack: Pack) -> Path:

@@ -81,6 +81,12 @@ def test_every_choice_makes_another_pack(photographs):
         source(photographs, faces="two")
 
 
+@pytest.mark.parametrize("changed", [{"scale_factor": 4.5}, {"scale_factor": 1}, {"margin": float("inf")}], ids=str)
+def test_impossible_numbers_are_refused(photographs, changed):
+    with pytest.raises(UserError, match=f"data.{next(iter(changed))}=.* take a number"):
+        source(photographs, **changed)
+
+
 def test_a_broken_photograph_is_no_photograph_without_faces(photographs, detector):
     (photographs / "1.png").write_bytes(b"")
     with pytest.raises(UnreadableImageError, match="1.png"):

@@ -17,6 +17,31 @@ def test_sub_folders_are_classes_and_order_is_that_of_paths(photos: Path):
     assert [source.read(index)["labels"] for index in (0, 14, 15, 29)] == [0, 0, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("names", "warning"),
+    [
+        (
+            ("val", "train"),
+            "sub-folders train, val of {0} became the only classes: if that is wrong, set data.root={0}/train",
+        ),
+        (
+            ("pets", None),
+            "the sub-folder pets of {0} became the only classes: if that is wrong, set data.root={0}/pets",
+        ),
+        (("cat", "train"), None),
+    ],
+)
+def test_hardly_classes_are_doubted(photos: Path, caplog, names, warning):
+    for old, new in zip(("cat", "dog"), names, strict=True):
+        if new is None:
+            (photos / old).rename(photos / names[0] / "young")
+        elif new != old:
+            (photos / old).rename(photos / new)
+    Folder(str(photos))
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == (warning is not None) and (warning is None or told[0].endswith(warning.format(photos)))
+
+
 def test_a_deeper_folder_belongs_to_its_top_folder(photos: Path):
     (photos / "cat").rename(photos / "moved")
     (photos / "pets").mkdir()

@@ -90,6 +90,23 @@ def test_a_picture_of_odd_width_is_no_pair(joined, tmp_path):
     assert len(build(pairs(joined), SQUEEZE, tmp_path / "packs", max_broken=0.3)) == 3
 
 
+def test_pictures_of_different_shapes_are_no_pair(tmp_path):
+    for name, size in (("1", (20, 12)), ("2", (10, 10)), ("3", (12, 20))):
+        paint(tmp_path / "trainA" / f"{name}.png", "red", size=(10, 6))
+        paint(tmp_path / "trainB" / f"{name}.png", "blue", size=size)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # lies on its side
+    Image.new("RGB", (12, 20)).save(tmp_path / "trainB" / "3.png", exif=turned)
+    (tmp_path / "trainA" / "4.png").write_bytes(b"broken")
+    paint(tmp_path / "trainB" / "4.png", "blue")
+    source = pairs(tmp_path)
+    assert set(source.read(0)) == set(source.read(2)) == {"inputs", "targets"}
+    with pytest.raises(UnreadableImageError, match="2.png.*of 10x6, but its partner 2.png of 10x10 pixels"):
+        source.read(1)
+    with pytest.raises(UnreadableImageError, match="4.png"):
+        source.read(3)
+
+
 def test_wrong_values_say_what_to_type(joined, tmp_path):
     with pytest.raises(UserError, match="joined holds train, but no val .*set data.split"):
         pairs(joined, split="val")

@@ -20,6 +20,8 @@ class Domain(Folder):
         UserError: a folder is missing or holds no picture.
     """
 
+    labelled = False
+
     def __init__(self, *, root: str, split: str, set: str | None, side: str, download: bool) -> None:
         place = place_of(root, set, "domains", download)
         folders = two_folders(place, split)
@@ -27,5 +29,4 @@ class Domain(Folder):
         if not folder.is_dir():
             raise UserError(f"{folder} is missing: domains lie in {split}A and {split}B; set data.root or data.split")
         super().__init__(str(folder))
-        self.classes = None
         self.name = f"domain-{name_of(place)}-{split}{side}"

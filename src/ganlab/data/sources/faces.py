@@ -1,5 +1,6 @@
 """Faces cut out of photographs by OpenCV's detector, as for the paper's face models (Radford et al. 2016, sec. 4.2)."""
 
+import math
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from ganlab.errors import UserError
 
 CASCADE = "haarcascade_frontalface_alt2.xml"
 INSTALL = "pip install 'opencv-python-headless<5'"
+MOST_STEP = 4
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 
@@ -26,11 +28,11 @@ class Faces(Folder):
         margin: added to each side of a detection, as a share of its side.
         minimum: least side of the box with its margin, in pixels of the photograph.
         faces: ``all`` of a photograph, or ``one``: its largest.
-        scale_factor: step between the sizes at which faces are looked for, above 1; finer finds more, and is slower.
+        scale_factor: step between the sizes at which faces are looked for, above 1 to 4; finer finds more, slower.
         neighbours: how many overlapping detections make a face; more: fewer faces found, fewer mistakes.
 
     Raises:
-        UserError: no photographs, or OpenCV is missing at the first one.
+        UserError: no photographs, an impossible number, or OpenCV is missing at the first one.
     """
 
     def __init__(
@@ -38,6 +40,10 @@ class Faces(Folder):
     ) -> None:
         if faces not in ("all", "one"):
             raise UserError(f"data.faces={faces} is not known: take all, or one (the largest of a photograph)")
+        if not 1 < scale_factor <= MOST_STEP:  # beyond a certain step OpenCV never ends
+            raise UserError(f"data.scale_factor={scale_factor} is no step: take a number above 1, up to {MOST_STEP}")
+        if not math.isfinite(margin):
+            raise UserError(f"data.margin={margin} is no share of a face's side: take a number such as 0.2")
         super().__init__(root)
         self.name = self.name.replace("folder-", "faces-", 1)
         self.margin, self.minimum, self.largest_only = margin, minimum, faces == "one"

@@ -1,26 +1,33 @@
 """Any folder of picture files."""
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ganlab.data.pictures import FORMATS, PictureFile
 from ganlab.data.source import Record, Source
-from ganlab.errors import UserError
+from ganlab.errors import UserError, one_line
+
+log = logging.getLogger(__name__)
+
+SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
 class Folder(Source):
     """All picture files under ``root``, in the order of their paths; hidden files and folders are left out.
 
     Where every picture lies in a sub-folder, the direct sub-folders are the classes; otherwise there are no labels.
-    Links are followed, each folder once.
+    Links are followed, each folder once. ``labelled`` is false where sub-folders are never classes.
 
     Raises:
         UserError: ``root`` is no folder or holds no picture.
     """
+
+    labelled: ClassVar[bool] = True
 
     def __init__(self, root: str) -> None:
         self.root = Path(root).expanduser()
@@ -38,11 +45,21 @@ class Folder(Source):
         self.name = "folder-" + re.sub(r"[^A-Za-z0-9._-]+", "_", self.root.resolve().name)[:40]
         tops = [path.split(os.sep, 1)[0] if os.sep in path else None for path in self.files]
         names = sorted({top for top in tops if top is not None})
-        self.classes = None if None in tops else names
+        self.classes = names if self.labelled and None not in tops else None
+        self._doubt_classes()
         digest = hashlib.sha256()
         for facts in found:
             digest.update(repr(facts).encode())
         self._digest = digest.hexdigest()
+
+    def _doubt_classes(self) -> None:
+        """Warn where the sub-folders are hardly classes: a single one, or the splits of a set."""
+        if not self.classes or (len(self.classes) > 1 and not all(name.lower() in SPLITS for name in self.classes)):
+            return
+        chosen = min(self.classes, key=lambda name: not name.lower().startswith("train"))
+        found = f"the sub-folder{'s' * (len(self.classes) > 1)} {', '.join(self.classes)}"
+        mend = f"data.root={self.root / chosen}"
+        log.warning("%s", one_line(f"{found} of {self.root} became the only classes: if that is wrong, set {mend}"))
 
     def __len__(self) -> int:
         return len(self.files)

@@ -1,8 +1,6 @@
 """LSUN's scenes and objects, read straight out of the LMDB folders that its authors publish."""
 
 import io
-import signal
-import threading
 from bisect import bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -17,7 +15,7 @@ from typing import Any
 import lmdb
 
 from ganlab.data.pictures import PictureFile, UnreadableImageError
-from ganlab.data.reading import follow_parent
+from ganlab.data.reading import depend_on_parent
 from ganlab.data.source import Record, Source
 from ganlab.errors import UserError
 
@@ -103,7 +101,7 @@ class LSUN(Source):
 
         LMDB ends the process that comes to a damaged page of keys, so another process walks through them first.
         """
-        with ProcessPoolExecutor(1, get_context("spawn"), begin_listing) as pool:
+        with ProcessPoolExecutor(1, get_context("spawn"), depend_on_parent) as pool:
             marks = []
             for folder, count in zip(self.folders, self.counts, strict=True):
                 try:
@@ -180,12 +178,6 @@ def list_marks(folder: Path) -> list[bytes]:
         marks += keys[STRIDE:] if marks else keys[::STRIDE]
         if len(keys) <= STRIDE:
             return marks
-
-
-def begin_listing() -> None:
-    """Prepare a process that lists keys: it leaves Ctrl-C to its parent and does not outlive it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=follow_parent, daemon=True).start()
 
 
 def address(folder: Path) -> str:

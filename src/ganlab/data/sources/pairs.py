@@ -1,16 +1,26 @@
 """Aligned pairs of pictures: what goes in, and what shall come out."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
-from ganlab.data.pictures import PictureFile, UnreadableImageError, decode
+from PIL import Image
+
+from ganlab.data.pictures import FORMATS, PictureFile, UnreadableImageError, decode
 from ganlab.data.source import Record, Source
 from ganlab.data.sources.folder import Folder
 from ganlab.data.sources.translation_sets import name_of, place_of, two_folders
 from ganlab.errors import UserError
 
 DIRECTIONS = ("a_to_b", "b_to_a")
+MOST_STRETCH = 1.02  # by which the shapes of two pictures of one view may differ: sizes are rounded
+
+
+class Side(Folder):
+    """One side of pairs in two folders."""
+
+    labelled = False
 
 
 class Pairs(Source):
@@ -40,13 +50,13 @@ class Pairs(Source):
         place = place_of(root, set, "pairs", download)
         folders = two_folders(place, split)
         if folders is None:
-            self.sides = [Folder(str(side_by_side(place, split)))]
+            self.sides = [Side(str(side_by_side(place, split)))]
             self.files = [self.sides[0].files]
         else:
             for here, there in (folders, folders[::-1]):
                 if not here.is_dir():
                     raise UserError(f"{here} is missing beside {there}: a pair needs both")
-            self.sides = [Folder(str(folder)) for folder in folders]
+            self.sides = [Side(str(folder)) for folder in folders]
             self.files = partners(*self.sides)
         self.name = f"pairs-{name_of(place)}-{split}"
 
@@ -58,7 +68,7 @@ class Pairs(Source):
         return {"sides": [side.fingerprint() for side in self.sides], "reverse": self.reverse}
 
     def read(self, index: int) -> Record:
-        """Return one pair."""
+        """Return one pair; ``UnreadableImageError`` where its pictures cannot show the same view."""
         paths = [files[index] for files in self.files]
         pair: list[Any] = [PictureFile(side.root / path, path) for side, path in zip(self.sides, paths, strict=True)]
         if len(pair) == 1:
@@ -67,8 +77,32 @@ class Pairs(Source):
                 raise UnreadableImageError(name, f"{both.width} pixels wide: not two pictures of one size side by side")
             middle = both.width // 2
             pair = [both.crop((0, 0, middle, both.height)), both.crop((middle, 0, both.width, both.height))]
+        else:
+            require_alike(*pair)
         first, second = reversed(pair) if self.reverse else pair
         return {"inputs": first, "targets": second}
+
+
+def require_alike(first: PictureFile, second: PictureFile) -> None:
+    """Raise ``UnreadableImageError`` where the ratios of width to height of two pictures differ clearly."""
+    for size in (stated_size, lambda file: decode(file).size):  # the former is cheap, the latter upright
+        (width, height), (other_width, other_height) = size(first), size(second)
+        stretch = width * other_height / (height * other_width)
+        if 1 / MOST_STRETCH <= stretch <= MOST_STRETCH:
+            return
+    sizes = f"{width}x{height}, but its partner {second.name} of {other_width}x{other_height}"
+    raise UnreadableImageError(first.name, f"of {sizes} pixels: they cannot show the same view")
+
+
+def stated_size(file: PictureFile) -> tuple[int, int]:
+    """Return width and height as the head of a picture file states them, without decoding."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(file.file, formats=sorted(set(FORMATS.values()))) as picture:
+                return picture.size
+    except Exception:  # to be told as that of any other picture
+        return decode(file).size
 
 
 def side_by_side(place: Path, split: str) -> Path:
