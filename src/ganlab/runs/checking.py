@@ -91,7 +91,16 @@ LEAST: dict[str, tuple[type, float]] = {
     "label": (int, 0),
     "batch_size": (int, 2),
 }
-NULLABLE = ("data.count", "data.workers", "data.pack_size", "data.num_classes", "max_images", "max_epochs", "label")
+NULLABLE = (
+    "data.count",
+    "data.workers",
+    "data.pack_size",
+    "data.num_classes",
+    "architecture.classes",
+    "max_images",
+    "max_epochs",
+    "label",
+)
 SHARES = ("data.max_broken", "data.max_dropped", "augment.translation.share", "metrics.modes.confidence")
 BOOLEANS = (
     "grid",
