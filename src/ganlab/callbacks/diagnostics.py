@@ -1,6 +1,7 @@
 """Diagnostics: what goes wrong with GANs, measured while training and said in a sentence."""
 
 from collections import defaultdict
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
@@ -140,8 +141,8 @@ class Diagnostics(L.Callback):
         first = 0 if self.first_bad is None else int(self.first_bad)
         sentence = alarms.not_finite(bad, first, seen) if bad and first else None
         self.trip(trainer, system, "not_finite", sentence)
-        if self.warm(system):
-            self.note("slope", latest.get(f"{GENERATOR}/slope"))
+        if self.warm(system) and (slope := latest.get(f"{GENERATOR}/slope")) is not None:
+            self.note("slope", slope)
         self.trip(trainer, system, "vanishing_gradient", alarms.vanished(self.history["slope"], self.limits))
 
     @torch.no_grad()
@@ -151,20 +152,33 @@ class Diagnostics(L.Callback):
         samples = system.generation_batch(0, len(self.reals), system.seed, self.labels).cpu()
         if min(samples.shape[2:]) < LEAST_SIDE:
             return
-        values = {"diversity": dissimilarity(samples) / max(dissimilarity(self.reals), 1e-6)}
-        if (shares := self.class_shares(samples)) and (real_shares := self.class_shares(self.reals)):
-            present = [name for name, share in real_shares.items() if share > 0]
+        values = {"diversity": dissimilarity(samples) / max(self.real_dissimilarity, 1e-6)}
+        if (shares := self.class_shares(samples)) and (present := self.real_classes):
             values |= shares | {"coverage": sum(shares[name] > 0 for name in present) / len(present)}
         record(trainer, system, values)
         if self.warm(system):
-            reals = self.reals.float()
-            deviation = reals.sub(reals.mean(0)).flatten(1).norm(dim=1).mean().clamp_min(1.0)
-            self.note("mean", samples.float().mean(0).flatten() / deviation, keep=alarms.SNAPSHOTS)
+            self.note("mean", samples.float().mean(0).flatten() / self.real_deviation, keep=alarms.SNAPSHOTS)
             self.note("diversity", values["diversity"])
-            self.history["coverage"].append(values.get("coverage"))
+            self.note("coverage", values.get("coverage"))
         alike = alarms.collapsed(self.history["diversity"], self.history["coverage"], self.limits)
         self.trip(trainer, system, "mode_collapse", alike)
         self.trip(trainer, system, "oscillation", alarms.oscillates(self.history["mean"], self.limits))
+
+    @cached_property
+    def real_dissimilarity(self) -> float:
+        """How much two real images differ."""
+        return dissimilarity(self.reals)
+
+    @cached_property
+    def real_deviation(self) -> Tensor:
+        """Mean distance of a real image from their mean, in grey levels."""
+        reals = self.reals.float()
+        return reals.sub(reals.mean(0)).flatten(1).norm(dim=1).mean().clamp_min(1.0)
+
+    @cached_property
+    def real_classes(self) -> list[str]:
+        """The classes that occur among the real images; none where the classifier cannot tell."""
+        return [name for name, share in (self.class_shares(self.reals) or {}).items() if share > 0]
 
     def class_shares(self, images: Tensor) -> dict[str, float] | None:
         """Return the share of each class among the images that the classifier is sure of; None where these are few."""
@@ -200,8 +214,7 @@ class Diagnostics(L.Callback):
 
     def note(self, signal: str, value: Any, keep: int | None = KEPT) -> None:
         """Add a value to a signal's history, of which the last ``keep`` stay."""
-        if value is not None:
-            self.history[signal] = [*self.history[signal], value][-keep if keep else None :]
+        self.history[signal] = [*self.history[signal], value][-keep if keep else None :]
 
     # What comes of it
 
