@@ -17,7 +17,7 @@ class ArrayPack:
     def __init__(self, folder: Path, images: np.ndarray) -> None:
         self.folder = folder
         self.images = images
-        self.labels = None
+        self.labels: np.ndarray | None = None
         crc32 = zlib.crc32(images.tobytes())
         self.manifest: dict[str, Any] = {
             "key": f"{crc32:012x}",
@@ -93,3 +93,52 @@ def pixels() -> type[Pixels]:
 def noise() -> Callable[..., np.ndarray]:
     """Make seeded uint8 noise of a shape."""
     return lambda *shape, seed=0: np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.fixture
+def labelled(pack_of: Callable[[np.ndarray], ArrayPack]) -> Callable[..., ArrayPack]:
+    """Make a pack of uint8 images (N, H, W, C) with labels, its manifest with further facts."""
+
+    def make(images: np.ndarray, labels: Any, /, **facts: Any) -> ArrayPack:
+        pack = pack_of(images)
+        if labels is not None:
+            pack.labels = np.array(labels, np.int64)
+            pack.manifest["arrays"]["labels"] = {"crc32": zlib.crc32(pack.labels.tobytes())}
+        pack.manifest |= facts
+        return pack
+
+    return make
+
+
+def draw_bars(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Draw uint8 noise (N, 12, 12) with a bright row in one of three places and a dark column in one of two."""
+    images = np.random.default_rng(0).integers(90, 160, (len(rows), 12, 12), dtype=np.uint8)
+    for image, row, column in zip(images, rows, columns, strict=True):
+        image[4 * row + 1 : 4 * row + 3] = 255
+        image[:, 6 * column + 2 : 6 * column + 4] = 0
+    return images
+
+
+@pytest.fixture
+def bars(labelled: Callable[..., ArrayPack]) -> Callable[[int], ArrayPack]:
+    """Make a pack of grey pictures with two labels each, ``row`` and ``column``, whose combinations are its modes."""
+
+    def make(count: int) -> ArrayPack:
+        labels = np.random.default_rng(1).integers(0, (3, 2), (count, 2))
+        named = {"row": ["top", "middle", "bottom"], "column": ["left", "right"]}
+        return labelled(draw_bars(*labels.T)[..., None], labels, labels=named, modes=["row", "column"])
+
+    return make
+
+
+@pytest.fixture
+def stacked_bars(labelled: Callable[..., ArrayPack]) -> Callable[[int], ArrayPack]:
+    """Make a pack of two channels with a row each; the label is 3 x that of red + that of green."""
+
+    def make(count: int) -> ArrayPack:
+        rows = np.random.default_rng(1).integers(0, 3, (count, 2))
+        drawn = draw_bars(rows.flatten(), np.zeros(2 * count, int)).reshape(count, 2, 12, 12)
+        places = ["top", "middle", "bottom"]
+        return labelled(drawn.transpose(0, 2, 3, 1), rows @ (3, 1), channels={"red": places, "green": places})
+
+    return make

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -6,7 +7,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganlab.errors import UserError
 from ganlab.metrics.build import build_evaluation, needs_features
+from ganlab.metrics.classifier import ClassifierFeatures
 from ganlab.metrics.features import DigitsFeatures
+from ganlab.metrics.train_classifier import Training, trained_classifier
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -51,6 +54,19 @@ def test_who_needs_features() -> None:
     assert not needs_features(config("none"))
 
 
-@pytest.mark.parametrize("name", ["auto", "inception", "digits"])
+@pytest.mark.parametrize("name", ["auto", "inception", "digits", "classifier"])
 def test_features_files_name_themselves(name: str) -> None:
-    assert OmegaConf.load(CONF / "features" / f"{name}.yaml") == {"name": name, "weights": None}
+    node = OmegaConf.load(CONF / "features" / f"{name}.yaml")
+    assert isinstance(node, DictConfig)
+    assert (node.name, node.weights) == (name, None)
+
+
+def test_modes_are_left_out_where_there_are_none_to_count(bars: Callable[..., Any]) -> None:
+    features = ClassifierFeatures(trained_classifier(bars(50), Training(200, 50, 1e-2, 4, 0)))
+    evaluation = build_evaluation(config("fid", "modes"), features, seed=0)
+    assert evaluation is not None
+    assert list(evaluation.metrics) == ["fid"]
+    features.count(["row"])
+    evaluation = build_evaluation(config("fid", "modes"), features, seed=0)
+    assert evaluation is not None
+    assert (list(evaluation.metrics), evaluation.score_name) == (["fid", "modes"], "fid_classifier")

@@ -1,12 +1,16 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from ganlab.errors import UserError
 from ganlab.metrics import features as module
-from ganlab.metrics.features import DigitsFeatures, Features, InceptionFeatures, choose_features
+from ganlab.metrics.choosing import choose_features
+from ganlab.metrics.features import DigitsFeatures, Features, InceptionFeatures
 from ganlab.metrics.fid import FID
 from ganlab.metrics.train_digits import accuracy, digits, split
 
@@ -37,8 +41,10 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "hub" / "checkpoints" / published.name
 
 
-def test_inception_from_a_file(random_inception: Path) -> None:
-    chosen = choose_features("auto", str(random_inception), content="digits", channels=1)
+def test_inception_from_a_file(
+    random_inception: Path, labelled: Callable[..., Any], noise: Callable[..., np.ndarray]
+) -> None:
+    chosen = choose_features("auto", str(random_inception), pack=labelled(noise(4, 8, 8, 1), None, content="digits"))
     assert isinstance(chosen, InceptionFeatures)
     grey = torch.randint(0, 256, (2, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     found = chosen(grey)
@@ -86,25 +92,6 @@ def test_a_damaged_cache_is_replaced(hub: Path) -> None:
     hub.parent.mkdir(parents=True)
     hub.write_bytes(b"foo")
     assert module.standard_inception_weights().read_bytes() == b"foobar"
-
-
-def test_auto_does_without_where_nothing_can_be_had(hub: Path, tmp_path: Path) -> None:
-    (tmp_path / hub.name).unlink()
-    assert choose_features("auto", None, content=None, channels=3) is None
-    with pytest.raises(UserError, match=f"cannot be fetched .*{hub.name}"):
-        choose_features("inception", None, content=None, channels=3)
-
-
-def test_digits_are_chosen_for_grey_digits_alone(hub: Path, tmp_path: Path) -> None:
-    (tmp_path / hub.name).unlink()
-    assert isinstance(choose_features("auto", None, content="digits", channels=1), DigitsFeatures)
-    assert choose_features("auto", None, content="digits", channels=3) is None
-    with pytest.raises(UserError, match="not data of 3 channels"):
-        choose_features("digits", None, content="digits", channels=3)
-    with pytest.raises(UserError, match="features.weights=x.pth"):
-        choose_features("digits", "x.pth", content="digits", channels=1)
-    with pytest.raises(UserError, match="choose auto, inception or digits"):
-        choose_features("resnet", None, content=None, channels=3)
 
 
 def test_digits_weights_in_the_package() -> None:

@@ -42,7 +42,12 @@ class Source(ABC):
         return {} if self.classes is None else {"labels": ("int64", ())}
 
     def notes(self) -> dict[str, Any]:
-        """JSON-able facts that belong in the pack's manifest, such as the names of attributes."""
+        """JSON-able facts that belong in the pack's manifest, such as the names of attributes.
+
+        Some tell a classifier what it can learn: ``labels`` the values of every label by name, ``modes`` those of them
+        whose combinations are worth counting, ``channels`` the values of what each channel shows by itself, where the
+        label is the number with these digits.
+        """
         return {}
 
     @abstractmethod

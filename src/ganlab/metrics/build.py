@@ -7,7 +7,7 @@ from hydra.utils import get_class
 
 from ganlab.errors import UserError
 from ganlab.metrics.evaluation import Evaluation, Metric
-from ganlab.metrics.features import Features
+from ganlab.metrics.features import Classifier, Features
 
 
 def needs_features(config: Mapping[str, Any]) -> bool:
@@ -18,7 +18,7 @@ def needs_features(config: Mapping[str, Any]) -> bool:
 def build_evaluation(config: Mapping[str, Any], features: Features | None, seed: int) -> Evaluation | None:
     """Return the evaluation that the config group ``metrics`` describes; None for ``metrics=none``.
 
-    Metrics that need another feature network than ``features`` are left out.
+    Metrics that need another feature network than ``features`` are left out, and modes where there are none to count.
 
     Args:
         config: ``count``, ``batch_size``, ``best``, and for each metric its constructor's values and ``_target_``.
@@ -35,7 +35,7 @@ def build_evaluation(config: Mapping[str, Any], features: Features | None, seed:
         metric = _metric_class(node)
         if metric.needs is None:
             metrics[name] = metric(**values)
-        elif isinstance(features, metric.needs):
+        elif fits(metric, features):
             metrics[name] = metric(features, **values)
     if nodes and not metrics:
         network = "no feature network" if features is None else f"the feature network {features.name}"
@@ -46,6 +46,12 @@ def build_evaluation(config: Mapping[str, Any], features: Features | None, seed:
     if not metrics:
         return None
     return Evaluation(metrics, features, config["count"], config["batch_size"], seed, config["best"])
+
+
+def fits(metric: Any, features: Features | None) -> bool:
+    """Tell whether a class of metrics can judge by this network."""
+    countable = metric.needs is not Classifier or getattr(features, "num_modes", 0) > 1
+    return isinstance(features, metric.needs) and countable
 
 
 def _nodes(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

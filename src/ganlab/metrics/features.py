@@ -31,6 +31,7 @@ class Features(nn.Module):
     name: str
     num_features: int
     resize: str
+    remark: str | None = None  # what a person should know before trusting its numbers
 
     def __init__(self, weights: bytes) -> None:
         super().__init__()
@@ -53,6 +54,16 @@ class Features(nn.Module):
     def protocol(self) -> dict[str, Any]:
         """Return what has to be equal for two numbers to be comparable."""
         return {"features": self.name, "weights_sha256": self.weights_sha256, "resize": self.resize}
+
+
+class Classifier(Features):
+    """A feature network that also tells which of ``num_modes`` kinds an image is."""
+
+    num_modes: int
+
+    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the kind of each uint8 image (N, C, H, W), int64 (N,), and how probable it is, (N,)."""
+        raise NotImplementedError
 
 
 class InceptionFeatures(Features):
@@ -95,7 +106,7 @@ class InceptionFeatures(Features):
         return self.network(images.expand(-1, 3, -1, -1))[0]
 
 
-class DigitsFeatures(Features):
+class DigitsFeatures(Classifier):
     """The 64 penultimate features of a small classifier of grey handwritten digits, trained by ``train_digits``.
 
     Other sizes than 32x32 are resized (bilinear, antialiased). Colour images are refused.
@@ -103,7 +114,7 @@ class DigitsFeatures(Features):
 
     name = "digits"
     num_features = 64
-    num_classes = 10
+    num_modes = 10
     resize = "bilinear to 32x32, antialiased"
 
     def __init__(self, weights: Path = DIGITS_WEIGHTS) -> None:
@@ -129,6 +140,11 @@ class DigitsFeatures(Features):
         """Return probabilities (N, 10) of the ten digits for uint8 images (N, 1, H, W)."""
         return self.network[-1](self(images)).softmax(dim=1)
 
+    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the most probable digit (N,) of uint8 images (N, 1, H, W), and its probability (N,)."""
+        probability, digit = self.classify(images).max(dim=1)
+        return digit, probability
+
 
 def digits_network() -> nn.Sequential:
     """Build the untrained classifier: (N, 1, 32, 32) in [-1, 1] to logits (N, 10), features before its last layer."""
@@ -136,40 +152,7 @@ def digits_network() -> nn.Sequential:
     for inputs, outputs in ((1, 16), (16, 32), (32, 64), (64, 64)):
         layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
     layers += [nn.Flatten(), nn.Linear(64 * 2 * 2, DigitsFeatures.num_features), nn.ReLU()]
-    return nn.Sequential(*layers, nn.Linear(DigitsFeatures.num_features, DigitsFeatures.num_classes))
-
-
-def choose_features(name: str, weights: str | None, *, content: str | None, channels: int) -> Features | None:
-    """Return the feature network of ``features=NAME``, or None where ``auto`` finds none.
-
-    Args:
-        name: ``inception``, ``digits``, or ``auto``: digits for grey digits, else inception if its weights can be had.
-        weights: a file of InceptionV3 weights (``features.weights``).
-        content: what the pack shows; ``digits`` for handwritten digits.
-        channels: of the pack's images.
-
-    Raises:
-        UserError: the network that was asked for cannot be had, or cannot judge this data.
-    """
-    if name not in ("auto", "inception", "digits"):
-        raise UserError(f"features={name} does not exist; choose auto, inception or digits")
-    if name == "digits":
-        if weights is not None:
-            raise UserError(f"features.weights={weights} are Inception's weights; set features=inception with them")
-        if channels != 1:
-            raise UserError(
-                f"features=digits judges grey digits only, not data of {channels} channels; "
-                "set data.channels=1, or features=auto"
-            )
-        return DigitsFeatures()
-    if name == "inception" or weights is not None:
-        return InceptionFeatures(Path(weights) if weights is not None else None)
-    if content == "digits" and channels == 1:
-        return DigitsFeatures()
-    try:
-        return InceptionFeatures()
-    except UserError:
-        return None
+    return nn.Sequential(*layers, nn.Linear(DigitsFeatures.num_features, DigitsFeatures.num_modes))
 
 
 def standard_inception_weights() -> Path:

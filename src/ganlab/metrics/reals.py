@@ -15,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganlab.errors import UserError
+from ganlab.metrics.classifier import ClassifierFeatures
 from ganlab.metrics.features import Features
 from ganlab.metrics.frechet import FeatureStatistics
 
@@ -27,6 +28,10 @@ class Pack(Protocol):
     @property
     def images(self) -> np.ndarray:
         """Pixels, uint8 (N, H, W, C)."""
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Classes, int64 (N,), or several labels, int64 (N, A)."""
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -72,26 +77,42 @@ class Reals:
 
         The file is used only if pack and feature network are the same as when it was written.
         """
-        file = self.pack.folder / f"statistics-{features.name}-{features.weights_sha256[:12]}.npz"
-        checksums = sorted((name, array["crc32"]) for name, array in self.pack.manifest["arrays"].items())
-        origin = repr((self.pack.images.shape, checksums, sorted(features.protocol().items())))
+        file, origin = self._place("statistics", features), self._origin(features)
         known = _load(file, origin)
         if known is None:
-            batches = tqdm(
-                self._batches(np.arange(len(self.pack))),
-                total=-(-len(self.pack) // self.batch_size),
-                desc=f"{features.name} statistics of the real images",
-                unit="batch",
-                disable=None,
-            )
-            known = FeatureStatistics.of(features, batches)
-            _save(file, origin, known)
-        return known
+            statistics = FeatureStatistics.of(features, self._all(f"{features.name} statistics of the real images"))
+            arrays = {"total": statistics.total.numpy(), "outer": statistics.outer.numpy()}
+            _save(file, origin, known := {"count": np.array(statistics.count), **arrays})
+        return FeatureStatistics(
+            int(known["count"]), torch.from_numpy(known["total"]), torch.from_numpy(known["outer"])
+        )
+
+    def modes(self, features: ClassifierFeatures) -> Tensor:
+        """Return how many of all images are of each mode by the classifier, (num_modes,), kept as statistics are."""
+        file, origin = self._place("modes", features), self._origin(features) + repr(features.counted)
+        known = _load(file, origin)
+        if known is None:
+            counts = torch.zeros(features.num_modes, dtype=torch.long)
+            for images in self._all("modes of the real images"):
+                counts += features.judge(images)[0].cpu().bincount(minlength=features.num_modes)
+            _save(file, origin, known := {"counts": counts.numpy()})
+        return torch.from_numpy(known["counts"])
 
     def halves(self, features: Features) -> tuple[FeatureStatistics, FeatureStatistics]:
         """Return statistics of two disjoint seeded halves of all images."""
         first = FeatureStatistics.of(features, self._batches(self.order[: len(self.pack) // 2]))
         return first, self.statistics(features) - first
+
+    def _place(self, what: str, features: Features) -> Path:
+        return self.pack.folder / f"{what}-{features.name}-{features.weights_sha256[:12]}.npz"
+
+    def _origin(self, features: Features) -> str:
+        checksums = sorted((name, array["crc32"]) for name, array in self.pack.manifest["arrays"].items())
+        return repr((self.pack.images.shape, checksums, sorted(features.protocol().items())))
+
+    def _all(self, what: str) -> Iterator[Tensor]:
+        steps = -(-len(self.pack) // self.batch_size)
+        return iter(tqdm(self._batches(np.arange(len(self.pack))), desc=what, total=steps, unit="batch", disable=None))
 
     def _batches(self, indices: np.ndarray) -> Iterator[Tensor]:
         for start in range(0, len(indices), self.batch_size):
@@ -101,29 +122,19 @@ class Reals:
             yield torch.from_numpy(images).to(self.device)
 
 
-def _load(file: Path, origin: str) -> FeatureStatistics | None:
+def _load(file: Path, origin: str) -> dict[str, np.ndarray] | None:
     try:
         with np.load(file) as known:
-            if str(known["origin"]) != origin:
-                return None
-            return FeatureStatistics(
-                int(known["count"]), torch.from_numpy(known["total"]), torch.from_numpy(known["outer"])
-            )
+            return dict(known) if str(known["origin"]) == origin else None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent, or damaged: computed anew
         return None
 
 
-def _save(file: Path, origin: str, statistics: FeatureStatistics) -> None:
+def _save(file: Path, origin: str, arrays: dict[str, np.ndarray]) -> None:
     part = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as target:
-            np.savez(
-                target,
-                origin=origin,
-                count=statistics.count,
-                total=statistics.total.numpy(),
-                outer=statistics.outer.numpy(),
-            )
+            np.savez(target, allow_pickle=False, origin=np.array(origin), **arrays)
             target.flush()
             os.fsync(target.fileno())
         part.replace(file)

@@ -14,14 +14,15 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from ganlab.data.hashing import Hashing
 from ganlab.data.inputs import entries_of, require_known
 from ganlab.data.module import ImageDataModule
+from ganlab.data.pack import Pack
 from ganlab.data.pictures import PictureProtocol
 from ganlab.data.recipe import Recipe
 from ganlab.data.source import Source, Subset
 from ganlab.data.sources.image_file import ImageFile
 from ganlab.errors import UserError
 from ganlab.metrics.build import build_evaluation, needs_features
+from ganlab.metrics.choosing import choose_features
 from ganlab.metrics.evaluation import Evaluation
-from ganlab.metrics.features import choose_features
 from ganlab.runs.checking import check_targets
 from ganlab.runs.ranks import rank
 from ganlab.systems.adversarial import AdversarialSystem
@@ -192,13 +193,18 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def build_metrics(config: Config, content: str | None, channels: int) -> Evaluation | None:
-    """Return what to measure with, its feature network loaded if any metric needs one; None for ``metrics=none``."""
+def build_metrics(config: Config, pack: Pack) -> Evaluation | None:
+    """Return what to measure with; None for ``metrics=none``.
+
+    The feature network is loaded, or trained on the pack, if any metric needs one.
+    """
     features = None
     if needs_features(config["metrics"]):
-        features = choose_features(**config["features"], content=content, channels=channels)
+        features = choose_features(**config["features"], pack=pack)
         if features is None and rank() == 0:
             print("No Inception weights can be had here: no FID; samples are judged by swd, which needs no network.")
+        elif features is not None and features.remark and rank() == 0:
+            print(features.remark)
     return build_evaluation(config["metrics"], features, seed=config["seed"])
 
 

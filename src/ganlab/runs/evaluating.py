@@ -31,7 +31,7 @@ def evaluate(config: DictConfig) -> None:
         for node in [nodes] if "_target_" in nodes else nodes.values():
             node["root"] = plain["root"]
     data = build_data(trained | {"packs": plain["packs"]})
-    evaluation = build_metrics(plain, data.pack.manifest["content"], trained["data"]["channels"])
+    evaluation = build_metrics(plain, data.pack)
     if evaluation is None:
         raise UserError("metrics=none leaves nothing to evaluate: type metrics=[fid,swd]")
     device = system.device

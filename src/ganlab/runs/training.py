@@ -76,7 +76,7 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     meter = Meter(every["log"])
     signals = Signals()
     checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], signals)
-    evaluation = build_metrics(config, pack.manifest["content"], config["data"]["channels"])
+    evaluation = build_metrics(config, pack)
     evaluations = None
     if evaluation:
         evaluations = Evaluations(evaluation, folder.checkpoints, every["metrics"], checkpoints.poll)

@@ -121,6 +121,7 @@ class Portraits(Procedural):
     content = "portraits"
     renderer = RENDERER
     labels = LABELS
+    modes = ("smile", "glasses", "hair", "hair_colour", "skin")  # 240 persons
     factors = FACTORS
     objects = OBJECTS
     kinds = KINDS

@@ -81,6 +81,7 @@ class Procedural(Source):
 
     renderer: int  # raised with every change of a pixel, so that packs are built anew
     labels: Mapping[str, Sequence[str]]
+    modes: Sequence[str]  # labels whose combinations a generator is to reach: they are plain to see, and few
     factors: Sequence[str]
     objects: Sequence[str]
     kinds: Sequence[str]
@@ -113,6 +114,7 @@ class Procedural(Source):
         return {
             "labels": {name: list(values) for name, values in self.labels.items()},
             "unseen_label": UNSEEN,
+            "modes": list(self.modes),
             "factors": list(self.factors),
             "objects": list(self.objects),
             "mask_kinds": list(self.kinds),

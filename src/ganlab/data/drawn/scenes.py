@@ -133,6 +133,7 @@ class Scenes(Procedural):
     content = "scenes"
     renderer = RENDERER
     labels = LABELS
+    modes = ("windows", "bed", "lamp", "plant", "rug")  # 108 bedrooms by what stands there
     factors = FACTORS
     objects = OBJECTS
     kinds = KINDS

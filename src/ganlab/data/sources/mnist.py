@@ -134,6 +134,10 @@ class StackedMNIST(Source):
         self.name = f"stacked_mnist-{split}"
         self._drawn: np.ndarray | None = None
 
+    def notes(self) -> dict[str, Any]:
+        """Return what each channel shows."""
+        return {"channels": {channel: MNIST.classes for channel in ("red", "green", "blue")}}
+
     def __len__(self) -> int:
         return self.count
 

@@ -1,0 +1,137 @@
+"""A classifier of the data themselves as a feature network."""
+
+import io
+from math import prod
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganlab.errors import UserError
+from ganlab.metrics.features import Classifier
+
+LARGEST = 64  # pixels; larger images are made smaller before they are judged
+SMALLEST = 4  # pixels of the last map
+
+
+class ImageClassifier(nn.Module):
+    """A small convolutional network with an answer for each of several factors.
+
+    Strided 3x3 convolutions with batch norm and ReLU until the map is 4x4 or less, each of twice as many channels up to
+    four times ``width``; a hidden layer, the features; a linear layer a factor.
+
+    Args:
+        shape: channels, height and width of the images; other sizes are resized to it, and it to 64 pixels at most.
+        heads: number of values of each factor.
+        width: channels of the first layer.
+    """
+
+    num_features = 64
+
+    def __init__(self, shape: tuple[int, int, int], heads: list[int], width: int) -> None:
+        super().__init__()
+        inputs, height, side = shape
+        scale = min(1.0, LARGEST / max(height, side))
+        self.size = (max(1, round(height * scale)), max(1, round(side * scale)))
+        layers: list[nn.Module] = []
+        rows, columns = self.size
+        outputs = width
+        while not layers or max(rows, columns) > SMALLEST:
+            layers += [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs)]
+            layers += [nn.ReLU()]
+            rows, columns = (rows + 1) // 2, (columns + 1) // 2
+            inputs, outputs = outputs, min(2 * outputs, 4 * width)
+        hidden = nn.Linear(inputs * rows * columns, self.num_features)
+        self.features = nn.Sequential(*layers, nn.Flatten(), hidden, nn.ReLU())
+        self.heads = nn.ModuleList(nn.Linear(self.num_features, head) for head in heads)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return features (N, 64), all 0 or more, of uint8 images (N, C, H, W)."""
+        pixels = images.float() / 127.5 - 1
+        if pixels.shape[2:] != self.size:
+            pixels = F.interpolate(pixels, self.size, mode="bilinear", antialias=True)
+        return self.features(pixels)
+
+    def answers(self, features: Tensor) -> list[Tensor]:
+        """Return the logits (N, values) of each factor for features (N, 64)."""
+        return [head(features) for head in self.heads]
+
+
+class ClassifierFeatures(Classifier):
+    """The penultimate features of a classifier of the data themselves, trained by ``train_classifier``.
+
+    Where channels are judged by themselves, their features stand one after the other.
+
+    Args:
+        weights: what ``train_classifier`` returns.
+
+    Attributes:
+        factors: number of values of each factor, by name.
+        accuracy: share of right answers on the images held out, by factor.
+        counted: the factors whose combinations are the modes; none until ``count`` names them.
+    """
+
+    name = "classifier"
+
+    def __init__(self, weights: bytes) -> None:
+        super().__init__(weights)
+        known: dict[str, Any] = torch.load(io.BytesIO(weights), weights_only=True)
+        self.factors: dict[str, int] = known["factors"]
+        self.accuracy: dict[str, float] = known["accuracy"]
+        self.held_out: int = known["held_out"]
+        self.channelwise: bool = known["channelwise"]
+        self.channels: int = len(self.factors) if self.channelwise else known["shape"][0]
+        self.count([])
+        self.network = ImageClassifier(known["shape"], known["heads"], known["width"])
+        self.network.load_state_dict(known["state"])
+        self.num_features = self.network.num_features * (self.channels if self.channelwise else 1)
+        rows, columns = self.network.size
+        self.resize = f"bilinear to {columns}x{rows}, antialiased, where they differ"
+        self.requires_grad_(False).eval()
+
+    def count(self, factors: list[str]) -> None:
+        """Take the combinations of these factors as the modes."""
+        self.counted = factors
+        self.num_modes = prod(self.factors[name] for name in factors)
+
+    def extract(self, images: Tensor) -> Tensor:
+        """Return the penultimate layer (N, num_features), all 0 or more."""
+        if images.shape[1] != self.channels:
+            raise UserError(
+                f"features=classifier was trained on {self.channels} channels, not {images.shape[1]}; "
+                f"set data.channels={self.channels}"
+            )
+        if self.channelwise:
+            return self.network(images.flatten(end_dim=1)[:, None]).view(len(images), -1)
+        return self.network(images)
+
+    @torch.no_grad()
+    def classify(self, images: Tensor) -> dict[str, Tensor]:
+        """Return probabilities (N, values) by factor for uint8 images (N, C, H, W)."""
+        features = self(images)
+        if self.channelwise:
+            parts = features.view(len(images), self.channels, -1).unbind(dim=1)
+            answers = [self.network.answers(part)[0] for part in parts]
+        else:
+            answers = self.network.answers(features)
+        return {name: answer.softmax(dim=1) for name, answer in zip(self.factors, answers, strict=True)}
+
+    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the most probable combination (N,) of the counted factors, and the least of their probabilities (N,).
+
+        Combinations are numbered by their values, the first factor's being the most significant.
+        """
+        answers = self.classify(images)
+        mode = torch.zeros(len(images), dtype=torch.long, device=images.device)
+        certain = torch.ones(len(images), device=images.device)
+        for name in self.counted:
+            probability, value = answers[name].max(dim=1)
+            mode = mode * self.factors[name] + value
+            certain = torch.minimum(certain, probability)
+        return mode, certain
+
+    def protocol(self) -> dict[str, Any]:
+        """Return, beside what every network tells, its accuracy on the images held out, by factor."""
+        rounded = {name: round(share, 4) for name, share in self.accuracy.items()}
+        return {**super().protocol(), "accuracy": rounded, "held_out": self.held_out}
