@@ -13,6 +13,8 @@ from ganlab.networks.layers import (
     ACTIVATIONS,
     DOWNSAMPLINGS,
     HEADS,
+    INITIALIZATIONS,
+    MINIBATCHES,
     NORMALIZATIONS,
     OUTPUTS,
     PROJECTIONS,
@@ -39,13 +41,20 @@ shared = {
     "hidden_layers": st.sampled_from([0, 1, 2]),
     "hidden_units": st.sampled_from([3, 8]),
     "dropout": st.sampled_from([0.0, 0.5]),
+    "initialization": one_of(INITIALIZATIONS),
 }
 generators = st.fixed_dictionaries(
     shared | {"projection": one_of(PROJECTIONS), "upsampling": one_of(UPSAMPLINGS), "output": one_of(OUTPUTS)}
 )
 discriminators = st.fixed_dictionaries(
-    shared | {"downsampling": one_of(DOWNSAMPLINGS), "head": one_of(HEADS), "input_bias": st.booleans()}
-)
+    shared
+    | {
+        "downsampling": one_of(DOWNSAMPLINGS),
+        "minibatch": one_of(MINIBATCHES),
+        "head": one_of(HEADS),
+        "input_bias": st.booleans(),
+    }
+).filter(lambda values: values["head"] == "flatten" or values["hidden_layers"] == 0)
 
 
 def build(kind: type[nn.Module], values: dict, seed: int = 0) -> nn.Module:
@@ -175,3 +184,9 @@ def test_the_initial_deviation_is_that_of_weights_and_gains() -> None:
 def test_unknown_variants_of_the_discriminator_are_refused_with_the_choice(key: str) -> None:
     with pytest.raises(ValueError, match="'nonsense' does not exist; choose one of"):
         Discriminator(16, width=2, **{key: "nonsense"})
+
+
+@pytest.mark.parametrize("head", ["global_average_pool", "convolution"])
+def test_a_head_of_feature_maps_is_refused_after_hidden_layers(head: str) -> None:
+    with pytest.raises(ValueError, match=f"^head={head} wants feature maps, and hidden_layers=2 leave none: type"):
+        Discriminator(16, width=2, hidden_layers=2, head=head)

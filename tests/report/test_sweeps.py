@@ -59,6 +59,29 @@ def test_table_and_figure(sweep):
     assert figure.getpixel((figure.width - 5, 21)) == (100, 100, 100)  # SGD's
 
 
+def test_two_swept_keys_are_crossed(tmp_path: Path) -> None:
+    rows = [["job", "objective", "regularization", *FIELDS]]
+    pairs = [("hinge", "none"), ("hinge", "r1"), ("hinge", "lecam"), ("minimax", "none"), ("minimax", "r1")]
+    for number, pair in enumerate(pairs):
+        run = tmp_path / f"{number:03d}"
+        run.mkdir()
+        (run / "summary.json").write_text(json.dumps({"score": None, "metrics": {"swd": 20 + number}}))
+        rows.append([run.name, *pair, "finished", "swd", "1", "100", "1.0", str(run), ""])
+    with (tmp_path / "sweep.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    write_report(tmp_path)
+    assert (tmp_path / "table.md").read_text().splitlines()[-8:] == [
+        "",
+        "swd",
+        "",
+        "| regularization \\ objective | hinge | minimax |",
+        "|---|---|---|",
+        "| none | 20 | 23 |",
+        "| r1 | 21 | 24 |",
+        "| lecam | 22 |  |",
+    ]
+
+
 @pytest.mark.parametrize(("values", "text"), [([], ""), ([1.5], "1.5"), ([1, 3], "2 +- 1.4")])
 def test_spread_is_the_standard_deviation(values, text):
     assert spread(values) == text

@@ -36,10 +36,12 @@ def equal(one: Any, other: Any) -> bool:
 
 
 def same_training(one: Path, other: Path) -> None:
-    """Weights, moments, averages and clock, bit for bit; and what was logged but for the speed."""
+    """Weights, moments, averages, clock and signals, bit for bit; and what was logged but for the speed."""
     mine, theirs = read(one / "checkpoints/last.ckpt"), read(other / "checkpoints/last.ckpt")
     assert equal(mine["state_dict"], theirs["state_dict"])
     assert equal(mine["optimizer_states"], theirs["optimizer_states"])
+    assert {key.partition("{")[0] for key in mine["callbacks"]} >= {"Diagnostics", "Evaluations", "Meter"}
+    assert equal(mine["callbacks"], theirs["callbacks"])
     assert [r | {"images/s": ""} for r in rows(one)] == [r | {"images/s": ""} for r in rows(other)]
     pictures = sorted(path.name for path in (one / "samples").iterdir())
     assert pictures == sorted(path.name for path in (other / "samples").iterdir())

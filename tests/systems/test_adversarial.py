@@ -17,6 +17,7 @@ from ganlab.objectives.penalties import R1
 from ganlab.systems.clock import generator_of, seed_step
 from ganlab.systems.gan import GAN
 from ganlab.systems.images import to_floats
+from ganlab.systems.schedules import Linear
 from ganlab.systems.update import UpdateRule, alternating, sequential, simultaneous
 
 BATCH = 8
@@ -178,13 +179,31 @@ def test_a_lazy_penalty_is_due_at_its_interval(tmp_path: Path) -> None:
     class Counting(R1):
         called_at: list[int] = []
 
-        def __call__(self, judge: Any, real: Tensor, fake: Tensor) -> Tensor:
+        def measure(self, judged: Any) -> Tensor:
             self.called_at.append(system.clock.steps["discriminator"])
-            return super().__call__(judge, real, fake)
+            return super().measure(judged)
 
-    system = make(sequential(), penalties={"r1": Counting(interval=4)})
+    system = make(sequential(), penalties={"r1": Counting(weight=1.0, interval=4)})
     fit(system, 9 * BATCH, tmp_path)
     assert Counting.called_at == [0, 4, 8]
+
+
+def test_learning_rates_follow_the_schedule_by_images_seen(tmp_path: Path) -> None:
+    system = make(sequential(d_steps=2), schedule=Linear(until=10 * BATCH, start=2 * BATCH, floor=0.5))
+    rates: list[tuple[float, float]] = []
+    step = system.training_step
+
+    def noting(*given: Any) -> Any:
+        terms = step(given[0], 0)
+        rates.append(tuple(float(terms.get(f"lr/{name}", 0)) for name in ("discriminator", "generator")))
+        return terms
+
+    system.training_step = noting  # type: ignore[method-assign]
+    fit(system, 12 * BATCH, tmp_path)
+    factors = [1, 1, 1, *(1 - k / 16 for k in range(1, 8)), 0.5, 0.5]
+    assert [d for d, _ in rates] == pytest.approx([0.01 * factor for factor in factors])
+    assert [g for _, g in rates][1::2] == pytest.approx([0.01 * factor for factor in factors[1::2]])
+    assert system.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.005)
 
 
 def test_the_average_follows_the_generator_alone(tmp_path: Path) -> None:

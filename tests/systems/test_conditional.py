@@ -82,7 +82,7 @@ def fit(system: GAN, batches: int, folder: Path, data: Any = None) -> None:
 
 def test_real_and_fake_images_are_judged_with_their_own_labels(tmp_path: Path) -> None:
     discriminator = Discriminator()
-    system = make(Generator(), discriminator, penalties={"r1": R1(), "r2": R2()})
+    system = make(Generator(), discriminator, penalties={"r1": R1(1.0), "r2": R2(1.0)})
     fit(system, 1, tmp_path)
     assert len(discriminator.seen) == 5  # D's real and fake, R1, R2, G's fake
     for index, (images, labels) in enumerate(discriminator.seen):
@@ -124,7 +124,7 @@ PAIRS: dict[str, Callable[[], tuple[Any, Any]]] = {
 @pytest.mark.parametrize("name", PAIRS)
 def test_two_steps_change_every_parameter(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    system = make(*PAIRS[name](), penalties={"r1": R1(), "r2": R2()}, half_life=10)
+    system = make(*PAIRS[name](), penalties={"r1": R1(1.0), "r2": R2(1.0)}, half_life=10)
     _, channels, size, _ = system.sample(1).shape
     before = {key: value.clone() for key, value in system.networks.named_parameters()}
     fit(system, 2, tmp_path, Labelled(size, channels))

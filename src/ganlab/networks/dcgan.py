@@ -13,6 +13,7 @@ from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers import (
     DOWNSAMPLINGS,
     HEADS,
+    MINIBATCHES,
     OUTPUTS,
     PROJECTIONS,
     UPSAMPLINGS,
@@ -46,7 +47,8 @@ class Generator(LatentGenerator):
         hidden_layers: fully connected layers between the latents and the projection (the paper removes them: 0).
         hidden_units: units of each of them.
         dropout: share of the values dropped after each activation in training.
-        deviation: of the initial weights (paper: 0.02).
+        initialization: ``normal`` (paper), ``he``, ``glorot`` or ``orthogonal``.
+        deviation: of the ``normal`` initial weights (paper: 0.02).
         eps: added to the variance in batch norm (authors: 1e-8; tutorial: 1e-5).
         sampling_statistics: what batch norm uses when sampling, ``batch`` (authors), ``running`` or ``standing``.
         standing_batches: batches that ``standing`` statistics are averaged over.
@@ -69,6 +71,7 @@ class Generator(LatentGenerator):
         hidden_layers: int = 0,
         hidden_units: int = 1024,
         dropout: float = 0.0,
+        initialization: str = "normal",
         deviation: float = 0.02,
         eps: float = 1e-8,
         sampling_statistics: str = "batch",
@@ -89,7 +92,7 @@ class Generator(LatentGenerator):
             )
         )
         self.to_image = nn.Sequential(up(width, channels, kernel), *finish.ends(channels), squash())
-        initialize(self, deviation)
+        initialize(self, deviation, initialization)
         finish.normalize_weights(self)
 
     def forward(self, latents: Tensor) -> Tensor:
@@ -112,10 +115,13 @@ class Discriminator(nn.Module):
         hidden_layers: fully connected layers before the head (the paper removes them: 0).
         hidden_units: units of each of them.
         dropout: share of the values dropped after each activation in training.
-        head: ``flatten`` (authors), ``global_average_pool`` (tried in the paper) or ``convolution`` (tutorial).
+        minibatch: what it sees of the other images: ``none`` (paper), ``standard_deviation`` or ``discrimination``.
+        head: ``flatten`` (authors), ``global_average_pool`` (tried in the paper) or ``convolution`` (tutorial); the
+            last two take feature maps, so they go without hidden layers.
         input_bias: whether the first convolution has a bias. The authors and the tutorial have none; then nothing but
             eps tells the batch's scale, D(a * images) = D(images) for a > 0, and contrast is free to drift.
-        deviation: of the initial weights.
+        initialization: as of the generator.
+        deviation: of the ``normal`` initial weights.
         eps: added to the variance in batch norm.
     """
 
@@ -132,8 +138,10 @@ class Discriminator(nn.Module):
         hidden_layers: int = 0,
         hidden_units: int = 1024,
         dropout: float = 0.0,
+        minibatch: str = "none",
         head: str = "flatten",
         input_bias: bool = False,
+        initialization: str = "normal",
         deviation: float = 0.02,
         eps: float = 1e-8,
     ) -> None:
@@ -151,11 +159,17 @@ class Discriminator(nn.Module):
                 for inputs, outputs in pairwise(maps)
             )
         )
+        if hidden_layers and head in HEADS and head != "flatten":
+            raise ValueError(
+                f"head={head} wants feature maps, and hidden_layers={hidden_layers} leave none: "
+                f"type head=flatten or hidden_layers=0"
+            )
         self.hidden, features = hidden_before_head(maps[-1], side, hidden_layers, hidden_units, finish)
-        self.head = choose(HEADS, head, "head")(*features)
-        initialize(self, deviation)
+        self.minibatch = choose(MINIBATCHES, minibatch, "minibatch")(*features)
+        self.head = choose(HEADS, head, "head")(self.minibatch.maps, features[1])
+        initialize(self, deviation, initialization)
         finish.normalize_weights(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""
-        return self.head(self.hidden(self.downsample(self.from_image(images)))).squeeze(1)
+        return self.head(self.minibatch(self.hidden(self.downsample(self.from_image(images))))).squeeze(1)

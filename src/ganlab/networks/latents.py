@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ganlab.networks.choosing import choose
 from ganlab.networks.statistics import STATISTICS
@@ -12,6 +13,7 @@ PRIORS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
     "uniform": lambda z, rng: z.uniform_(-1, 1, generator=rng),
     "uniform_unit_variance": lambda z, rng: z.uniform_(-(3**0.5), 3**0.5, generator=rng),
     "normal": lambda z, rng: z.normal_(generator=rng),
+    "spherical": lambda z, rng: functional.normalize(z.normal_(generator=rng)).mul_(z.shape[1] ** 0.5),
 }
 
 
@@ -20,8 +22,8 @@ class LatentGenerator(nn.Module):
 
     Args:
         latent_size: length of a latent vector.
-        prior: distribution of the latents: ``uniform`` on [-1, 1], ``uniform_unit_variance`` on [-sqrt 3, sqrt 3] or
-            ``normal`` N(0, 1).
+        prior: distribution of the latents: ``uniform`` on [-1, 1], ``uniform_unit_variance`` on [-sqrt 3, sqrt 3],
+            ``normal`` N(0, 1), or ``spherical``, uniform on the sphere of radius sqrt ``latent_size``.
         sampling_statistics: what batch norm uses when sampling: ``running`` averages, those of the ``batch`` at hand,
             or ``standing`` ones, averages over fresh batches.
         standing_batches: how many batches those are.

@@ -7,11 +7,12 @@ All networks here halve or double the image with every convolution, so an image 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
-from torch import nn
+from torch import Tensor, nn
 
 from ganlab.networks.choosing import choose
 from ganlab.networks.finish import ACTIVATIONS, BATCH_NORMS, NORMALIZATIONS, NORMS, Finish
 from ganlab.networks.latents import PRIORS
+from ganlab.networks.minibatch import MINIBATCHES
 from ganlab.networks.scaling import DOWNSAMPLINGS, UPSAMPLINGS
 from ganlab.networks.statistics import STATISTICS, sampling, standing_averages
 
@@ -20,6 +21,8 @@ __all__ = [
     "BATCH_NORMS",
     "DOWNSAMPLINGS",
     "HEADS",
+    "INITIALIZATIONS",
+    "MINIBATCHES",
     "NORMALIZATIONS",
     "OUTPUTS",
     "PRIORS",
@@ -148,16 +151,31 @@ OUTPUTS: dict[str, tuple[Callable[[], nn.Module], tuple[float, float]]] = {
 }
 
 
-def initialize(network: nn.Module, deviation: float = 0.02) -> None:
-    """Draw every weight from N(0, deviation) and every normalisation's gain from N(1, deviation); biases become 0.
+def initialize(network: nn.Module, deviation: float = 0.02, initialization: str = "normal") -> None:
+    """Draw every weight, and every normalisation's gain from N(1, deviation); biases become 0.
 
     Paper sec. 4 for the weights; the gains are the authors' code and PyTorch's tutorial alike.
+
+    Args:
+        network: any.
+        deviation: of the ``normal`` weights and of the gains.
+        initialization: ``normal`` N(0, deviation), ``he``, ``glorot`` or ``orthogonal``; the last three suit networks
+            without normalisation, whose signals the paper's small weights let fade.
     """
+    draw = choose(INITIALIZATIONS, initialization, "initialization")
     for module in network.modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
-            nn.init.normal_(module.weight, 0.0, deviation)
+            draw(module.weight, deviation)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, NORMS) and module.affine:
             nn.init.normal_(module.weight, 1.0, deviation)
             nn.init.zeros_(module.bias)
+
+
+INITIALIZATIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "normal": lambda weight, deviation: nn.init.normal_(weight, 0.0, deviation),
+    "he": lambda weight, _: nn.init.kaiming_normal_(weight, 0.2, nonlinearity="leaky_relu"),
+    "glorot": lambda weight, _: nn.init.xavier_uniform_(weight),
+    "orthogonal": lambda weight, _: nn.init.orthogonal_(weight),
+}

@@ -2,7 +2,11 @@
 
 From the paper: the layers, kernels, strides, maps and activations, spectral norm on every layer of the discriminator
 and none in the generator. Batch norm and ReLU after the generator's first layer, which the paper's table leaves out,
-are those of the authors' laboratory's code, and so are the weights drawn from N(0, 0.02).
+are those of the code of the authors' laboratory (pfnet-research/chainer-gan-lib), and so are the weights drawn from
+N(0, 0.02). That code differs from the paper, and from here, in that the 4x4/2 convolutions of the discriminator
+double the maps (64-128-128-256-256-512-512), its leaky ReLU has slope 0.2 and latents are uniform on [-1, 1].
+Batch norm there starts with gains of exactly 1 and eps 2e-5 and follows layers that have biases; here gains are drawn
+from N(1, 0.02) like those of the other DCGANs, eps is 1e-5, and what batch norm follows has no bias of its own.
 """
 
 from itertools import pairwise
@@ -10,7 +14,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ganlab.networks.latents import LatentGenerator
-from ganlab.networks.layers import OUTPUTS, Finish, LinearProjection, choose, initialize
+from ganlab.networks.layers import MINIBATCHES, OUTPUTS, Finish, LinearProjection, choose, initialize
 
 HALVINGS = 3
 
@@ -25,8 +29,8 @@ class Generator(LatentGenerator):
         latent_size: length of a latent vector (paper: 128).
         prior: distribution of the latents (paper: ``normal``).
         output: ``tanh`` (paper), ``sigmoid`` or ``linear``.
-        deviation: of the initial weights.
-        eps: added to the variance in batch norm.
+        deviation: of the initial weights around 0, and of batch norm's gains around 1.
+        eps: added to the variance in batch norm (authors' laboratory: 2e-5).
         sampling_statistics: what batch norm uses when sampling, ``running``, ``batch`` or ``standing``.
         standing_batches: batches that ``standing`` statistics are averaged over.
     """
@@ -73,8 +77,9 @@ class Discriminator(nn.Module):
         width: feature maps of the layers next to the image; doubled at each halving.
         normalization: ``spectral`` (paper), or another of `ganlab.networks.finish`, for comparison.
         slope: of the leaky ReLU for negative inputs (paper: 0.1).
-        deviation: of the initial weights.
-        eps: added to the variance of normalisations other than spectral.
+        minibatch: what it sees of the other images: ``none`` (paper), ``standard_deviation`` or ``discrimination``.
+        deviation: of the initial weights around 0, and of a normalisation's gains around 1.
+        eps: added to the variance of normalisations other than spectral, which has no use for it.
     """
 
     def __init__(
@@ -85,6 +90,7 @@ class Discriminator(nn.Module):
         width: int = 64,
         normalization: str = "spectral",
         slope: float = 0.1,
+        minibatch: str = "none",
         deviation: float = 0.02,
         eps: float = 1e-5,
     ) -> None:
@@ -104,13 +110,14 @@ class Discriminator(nn.Module):
                 for inputs, outputs in pairwise(maps)
             )
         )
-        self.head = nn.Sequential(nn.Flatten(), nn.Linear(maps[-1] * side**2, 1))
+        self.minibatch = choose(MINIBATCHES, minibatch, "minibatch")(maps[-1], side)
+        self.head = nn.Sequential(nn.Flatten(), nn.Linear(self.minibatch.maps * side**2, 1))
         initialize(self, deviation)
         finish.normalize_weights(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""
-        return self.head(self.downsample(self.from_image(images))).squeeze(1)
+        return self.head(self.minibatch(self.downsample(self.from_image(images)))).squeeze(1)
 
 
 def smallest_side(image_size: int) -> int:

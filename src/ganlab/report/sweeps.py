@@ -66,7 +66,7 @@ def write_report(folder: Path) -> list[Path]:
     """Write ``table.md``, ``table.csv`` and ``grids.png`` into a sweep's folder; returns those that were written.
 
     Settings stand in the order of their first job. A mean is over the runs that finished, its spread their standard
-    deviation.
+    deviation. Where two keys were swept, ``table.md`` holds a table of both for each metric as well.
     """
     settings = list(read_settings(folder))
     names = list(dict.fromkeys(name for setting in settings for name in setting.metrics()))
@@ -78,14 +78,37 @@ def write_report(folder: Path) -> list[Path]:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     write_whole(folder / "table.csv", text.getvalue())
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    write_whole(folder / "table.md", "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n")
+    crossed = [f"\n{name}\n\n{markdown(cross(settings, name))}" for name in names if swept_twice(settings)]
+    write_whole(folder / "table.md", "".join([markdown(rows), *crossed]))
     written = [folder / "table.md", folder / "table.csv"]
     if figure := draw_figure(settings):
         part = folder / ".grids.png"
         figure.save(part, format="PNG")
         written.append(part.replace(folder / "grids.png"))
     return written
+
+
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """Return a table, its head first."""
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
+
+
+def swept_twice(settings: Sequence[Setting]) -> bool:
+    """Tell whether two keys were swept beside the seed, each over several values."""
+    values = [set(column) for column in zip(*(setting.values.values() for setting in settings), strict=True)]
+    return len(values) == 2 and min(map(len, values)) > 1
+
+
+def cross(settings: Sequence[Setting], metric: str) -> list[list[str]]:
+    """Return one metric by both keys of a sweep; the key with more values goes down."""
+    keys = list(settings[0].values)
+    across, down = sorted(({s.values[key]: key for s in settings} for key in keys), key=len)
+    cells = {frozenset(setting.values.items()): spread(setting.metrics().get(metric, [])) for setting in settings}
+    rows = [[f"{next(iter(down.values()))} \\ {next(iter(across.values()))}", *across]]
+    for row, key in down.items():
+        rows.append([row, *(cells.get(frozenset({(key, row), (other, name)}), "") for name, other in across.items())])
+    return rows
 
 
 def read_settings(folder: Path) -> Iterator[Setting]:

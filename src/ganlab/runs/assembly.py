@@ -145,6 +145,8 @@ def build_system(config: Config) -> AdversarialSystem:
             accumulate=config["accumulate"],
             half_life=config["ema"]["half_life"],
             clip_norm=config["optimizer"]["clip_norm"],
+            schedule=make(config["schedule"], "schedule") if config["schedule"] else None,
+            **{key: value for key, value in config["system"].items() if key != "_target_"},
         )
     except ValueError as error:
         raise UserError(str(error)) from error
@@ -170,15 +172,23 @@ def load_system(path: str | Path, device: str = "auto") -> tuple[AdversarialSyst
 
 
 def load_weights(system: AdversarialSystem, checkpoint: Checkpoint) -> None:
-    """Load a checkpoint's state into a system, or say which settings make the two differ."""
+    """Load a checkpoint's state into a system, or say which settings make the two differ.
+
+    A new run may have other penalties, augmentations and replay than the one that it starts from: what these carry from
+    step to step then begins anew.
+    """
     try:
-        system.load_state_dict(checkpoint.state["state_dict"])
+        keys = system.load_state_dict(checkpoint.state["state_dict"], strict=False)
+        reasons = [f"{key} is not in both" for key in (*keys.missing_keys, *keys.unexpected_keys)]
+        reasons = [reason for reason in reasons if not reason.startswith(("penalties.", "augmentations.", "pool."))]
     except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:]]
+        reasons = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
+    if reasons:
         raise UserError(
-            f"{checkpoint.path} was trained with another architecture: {lines[0] if lines else error}; "
+            f"{checkpoint.path} was trained with another architecture: {reasons[0]}; "
             f"type the architecture, data.image_size, data.channels and ema of its run"
-        ) from error
+        )
+    system.strict_loading = False  # Lightning loads the same once more
 
 
 def choose_device(name: str) -> torch.device:

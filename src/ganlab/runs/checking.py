@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganlab.errors import UserError
 
-# Keys that hold a number, and the least that it may be.
+# Keys that hold a number, and the least that it may be; a star stands for any name.
 LEAST: dict[str, tuple[type, float]] = {
     "data.image_size": (int, 1),
     "data.channels": (int, 1),
@@ -39,19 +39,14 @@ LEAST: dict[str, tuple[type, float]] = {
     "architecture.deviation": (float, 0),
     "architecture.eps": (float, 0),
     "architecture.standing_batches": (int, 1),
-    "architecture.generator.slope": (float, 0),
-    "architecture.generator.hidden_layers": (int, 0),
-    "architecture.generator.hidden_units": (int, 1),
-    "architecture.generator.dropout": (float, 0),
-    "architecture.generator.bound": (float, 0),
+    "architecture.*.slope": (float, 0),
+    "architecture.*.hidden_layers": (int, 0),
+    "architecture.*.hidden_units": (int, 1),
+    "architecture.*.dropout": (float, 0),
+    "architecture.*.bound": (float, 0),
     "architecture.generator.output_bound": (float, 0),
-    "architecture.discriminator.slope": (float, 0),
-    "architecture.discriminator.hidden_layers": (int, 0),
-    "architecture.discriminator.hidden_units": (int, 1),
-    "architecture.discriminator.dropout": (float, 0),
     "architecture.discriminator.input_dropout": (float, 0),
     "architecture.discriminator.pieces": (int, 1),
-    "architecture.discriminator.bound": (float, 0),
     "optimizer.lr": (float, 0),
     "accumulate": (int, 1),
     "ema.half_life": (float, 0),
@@ -74,18 +69,44 @@ LEAST: dict[str, tuple[type, float]] = {
     "metrics.swd.patches": (int, 1),
     "metrics.swd.seed": (int, 0),
     "metrics.modes.confidence": (float, 0),
+    "features.classifier.accuracy": (float, 0),
+    "features.classifier.images": (int, 1),
+    "features.classifier.batch_size": (int, 2),
+    "features.classifier.learning_rate": (float, 0),
+    "features.classifier.width": (int, 1),
+    "features.classifier.seed": (int, 0),
     "optimizer.eps": (float, 0),
     "optimizer.weight_decay": (float, 0),
     "optimizer.clip_norm": (float, 0),
-    "optimizer.generator.lr": (float, 0),
-    "optimizer.discriminator.lr": (float, 0),
+    "optimizer.*.lr": (float, 0),
     "update.d_steps": (int, 1),
     "update.g_steps": (int, 1),
-    "penalty.r1.weight": (float, 0),
-    "penalty.r1.interval": (int, 1),
-    "penalty.r2.weight": (float, 0),
-    "penalty.r2.interval": (int, 1),
-    "augment.translation.share": (float, 0),
+    "penalty.*.weight": (float, 0),
+    "penalty.*.interval": (int, 1),
+    "penalty.*.target": (float, 0),
+    "penalty.*.spread": (float, 0),
+    "penalty.*.decay": (float, 0),
+    "penalty.*.limit": (float, 0),
+    "objective.targets.real": (float, 0),
+    "objective.targets.fake": (float, 0),
+    "objective.targets.noise": (float, 0),
+    "objective.targets.flipped": (float, 0),
+    "system.replay": (int, 0),
+    "schedule.until": (int, 1),
+    "schedule.start": (int, 0),
+    "schedule.floor": (float, 0),
+    "schedule.half_life": (float, 1),
+    "augment.colour.brightness": (float, 0),
+    "augment.colour.saturation": (float, 0),
+    "augment.colour.contrast": (float, 0),
+    "augment.*.share": (float, 0),
+    "augment.adaptive.start": (float, 0),
+    "augment.adaptive.limit": (float, 0),
+    "augment.adaptive.target": (float, -1),
+    "augment.adaptive.speed": (int, 1),
+    "augment.adaptive.interval": (int, 1),
+    "augment.instance_noise.deviation": (float, 0),
+    "augment.instance_noise.until": (int, 1),
     "trainer.num_nodes": (int, 1),
     "count": (int, 1),
     "label": (int, 0),
@@ -101,13 +122,35 @@ NULLABLE = (
     "max_epochs",
     "label",
 )
-SHARES = ("data.max_broken", "data.max_dropped", "augment.translation.share", "metrics.modes.confidence")
+SHARES = (
+    "data.max_broken",
+    "data.max_dropped",
+    "augment.translation.share",
+    "augment.cutout.share",
+    "augment.colour.saturation",
+    "augment.colour.contrast",
+    "augment.adaptive.start",
+    "augment.adaptive.limit",
+    "augment.adaptive.target",
+    "metrics.modes.confidence",
+    "features.classifier.accuracy",
+    "penalty.lecam.decay",
+    "objective.targets.real",
+    "objective.targets.fake",
+    "objective.targets.noise",
+    "objective.targets.flipped",
+    "schedule.floor",
+)
 BOOLEANS = (
     "grid",
+    "system.joint",
     "data.deduplicate",
     "data.flip",
     "data.labels",
     "data.download",
+    "augment.adaptive.blit",
+    "augment.adaptive.geometry",
+    "augment.adaptive.colour",
     "trainer.sync_batchnorm",
     "trainer.detect_anomaly",
     "trainer.deterministic",
@@ -130,10 +173,12 @@ def check(config: DictConfig) -> dict[str, Any]:
         OmegaConf.update(config, "data.root", str(root))
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     values: dict[str, Any] = flat(plain)
-    for key, (kind, least) in LEAST.items():
-        value = values.get(key, least)
-        if value is None and (key in NULLABLE or key.startswith("every.") or key.endswith("clip_norm")):
+    for key, value in values.items():
+        limit = LEAST.get(key) or LEAST.get(starred(key))
+        nullable = key in NULLABLE or key.startswith("every.") or key.endswith("clip_norm")
+        if limit is None or (value is None and nullable):
             continue
+        kind, least = limit
         number = isinstance(value, (int, kind)) and not isinstance(value, bool)
         if not number or not least <= value < inf:
             what = "a whole number" if kind is int else "a number"
@@ -158,6 +203,12 @@ def check(config: DictConfig) -> dict[str, Any]:
         raise UserError(f"trainer.precision={precision} is not supported: choose 32-true or bf16-mixed")
     check_targets(plain)
     return plain
+
+
+def starred(key: str) -> str:
+    """Return a key of three names or more with a star in the place of the second."""
+    first, _, rest = key.partition(".")
+    return f"{first}.*.{rest.partition('.')[2]}"
 
 
 def check_targets(config: Any, key: str = "") -> None:

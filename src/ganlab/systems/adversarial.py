@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 
 from ganlab.systems.averaging import Average
 from ganlab.systems.clock import Clock, generator_of, seed_step
+from ganlab.systems.schedules import Schedule
 from ganlab.systems.update import Phase, Turn, UpdateRule
 
 Batch = dict[str, Tensor]
@@ -51,6 +52,7 @@ class AdversarialSystem(L.LightningModule):
             minibatch for networks without batch statistics.
         half_life: of the moving average of the generating networks, in images; 0 for none.
         clip_norm: largest norm of a player's gradient; None for no limit.
+        schedule: factor of the learning rates by images seen; None for constant ones.
 
     Attributes:
         learns_from: pictures that it needs in a batch: ``images``, or ``inputs``, ``targets`` and ``masks``, or the
@@ -70,11 +72,12 @@ class AdversarialSystem(L.LightningModule):
         accumulate: int = 1,
         half_life: float = 0.0,
         clip_norm: float | None = None,
+        schedule: Schedule | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.players, self.update, self.seed = dict(players), update, seed
-        self.accumulate, self.clip_norm = accumulate, clip_norm
+        self.accumulate, self.clip_norm, self.schedule = accumulate, clip_norm, schedule
         self.clock = Clock(list(players))
         self.observed: Batch = {}  # what a family notes beside a loss: detached scalars, logged by these names
         self.networks = nn.ModuleDict({name: player.network for name, player in players.items()})
@@ -111,6 +114,9 @@ class AdversarialSystem(L.LightningModule):
     @abstractmethod
     def sampling_protocol(self) -> dict[str, Any]:
         """Return how samples are made: what a metric has to state with its value."""
+
+    def stepped(self, player: str) -> None:  # noqa: B027 - most families do nothing
+        """Follow a player's step."""
 
     def check_labels(self, labels: Any) -> None:  # noqa: B027 - most families take none
         """Raise ``UserError`` where a family cannot be trained with the data's labels, an array of all or None."""
@@ -155,9 +161,12 @@ class AdversarialSystem(L.LightningModule):
         for name in phase.players:
             if self.clip_norm is not None:
                 self.clip_gradients(optimizers[name], self.clip_norm, "norm")
+            if self.schedule:
+                logged[f"lr/{name}"] = self.scheduled(optimizers[name].optimizer)
             optimizers[name].step()
             optimizers[name].zero_grad()
             self.clock.steps[name] += 1
+            self.stepped(name)
         return logged
 
     def configure_optimizers(self) -> list[Optimizer]:
@@ -171,6 +180,14 @@ class AdversarialSystem(L.LightningModule):
                 group.update(optimizer.defaults)
 
     # Its parts
+
+    def scheduled(self, optimizer: Optimizer) -> Tensor:
+        """Set an optimiser's learning rate to the schedule's at this moment, and return it."""
+        assert self.schedule is not None
+        rate = optimizer.defaults["lr"] * self.schedule(self.clock.images_seen)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        return torch.tensor(rate)
 
     def wanted(self, turn: Turn, index: int) -> bool:
         """Whether a generating player needs the graph of the fakes drawn at phase ``index``."""

@@ -1,5 +1,6 @@
 """A generator of images from latents against one discriminator: the GAN of Goodfellow et al. and of DCGAN."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -10,12 +11,16 @@ from torch import Tensor, nn
 
 from ganlab.errors import UserError
 from ganlab.networks.layers import sampling, standing_averages
+from ganlab.objectives.augmentations import Augmentation
 from ganlab.objectives.losses import Objective
-from ganlab.objectives.penalties import R2, Penalty
+from ganlab.objectives.penalties import Judged, Penalty
 from ganlab.systems.adversarial import AdversarialSystem, Batch, Player
 from ganlab.systems.clock import generator_of
 from ganlab.systems.images import Range, to_bytes, to_floats
+from ganlab.systems.pool import ImagePool
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR, UpdateRule
+
+log = logging.getLogger(__name__)
 
 GRID = 64  # latents of the fixed grid
 ROWS = 16  # most classes of the grid of a conditional generator
@@ -32,9 +37,12 @@ class GAN(AdversarialSystem):
         optimizers: of the players, by name: each makes an optimiser from parameters.
         objective: losses of both players.
         update: see `ganlab.systems.update`.
-        penalties: by name; terms added to the discriminator's loss.
+        penalties: by name; terms added to the discriminator's loss, or bounds put on it.
         augmentations: applied in turn to all that the discriminator sees.
-        **loop: ``seed``, ``accumulate``, ``half_life`` and ``clip_norm`` of `AdversarialSystem`.
+        joint: whether real and fake images pass the discriminator in one batch, with common batch statistics, instead
+            of each in a batch of its own (authors' code).
+        replay: past fakes that are kept for the discriminator, see `ImagePool`; 0 for none.
+        **loop: ``seed``, ``accumulate``, ``half_life``, ``clip_norm`` and ``schedule`` of `AdversarialSystem`.
 
     Raises:
         ValueError: one network knows classes that the other does not.
@@ -48,7 +56,9 @@ class GAN(AdversarialSystem):
         objective: Objective,
         update: UpdateRule,
         penalties: Mapping[str, Penalty] | None = None,
-        augmentations: Iterable[Callable[[Tensor], Tensor]] = (),
+        augmentations: Iterable[Augmentation] = (),
+        joint: bool = False,
+        replay: int = 0,
         **loop: Any,
     ) -> None:
         players = {
@@ -56,14 +66,37 @@ class GAN(AdversarialSystem):
             GENERATOR: Player(generator, optimizers[GENERATOR], generates=True),
         }
         super().__init__(players, update, **loop)
-        self.objective, self.penalties, self.augmentations = objective, dict(penalties or {}), list(augmentations)
+        self.objective, self.joint, self.pool = objective, joint, ImagePool(replay) if replay else None
+        self.penalties, self.augmentations = nn.ModuleDict(penalties or {}), nn.ModuleList(augmentations)
         self.value_range: Range = generator.value_range
+        for augmentation in self.augmentations:
+            augmentation.value_range = self.value_range  # type: ignore[assignment]
         self.classes = getattr(generator, "classes", 0)
         if self.classes != (theirs := getattr(discriminator, "classes", 0)):
             raise ValueError(
                 f"the generator has {self.classes} classes and the discriminator {theirs}: give both alike"
             )
         self._standing: tuple[tuple[int, ...], Any] = (), None
+
+    def on_fit_start(self) -> None:
+        """Say of a combination that it cannot work.
+
+        Raises:
+            UserError: a penalty would differentiate a compiled discriminator twice.
+        """
+        discriminator, penalties = self.networks[DISCRIMINATOR], self.penalties
+        twice = [name for name, penalty in penalties.items() if penalty.twice]
+        if twice and any(module._compiled_call_impl is not None for module in discriminator.modules()):
+            raise UserError(
+                f"penalty={twice[0]} differentiates the discriminator twice, which torch.compile cannot: leave the "
+                "discriminator uncompiled, or type penalty=none"
+            )
+        spectral = any(nn.utils.parametrize.is_parametrized(module) for module in discriminator.modules())
+        if not (self.objective.bounded or penalties or spectral) and self.trainer.is_global_zero:
+            log.warning(
+                "This objective has no bound of its own, and the logits will grow without end: type penalty="
+                "weight_clip, or penalty=gradient_penalty architecture.discriminator.normalization=none"
+            )
 
     @property
     def generator(self) -> Any:
@@ -120,27 +153,44 @@ class GAN(AdversarialSystem):
             images = augment(images)
         return self.networks[DISCRIMINATOR](images, *self.condition(labels)).float()
 
-    def loss(self, player: str, batch: Batch, fakes: Batch) -> Batch:
-        """Return the objective's loss and, for the discriminator, the penalties that are due.
+    def judge_both(self, batch: Batch, fakes: Batch, need_real: bool = True) -> tuple[Tensor | None, Tensor]:
+        """Return the logits of real and of fake images; those of the real ones may be None where nobody needs them."""
+        real, fake, labels, fake_labels = batch["images"], fakes["images"], batch.get("labels"), fakes.get("labels")
+        if self.joint:
+            both = torch.cat([labels, fake_labels]) if self.classes else None  # type: ignore[list-item]
+            real_logits, fake_logits = self.judge(torch.cat([real, fake]), both).split([len(real), len(fake)])
+            return real_logits, fake_logits
+        return self.judge(real, labels) if need_real else None, self.judge(fake, fake_labels)
 
-        Real and fake images pass the discriminator apart, each with batch statistics of its own (authors' code).
-        """
-        real, fake = batch["images"], fakes["images"]
-        judge_real = partial(self.judge, labels=batch.get("labels"))
-        judge_fake = partial(self.judge, labels=batch.get("fake_labels"))
+    def loss(self, player: str, batch: Batch, fakes: Batch) -> Batch:
+        """Return the objective's loss and, for the discriminator, the penalties that are due."""
+        fakes = fakes | ({"labels": batch["fake_labels"]} if self.classes else {})
         if player == GENERATOR:
-            real_logits = judge_real(real) if self.objective.generator_needs_real else None
-            fake_logits = judge_fake(fake)
+            real_logits, fake_logits = self.judge_both(batch, fakes, self.objective.generator_needs_real)
             self.observed = {f"{GENERATOR}/slope": self.slope(real_logits, fake_logits)}
             return {"adversarial": self.objective.generator(real_logits, fake_logits)}
-        real_logits, fake_logits = judge_real(real), judge_fake(fake)
-        self.observed = ranking(real_logits.detach(), fake_logits.detach())
+        fakes = self.pool(fakes) if self.pool else fakes
+        real_logits, fake_logits = self.judge_both(batch, fakes)
+        assert real_logits is not None
         terms = {"adversarial": self.objective.discriminator(real_logits, fake_logits)}
+        places = (partial(self.judge, labels=given.get("labels")) for given in (batch, fakes))
+        judged = Judged(batch["images"], fakes["images"], real_logits, fake_logits, *places)
         for name, penalty in self.penalties.items():
-            if self.clock.steps[DISCRIMINATOR] % penalty.interval == 0:
-                judge = judge_fake if isinstance(penalty, R2) else judge_real
-                terms[name] = penalty(judge, real, fake)
+            if penalty.due(self.clock.steps[DISCRIMINATOR]):  # type: ignore[operator]
+                terms[name] = penalty(judged)
+        logits = real_logits.detach(), fake_logits.detach()
+        self.observed = ranking(*logits)
+        for augmentation in self.augmentations:
+            images = len(real_logits) * self.trainer.world_size
+            augmentation.adjust(*logits, images, self.clock.images_seen)  # type: ignore[operator]
+            self.observed |= augmentation.observed()  # type: ignore[operator]
         return terms
+
+    def stepped(self, player: str) -> None:
+        """Put the penalties' bounds on the discriminator after each of its steps."""
+        if player == DISCRIMINATOR:
+            for penalty in self.penalties.values():
+                penalty.bound(self.networks[DISCRIMINATOR])  # type: ignore[operator]
 
     def slope(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
         """Return the mean absolute derivative of the generator's loss of a fake by its logit: 0 where it saturates."""

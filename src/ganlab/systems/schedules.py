@@ -1,0 +1,67 @@
+"""Learning rates over a run: factors of the configured rate, each a function of the images seen."""
+
+from collections.abc import Callable
+from math import cos, pi
+
+Schedule = Callable[[int], float]
+
+
+class Fall:
+    """Stays at 1 up to ``start`` images seen, and falls to ``floor`` at ``until``.
+
+    Args:
+        until: images seen when the fall ends.
+        start: images seen when it begins.
+        floor: what is left.
+
+    Raises:
+        ValueError: the fall ends before it begins.
+    """
+
+    def __init__(self, until: int, start: int = 0, floor: float = 0.0) -> None:
+        if until <= start:
+            raise ValueError(f"schedule.until={until} must lie behind schedule.start={start}")
+        self.start, self.until, self.floor = start, until, floor
+
+    def __call__(self, images_seen: int) -> float:
+        """Return the factor."""
+        done = min(max((images_seen - self.start) / (self.until - self.start), 0.0), 1.0)
+        return self.floor + (1 - self.floor) * self.left(done)
+
+    def left(self, done: float) -> float:
+        """Return what is left of the fall, 1 to 0, when the share ``done`` of its time is over."""
+        raise NotImplementedError
+
+
+class Linear(Fall):
+    """Falls along a line, as in SN-GAN's and CycleGAN's training."""
+
+    def left(self, done: float) -> float:
+        """Return the rest of the time."""
+        return 1 - done
+
+
+class Cosine(Fall):
+    """Falls along half a period of the cosine (Loshchilov and Hutter 2017; R3GAN)."""
+
+    def left(self, done: float) -> float:
+        """Return the cosine's height."""
+        return (1 + cos(pi * done)) / 2
+
+
+class Exponential:
+    """Halves every ``half_life`` images, down to ``floor`` (the original GAN's training divides its rate at each step).
+
+    Args:
+        half_life: in images.
+        floor: the least factor.
+    """
+
+    def __init__(self, half_life: float, floor: float = 0.0) -> None:
+        if half_life <= 0:
+            raise ValueError(f"schedule.half_life={half_life} must be more than 0")
+        self.half_life, self.floor = half_life, floor
+
+    def __call__(self, images_seen: int) -> float:
+        """Return the factor."""
+        return max(0.5 ** (images_seen / self.half_life), self.floor)
