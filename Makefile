@@ -36,7 +36,7 @@ train: $(VENV)/installed  ## train the default: a DCGAN on embedded digits, minu
 test: $(VENV)/installed-test  ## run every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-soak: $(VENV)/installed-test  ## run the slow proofs: a run killed twelve times
+soak: $(VENV)/installed-test  ## run the slow proofs: a run killed twelve times, runs that are set up to fail
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(VENV)/installed-lint  ## check style and types

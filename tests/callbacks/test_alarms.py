@@ -57,9 +57,11 @@ def test_swinging_to_and_fro_is_oscillation_and_moving_on_is_not():
 
 def test_samples_that_are_alike_or_miss_classes_are_mode_collapse():
     assert alarms.collapsed([0.1, 0.9, 0.2], [], LIMITS) is None
-    assert "differ from each other 20% as much" in str(alarms.collapsed([0.9, 0.1, 0.2], [], LIMITS))
+    assert "differ from each other 10% as much" in str(alarms.collapsed([0.9, 0.2, 0.1], [], LIMITS))
+    assert alarms.collapsed([0.01, 0.02, 0.2], [], LIMITS) is None  # on its way out
     assert "only 40% of the classes" in str(alarms.collapsed([0.9, 0.9], [0.5, 0.4], LIMITS))
     assert alarms.collapsed([0.9, 0.9], [0.3, 0.9], LIMITS) is None
+    assert alarms.collapsed([0.9, 0.9], [0.2, 0.4], LIMITS) is None
     assert alarms.collapsed([0.9, 0.9], [0.3, None], LIMITS) is None  # the classifier could not tell
 
 

@@ -86,15 +86,17 @@ def oscillates(snapshots: Sequence[Tensor], limits: Thresholds) -> str | None:
 
 
 def collapsed(diversity: Sequence[float], coverage: Sequence[float | None], limits: Thresholds) -> str | None:
-    """Mode collapse: samples are all alike, or miss most classes, at two successive looks.
+    """Mode collapse: samples are all alike, or miss most classes, at two successive looks, and it gets no better.
+
+    A network that begins with nearly equal samples, as the original GAN's does, and draws them apart has not collapsed.
 
     ``diversity``: mean dissimilarity of two samples (1 - MS-SSIM) over that of two real images. ``coverage``: share of
     the classes that a classifier finds among the samples, None for a look at which it was not sure enough to tell.
     """
     seen = [share for share in coverage[-2:] if share is not None]
-    if len(diversity) >= 2 and max(diversity[-2:]) < limits.diversity:
+    if len(diversity) >= 2 and diversity[-1] <= diversity[-2] < limits.diversity:
         found = f"samples differ from each other {diversity[-1]:.0%} as much as real images do"
-    elif len(seen) == 2 and max(seen) <= limits.coverage:
+    elif len(seen) == 2 and seen[1] <= seen[0] <= limits.coverage:
         found = f"only {seen[-1]:.0%} of the classes occur among the samples"
     else:
         return None
