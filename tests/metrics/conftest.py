@@ -46,6 +46,9 @@ class Painter:
         rng = np.random.default_rng((seed, index))
         return torch.from_numpy(rng.integers(0, self.top, (size, *self.shape), dtype=np.uint8))
 
+    def generation_labels(self, index: int, size: int, seed: int) -> Tensor | None:
+        return None
+
     def sampling_protocol(self) -> dict[str, Any]:
         return {"batch_norm": "batch", "ema": False}
 

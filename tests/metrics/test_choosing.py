@@ -1,3 +1,4 @@
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,31 @@ def test_digits_are_chosen_for_grey_digits_alone(
     for name in ("digits", "classifier"):
         with pytest.raises(UserError, match="features.weights=x.pth"):
             choose_features(name, "x.pth", SETTINGS, pack=grey)
-    with pytest.raises(UserError, match="choose auto, inception, digits or classifier"):
+    with pytest.raises(
+        UserError, match="features=resnet does not exist; choose auto, inception, digits, classifier, torchscript"
+    ):
         choose_features("resnet", None, pack=grey)
     with pytest.raises(UserError, match="learns from labels"):
         choose_features("classifier", None, SETTINGS, pack=grey)
+
+
+def test_what_networks_are_told(labelled: Callable[..., Any], noise: Callable[..., np.ndarray], tmp_path: Path) -> None:
+    class Means(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return images.float().mean(dim=(2, 3))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        torch.jit.trace(Means(), torch.zeros(2, 3, 8, 6)).save(str(tmp_path / "means.pt"))
+    pack = labelled(noise(4, 8, 6, 1), None)
+    wanted: dict[str, Any] = {"range": [0, 1], "size": None, "arguments": {}}
+    file = str(tmp_path / "means.pt")
+    chosen = choose_features("torchscript", file, torchscript=wanted, batch_size=3, pack=pack)
+    assert chosen is not None
+    assert (chosen.name, chosen.batch_size, chosen.num_features) == ("torchscript_means", 3, 3)
+    assert chosen.protocol()["input"] == "6x8 grey, repeated to 3 channels"
+    with pytest.raises(UserError, match="set features.weights=FILE"):
+        choose_features("torchscript", None, torchscript=wanted, pack=pack)
+    with pytest.raises(UserError, match="resize=clean is a choice of features=inception"):
+        choose_features("digits", None, resize="clean", pack=pack)
+    assert choose_features("auto", None, SETTINGS, pack=labelled(noise(4, 8, 6, 4), None)) is None

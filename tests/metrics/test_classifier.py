@@ -33,6 +33,13 @@ def test_combinations_are_numbered_by_the_values_of_counted_factors(bars: Callab
     mode, certain = features.judge(images)
     assert (mode.numpy() == pack.labels @ (2, 1)).mean() > 0.9
     assert ((certain > 0) & (certain <= 1)).all()
+    joint = features.classify(images)
+    assert joint.shape == (300, 6)
+    assert torch.allclose(joint.sum(dim=1), torch.ones(300))
+    assert torch.equal(joint.argmax(dim=1), mode)
+    features.count([])
+    assert features.num_classes == 0
+    features.count(["row", "column"])
     larger = torch.nn.functional.interpolate(images.float(), scale_factor=2.0).byte()
     assert (features.judge(larger)[0] == mode).double().mean() > 0.8
     record = features.protocol()

@@ -159,4 +159,87 @@ def test_halves_are_the_yardstick(pack_of: Callable[[np.ndarray], Any], noise: C
     same = noise(1, 32, 32, 1).repeat(20, axis=0)
     assert evaluation_of(10).halves(pack_of(same)) == {"fid_digits": pytest.approx(0, abs=1e-6)}
     assert evaluation_of(10).halves(pack_of(noise(20, 32, 32, 1)))["fid_digits"] > 0
-    assert Evaluation({"swd": SWD(4)}, None, 10, 4, seed=0).halves(pack_of(same)) == {}
+    assert Evaluation({"swd": SWD(4)}, DigitsFeatures(), 10, 4, seed=0).halves(pack_of(same)) == {}
+
+
+def test_numbers_do_not_depend_on_the_feature_batch(
+    pack_of: Callable[[np.ndarray], Any], painter: type, noise: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    values = []
+    for size in (3, 50):
+        for file in tmp_path.glob("*.npz"):
+            file.unlink()
+        evaluation = evaluation_of(12)
+        assert evaluation.features is not None
+        evaluation.features.batch_size = size
+        evaluation.prepare_reals(pack_of(noise(30, 32, 32, 1)))
+        values.append(evaluation.measure(painter((1, 32, 32))))
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+class Curious:
+    """Notes what it is shown."""
+
+    needs, higher_is_better, names, asks = None, True, ("curious",), ("held_out",)
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+        self.reals: Any = None
+        self.system: Any = None
+
+    def take_reals(self, reals: Any) -> None:
+        self.reals = reals
+
+    def take_system(self, system: Any) -> None:
+        self.system = system
+
+    def update(self, batch: Any) -> None:
+        self.seen.append(batch)
+
+    def compute(self) -> dict[str, float]:
+        return {"curious": float(sum(map(len, self.seen)))}
+
+    def fitted(self, count: int) -> int:
+        return count // 4
+
+    def picture(self) -> torch.Tensor:
+        return self.seen[0].images[0]
+
+    def protocol(self) -> dict[str, Any]:
+        return {"fake": 3}
+
+    def to(self, device: torch.device) -> None: ...
+
+    def reset(self) -> None: ...
+
+
+def test_metrics_get_what_they_ask_for(
+    pack_of: Callable[[np.ndarray], Any], painter: type, noise: Callable[..., np.ndarray]
+) -> None:
+    class Conditional(painter):  # type: ignore[misc]
+        def generation_labels(self, index: int, size: int, seed: int) -> torch.Tensor:
+            return torch.full((size,), index)
+
+    metric, system = Curious(), Conditional((1, 4, 4))
+    evaluation = Evaluation({"curious": metric}, DigitsFeatures(), 10, 4, seed=7)
+    pack, others = pack_of(noise(30, 4, 4, 1)), pack_of(noise(20, 4, 4, 1, seed=1))
+    evaluation.prepare_reals(pack, held_out=lambda: others)
+    assert metric.reals.held_out.pack is others
+    assert evaluation.warnings["curious"].startswith(
+        "curious from 2 images is unreliable, its covariance has 64 dimensions: set metrics.count=320 or more"
+    )
+    assert evaluation.measure(system, seed=11) == {"curious": 10}
+    assert metric.system is system and system.asked == [(0, 4, 11), (1, 4, 11), (2, 4, 11)]
+    assert torch.cat([batch.indices for batch in metric.seen]).tolist() == list(range(10))
+    assert torch.cat([batch.labels for batch in metric.seen]).tolist() == [0] * 4 + [1] * 4 + [2] * 2
+    assert evaluation.pictures["curious"].shape == (1, 4, 4)
+    assert evaluation.protocol(system)["curious"]["fake"] == 3  # what a metric says of itself prevails
+
+
+def test_held_out_images_are_looked_for_only_where_they_are_asked_for(
+    pack_of: Callable[[np.ndarray], Any], noise: Callable[..., np.ndarray]
+) -> None:
+    def none_here() -> Any:
+        raise AssertionError("nobody asked")
+
+    evaluation_of(10).prepare_reals(pack_of(noise(30, 32, 32, 1)), held_out=none_here)

@@ -24,7 +24,7 @@ def test_learns_labels_and_passes_over_what_is_not_told(bars: Callable[..., Any]
     assert min(features.accuracy.values()) > 0.9
     assert 15 <= features.held_out <= 30
     images = torch.from_numpy(pack.images.transpose(0, 3, 1, 2).copy())
-    found = features.classify(images)["column"].argmax(dim=1).numpy()
+    found = features.by_factor(features(images))["column"].argmax(dim=1).numpy()
     assert (found == pack.labels[:, 1])[pack.labels[:, 1] >= 0].mean() > 0.95
 
 

@@ -3,6 +3,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
+
+from ganlab.report.grids import save_each
 
 
 def test_a_checkpoint_is_measured_with_its_protocol(command: Callable, smoke: Path, tmp_path: Path) -> None:
@@ -20,6 +24,48 @@ def test_a_checkpoint_is_measured_with_its_protocol(command: Callable, smoke: Pa
     trained = json.loads((smoke / "summary.json").read_text())["metrics"]
     assert fid["value"] == pytest.approx(trained["fid_digits"], rel=1e-6)  # the same code runs during training
     assert report["metrics"]["swd"]["value"] == pytest.approx(trained["swd"], rel=1e-6)
+    assert fid["spread"] is None
+
+
+def test_short_keys_and_repeats(command: Callable, smoke: Path, tmp_path: Path) -> None:
+    output = tmp_path / "numbers.json"
+    options = ("metrics=[fid,kid,memorisation]", "count=96", "batch_size=32", "seed=5", "kid.subset_size=24")
+    outcome = command(
+        "evaluate", f"checkpoint={smoke}/checkpoints/last.ckpt", f"output={output}", "repeats=2", *options
+    )
+    assert outcome.code == 0, outcome.err
+    report = json.loads(output.read_text())["metrics"]
+    fid, kid = report["fid"], report["kid"]
+    assert (fid["protocol"]["fake"], fid["protocol"]["generation_batch"], fid["protocol"]["seed"]) == (96, 32, 5)
+    assert fid["protocol"]["repeats"] == 2 and fid["spread"] > 0
+    assert kid["protocol"]["subset_size"] == 24 and kid["protocol"]["features"] == "digits"
+    assert "kid_digits" in outcome.out and " +- " in outcome.out
+    with Image.open(tmp_path / "numbers_memorisation.png") as picture:
+        assert picture.mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["repeats=0"], "repeats=0 must be a whole number of at least 1"),
+        (["resize=clean", "features=classifier"], "resize=clean is a way to bring images to Inception"),
+        (["kid.subset_size=10"], "kid.subset_size=10 belongs to KID: type metrics=[kid]"),
+        (["generated=FOLDER"], "type one of them"),
+        (["split=test"], "split=test: data=digits is all in one piece"),
+        (["real=FOLDER", "split=test"], "leave out split= and root="),
+        (["metrics=[intra_class_fid]"], "intra_class_fid_digits needs a generator that is asked for classes"),
+        (["metrics=[swd]", "real={numbers}"], "the checkpoint's images are 32x32x1 and the real ones 8x8x1"),
+        (["metrics=[parzen]", "real={digits}"], "metrics=[parzen] compare training images with held-out"),
+    ],
+)
+def test_combinations_that_cannot_be(
+    command: Callable, smoke: Path, tmp_path: Path, overrides: list[str], message: str
+) -> None:
+    for name, size in (("numbers", 8), ("digits", 32)):
+        save_each(torch.zeros(5, 1, size, size, dtype=torch.uint8), tmp_path / name)
+    options = [override.format(numbers=tmp_path / "numbers", digits=tmp_path / "digits") for override in overrides]
+    outcome = command("evaluate", f"checkpoint={smoke}/checkpoints/last.ckpt", "count=96", *options)
+    assert outcome.code == 1 and message in outcome.err and "Traceback" not in outcome.err
 
 
 @pytest.mark.parametrize(

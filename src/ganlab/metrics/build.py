@@ -51,7 +51,8 @@ def build_evaluation(config: Mapping[str, Any], features: Features | None, seed:
 def fits(metric: Any, features: Features | None) -> bool:
     """Tell whether a class of metrics can judge by this network."""
     countable = metric.needs is not Classifier or getattr(features, "num_modes", 0) > 1
-    return isinstance(features, metric.needs) and countable
+    told = not getattr(metric, "needs_classes", False) or getattr(features, "num_classes", 0) > 1
+    return isinstance(features, metric.needs) and countable and told
 
 
 def _nodes(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from ganlab.errors import UserError
+from ganlab.metrics.backbones import BackboneFeatures
 from ganlab.metrics.classifier import ClassifierFeatures
-from ganlab.metrics.features import DigitsFeatures, Features, InceptionFeatures
+from ganlab.metrics.features import DigitsFeatures, Features, InceptionFeatures, standard_inception_weights
 from ganlab.metrics.labels import Labelled, counted_factors
 from ganlab.metrics.reals import Pack
+from ganlab.metrics.torchscript import TorchScriptFeatures
 from ganlab.metrics.train_classifier import Training, trained_classifier
 
 MOST_MODES = 100_000  # combinations that are counted
@@ -16,42 +18,76 @@ EACH = 10  # real images of a combination, on average, where nobody has named th
 
 
 def choose_features(
-    name: str, weights: str | None, classifier: Mapping[str, Any] | None = None, *, pack: Pack
+    name: str,
+    weights: str | None,
+    classifier: Mapping[str, Any] | None = None,
+    torchscript: Mapping[str, Any] | None = None,
+    resize: str | None = None,
+    batch_size: int | None = None,
+    *,
+    pack: Pack,
 ) -> Features | None:
-    """Return the feature network of ``features=NAME``, or None where ``auto`` finds none.
+    """Return the feature network of ``features=NAME``, told what it is to judge; None where ``auto`` finds none.
 
     Args:
-        name: ``inception``, ``digits``, ``classifier``, or ``auto``: digits for grey digits; the classifier for packs
-            whose manifest says what to count (``modes``, ``channels``); else inception if its weights can be had.
-        weights: a file of InceptionV3 weights (``features.weights``).
+        name: ``inception``, ``digits``, ``classifier``, ``torchscript``, a classifier of torchvision, or ``auto``:
+            digits for grey digits; the classifier for packs whose manifest says what to count (``modes``,
+            ``channels``); else inception if its weights can be had.
+        weights: a file of weights; Inception's with ``auto``, the TorchScript module itself with ``torchscript``.
         classifier: how the classifier is trained and which factors it counts, see ``labelled_features``.
+        torchscript: what the module wants to see, see `ganlab.metrics.torchscript.TorchScriptFeatures`.
+        resize: Inception's, see `ganlab.metrics.features.InceptionFeatures`; None takes the usual one.
+        batch_size: images of one forward pass; None takes the network's own.
         pack: what is to be judged.
 
     Raises:
         UserError: the network that was asked for cannot be had, or cannot judge this data.
     """
-    channels, content = pack.images.shape[3], pack.manifest.get("content")
-    if name not in ("auto", "inception", "digits", "classifier"):
-        raise UserError(f"features={name} does not exist; choose auto, inception, digits or classifier")
+    _, height, width, channels = pack.images.shape
+    file = None if weights is None else Path(weights)
+    if resize is not None and name not in ("auto", "inception"):
+        raise UserError(f"resize={resize} is a choice of features=inception; {name} has one resize: leave it out")
     if name in ("digits", "classifier") and weights is not None:
         raise UserError(f"features.weights={weights} are Inception's weights; set features=inception with them")
-    if name == "digits":
-        if channels != 1:
-            raise UserError(
-                f"features=digits judges grey digits only, not data of {channels} channels; "
-                "set data.channels=1, or features=auto"
-            )
-        return DigitsFeatures()
-    if name == "inception" or weights is not None:
-        return InceptionFeatures(Path(weights) if weights is not None else None)
-    if name == "auto" and content == "digits" and channels == 1:
-        return DigitsFeatures()
-    if classifier is not None and (name == "classifier" or tells_modes(pack)):
-        return labelled_features(pack, **classifier)
-    try:
-        return InceptionFeatures()
-    except UserError:
-        return None
+    if name == "digits" and channels != 1:
+        raise UserError(
+            f"features=digits judges grey digits only, not data of {channels} channels; "
+            "set data.channels=1, or features=auto"
+        )
+    wanted = _suited(pack, weights, classifier) if name == "auto" else name
+    features: Features
+    if wanted == "digits":
+        features = DigitsFeatures()
+    elif wanted == "classifier" and classifier is not None:
+        features = labelled_features(pack, **classifier)
+    elif wanted == "torchscript" and torchscript is not None:
+        if file is None:
+            raise UserError("features=torchscript is a file of yours: set features.weights=FILE")
+        features = TorchScriptFeatures(file, **torchscript, image=(channels, height, width))
+    elif wanted == "inception":
+        if name == "auto" and file is None:
+            if channels not in (1, 3):
+                return None
+            try:
+                file = standard_inception_weights()
+            except UserError:
+                return None
+        features = InceptionFeatures(file, resize or "torch_fidelity")
+    else:
+        features = BackboneFeatures(wanted, file)
+    features.meet(channels, height, width)
+    if batch_size is not None:
+        features.batch_size = batch_size
+    return features
+
+
+def _suited(pack: Pack, weights: str | None, classifier: Mapping[str, Any] | None) -> str:
+    """Return the network for ``features=auto``, whether or not its weights can be had."""
+    if weights is not None:
+        return "inception"
+    if pack.manifest.get("content") == "digits" and pack.images.shape[3] == 1:
+        return "digits"
+    return "classifier" if classifier is not None and tells_modes(pack) else "inception"
 
 
 def tells_modes(pack: Pack) -> bool:

@@ -13,6 +13,7 @@ from ganlab.metrics.features import Classifier
 
 LARGEST = 64  # pixels; larger images are made smaller before they are judged
 SMALLEST = 4  # pixels of the last map
+MOST_CLASSES = 10_000  # probabilities of an image
 
 
 class ImageClassifier(nn.Module):
@@ -94,6 +95,8 @@ class ClassifierFeatures(Classifier):
         """Take the combinations of these factors as the modes."""
         self.counted = factors
         self.num_modes = prod(self.factors[name] for name in factors)
+        classes = self.num_modes if factors else prod(self.factors.values()) if len(self.factors) == 1 else 0
+        self.num_classes = classes if classes <= MOST_CLASSES else 0
 
     def extract(self, images: Tensor) -> Tensor:
         """Return the penultimate layer (N, num_features), all 0 or more."""
@@ -106,23 +109,34 @@ class ClassifierFeatures(Classifier):
             return self.network(images.flatten(end_dim=1)[:, None]).view(len(images), -1)
         return self.network(images)
 
-    @torch.no_grad()
-    def classify(self, images: Tensor) -> dict[str, Tensor]:
-        """Return probabilities (N, values) by factor for uint8 images (N, C, H, W)."""
-        features = self(images)
+    def by_factor(self, features: Tensor) -> dict[str, Tensor]:
+        """Return probabilities (N, values) by factor for features (N, num_features)."""
         if self.channelwise:
-            parts = features.view(len(images), self.channels, -1).unbind(dim=1)
+            parts = features.view(len(features), self.channels, -1).unbind(dim=1)
             answers = [self.network.answers(part)[0] for part in parts]
         else:
             answers = self.network.answers(features)
         return {name: answer.softmax(dim=1) for name, answer in zip(self.factors, answers, strict=True)}
 
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Return probabilities (N, num_classes) for features (N, num_features).
+
+        Of the values of the only factor; of several, of the combinations of the counted ones, numbered as by ``judge``,
+        as if factors were told independently.
+        """
+        answers = self.by_factor(features)
+        joint = torch.ones(len(features), 1, device=features.device)
+        for name in self.counted or list(self.factors):
+            joint = (joint[:, :, None] * answers[name][:, None, :]).flatten(1)
+        return joint
+
+    @torch.no_grad()
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the most probable combination (N,) of the counted factors, and the least of their probabilities (N,).
 
         Combinations are numbered by their values, the first factor's being the most significant.
         """
-        answers = self.classify(images)
+        answers = self.by_factor(self(images))
         mode = torch.zeros(len(images), dtype=torch.long, device=images.device)
         certain = torch.ones(len(images), device=images.device)
         for name in self.counted:

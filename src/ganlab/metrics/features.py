@@ -2,10 +2,7 @@
 
 import hashlib
 import io
-import os
 import pickle
-import shutil
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +10,45 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
-from tqdm import tqdm
 
 from ganlab.errors import UserError
+from ganlab.metrics.exactness import full_precision
+from ganlab.metrics.resizing import DESCRIPTIONS, RESIZES
+from ganlab.metrics.weights import first_line, published_weights, read_weights
 
 DIGITS_WEIGHTS = Path(__file__).with_name("digits.pt")
-DOWNLOAD_TIMEOUT = 15  # seconds of silence
 
 
 class Features(nn.Module):
     """A frozen network that maps uint8 images (N, C, H, W) to float32 features (N, num_features).
 
-    It stays in evaluation mode, records no gradients and ignores autocast, so that a number depends on the images and
-    on ``weights_sha256`` alone, not on the precision of the training around it.
+    It stays in evaluation mode, records no gradients, ignores autocast and computes in full float32, so that a number
+    depends on the images and on ``protocol()`` alone, not on the training around it. Images pass in sub-batches of
+    ``batch_size``: how many a caller gives at once costs no memory. The same images in the same batches give the same
+    bits; in other batches, features that differ in float32's last digit, since convolutions and matrix products sum in
+    an order that depends on the batch.
+
+    Attributes:
+        name: stands in the names of metrics.
+        num_features: of an image.
+        num_classes: of the classifier's head on top of the features, 0 where there is none.
+        resize: how images come to the network's size.
+        size: that size, height and width; None where it takes images as they come, or of its data's shape.
+        colour: whether it sees colour images only.
+        remark: what a person should know before trusting its numbers.
+        input: how it sees the images of a run, once ``meet`` was told what these are.
+        batch_size: images of one pass.
     """
 
     name: str
     num_features: int
+    num_classes: int = 0
     resize: str
-    remark: str | None = None  # what a person should know before trusting its numbers
+    size: tuple[int, int] | None = None
+    colour: bool = False
+    remark: str | None = None
+    input: str | None = None
+    batch_size: int = 50
 
     def __init__(self, weights: bytes) -> None:
         super().__init__()
@@ -40,12 +57,44 @@ class Features(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Return float32 features (N, num_features) of uint8 images (N, C, H, W) of any size."""
-        with torch.autocast(images.device.type, enabled=False):
-            return self.extract(images)
+        with full_precision(images.device):
+            return torch.cat([self.extract(part) for part in images.split(self.batch_size)])
+
+    @torch.no_grad()
+    def features_and_probabilities(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return features (N, num_features) and class probabilities (N, num_classes) or None, of a single pass."""
+        features = self(images)
+        if not self.num_classes:
+            return features, None
+        with full_precision(images.device):
+            return features, self.probabilities(features)
+
+    def classify(self, images: Tensor) -> Tensor:
+        """Return class probabilities (N, num_classes) of uint8 images (N, C, H, W).
+
+        Raises:
+            UserError: the network has no classes.
+        """
+        _, probabilities = self.features_and_probabilities(images)
+        if probabilities is None:
+            raise UserError(f"features={self.name} tells no classes; set features=inception, digits or resnet50")
+        return probabilities
 
     def extract(self, images: Tensor) -> Tensor:
-        """Map images to features; ``forward`` without its precautions."""
+        """Map a sub-batch to features; ``forward`` without its precautions."""
         raise NotImplementedError
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Return class probabilities (N, num_classes) of features; ``classify`` without its precautions."""
+        raise NotImplementedError
+
+    def meet(self, channels: int, height: int, width: int) -> None:
+        """Record what the images of a run are and what becomes of them; ``UserError`` where it cannot judge them."""
+        colour = {1: "grey", 3: "colour"}.get(channels, f"of {channels} channels")
+        repeated = ", repeated to 3 channels" if channels == 1 and self.colour else ""
+        stretched = self.size is not None and height * self.size[1] != width * self.size[0]
+        aspect = ", each side resized by itself" if stretched else ""
+        self.input = f"{width}x{height} {colour}{repeated}{aspect}"
 
     def train(self, mode: bool = True) -> "Features":
         """Stay in evaluation mode, whatever is asked."""
@@ -53,7 +102,28 @@ class Features(nn.Module):
 
     def protocol(self) -> dict[str, Any]:
         """Return what has to be equal for two numbers to be comparable."""
-        return {"features": self.name, "weights_sha256": self.weights_sha256, "resize": self.resize}
+        seen = {} if self.input is None else {"input": self.input}
+        return {"features": self.name, "weights_sha256": self.weights_sha256, "resize": self.resize, **seen}
+
+
+class ColourFeatures(Features):
+    """A network of colour images, to which grey ones are shown with their channel thrice."""
+
+    colour = True
+
+    def meet(self, channels: int, height: int, width: int) -> None:
+        """Record what becomes of images; refuse 2, 4 and more channels."""
+        self._refuse(channels)
+        super().meet(channels, height, width)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return float32 features (N, num_features) of uint8 images (N, 1 or 3, H, W) of any size."""
+        self._refuse(images.shape[1])
+        return super().forward(images.expand(-1, 3, -1, -1))
+
+    def _refuse(self, channels: int) -> None:
+        if channels not in (1, 3):
+            raise UserError(f"features={self.name} sees 1 or 3 channels, not {channels}; set data.channels=3")
 
 
 class Classifier(Features):
@@ -66,14 +136,16 @@ class Classifier(Features):
         raise NotImplementedError
 
 
-class InceptionFeatures(Features):
+class InceptionFeatures(ColourFeatures):
     """The 2048 pooled features of TensorFlow's InceptionV3 of 2015, the network of the FID paper (Heusel et al., 2017).
 
-    Grey images are repeated to three channels. The resize to 299x299 is TensorFlow 1's bilinear one without
-    antialiasing, as in the paper's code.
+    Its 1008 classes are those of the Inception score; as in the score's code (Salimans et al., 2016), and in
+    torch-fidelity, the last layer's bias is left out.
 
     Args:
         weights: a state dict in torch-fidelity's layout. None takes torch hub's cache, or fetches the standard file.
+        resize: to 299x299, ``torch_fidelity`` (TensorFlow 1's bilinear one without antialiasing, as in the FID paper's
+            code) or ``clean`` (clean-fid's bicubic one).
 
     Raises:
         UserError: the weights cannot be had, or are not in this layout.
@@ -81,12 +153,16 @@ class InceptionFeatures(Features):
 
     name = "inception"
     num_features = 2048
-    resize = "bilinear to 299x299, TensorFlow 1"
+    num_classes = 1008
+    size = (299, 299)
 
-    def __init__(self, weights: Path | None = None) -> None:
+    def __init__(self, weights: Path | None = None, resize: str = "torch_fidelity") -> None:
+        if resize not in RESIZES:
+            raise UserError(f"features.resize={resize} does not exist; choose {' or '.join(RESIZES)}")
         file = weights or standard_inception_weights()
-        content = _read_weights(file)
+        content = read_weights(file)
         super().__init__(content)
+        self.resized, self.resize = RESIZES[resize], f"{DESCRIPTIONS[resize]}, to 299x299"
         try:
             # The extractor unpickles freely: it gets the very bytes that have passed the safe loader before.
             torch.load(io.BytesIO(content), weights_only=True)
@@ -95,15 +171,30 @@ class InceptionFeatures(Features):
             )
         except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as reason:
             raise UserError(
-                f"{file} does not hold InceptionV3 weights in torch-fidelity's layout ({_first_line(reason)}); "
+                f"{file} does not hold InceptionV3 weights in torch-fidelity's layout ({first_line(reason)}); "
                 f"take the standard file: {URL_INCEPTION_V3}"
             ) from reason
+        self.network.to(memory_format=torch.channels_last)  # a third faster on the CPU
 
     def extract(self, images: Tensor) -> Tensor:
         """Return the pooled features (N, 2048), all 0 or more."""
-        if images.shape[1] not in (1, 3):
-            raise UserError(f"features=inception sees 1 or 3 channels, not {images.shape[1]}; set data.channels=3")
-        return self.network(images.expand(-1, 3, -1, -1))[0]
+        maps = (self.resized(images, self.size) - 128) / 128
+        for (
+            name,
+            layer,
+        ) in self.network.named_children():  # in the order of its own forward, which knows one resize only
+            if name != "fc":
+                maps = layer(maps)
+        return maps.flatten(1)
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Return probabilities (N, 1008) for features (N, 2048)."""
+        return (features @ self.network.fc.weight.T).softmax(dim=1)
+
+
+def standard_inception_weights() -> Path:
+    """Return the standard InceptionV3 weights in torch hub's cache, fetched (96 MB) when absent or damaged."""
+    return published_weights(URL_INCEPTION_V3)
 
 
 class DigitsFeatures(Classifier):
@@ -114,11 +205,13 @@ class DigitsFeatures(Classifier):
 
     name = "digits"
     num_features = 64
+    num_classes = 10
     num_modes = 10
+    size = (32, 32)
     resize = "bilinear to 32x32, antialiased"
 
     def __init__(self, weights: Path = DIGITS_WEIGHTS) -> None:
-        content = _read_weights(weights)
+        content = read_weights(weights)
         super().__init__(content)
         self.network = digits_network()
         self.network.load_state_dict(torch.load(io.BytesIO(content), weights_only=True))
@@ -132,13 +225,13 @@ class DigitsFeatures(Classifier):
                 "set data.channels=1, or features=inception"
             )
         pixels = images.float() / 127.5 - 1
-        if pixels.shape[2:] != (32, 32):
-            pixels = F.interpolate(pixels, (32, 32), mode="bilinear", antialias=True)
+        if pixels.shape[2:] != self.size:
+            pixels = F.interpolate(pixels, self.size, mode="bilinear", antialias=True)
         return self.network[:-1](pixels)
 
-    def classify(self, images: Tensor) -> Tensor:
-        """Return probabilities (N, 10) of the ten digits for uint8 images (N, 1, H, W)."""
-        return self.network[-1](self(images)).softmax(dim=1)
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Return probabilities (N, 10) of the ten digits for features (N, 64)."""
+        return self.network[-1](features).softmax(dim=1)
 
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the most probable digit (N,) of uint8 images (N, 1, H, W), and its probability (N,)."""
@@ -153,48 +246,3 @@ def digits_network() -> nn.Sequential:
         layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
     layers += [nn.Flatten(), nn.Linear(64 * 2 * 2, DigitsFeatures.num_features), nn.ReLU()]
     return nn.Sequential(*layers, nn.Linear(DigitsFeatures.num_features, DigitsFeatures.num_modes))
-
-
-def standard_inception_weights() -> Path:
-    """Return the standard InceptionV3 weights in torch hub's cache, fetched (96 MB) when absent or damaged."""
-    file = Path(torch.hub.get_dir()) / "checkpoints" / URL_INCEPTION_V3.rsplit("/", 1)[-1]
-    digest = file.stem.rsplit("-", 1)[-1]  # the publisher writes the first digits of the sha256 into the name
-    if file.exists() and hashlib.sha256(file.read_bytes()).hexdigest().startswith(digest):
-        return file
-    try:
-        _download(URL_INCEPTION_V3, file, digest)
-    except OSError as reason:
-        raise UserError(
-            f"the InceptionV3 weights cannot be fetched ({_first_line(reason)}); put {URL_INCEPTION_V3} "
-            f"at {file}, or anywhere with features.weights=FILE, or do without: metrics=swd"
-        ) from reason
-    return file
-
-
-def _download(url: str, file: Path, digest: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
-        with urllib.request.urlopen(url, timeout=DOWNLOAD_TIMEOUT) as response, part.open("wb") as target:
-            size = int(response.headers.get("Content-Length") or 0) or None
-            with tqdm.wrapattr(response, "read", total=size, desc=f"fetching {file.name}", disable=None) as source:
-                shutil.copyfileobj(source, target)
-            target.flush()
-            os.fsync(target.fileno())
-        found = hashlib.sha256(part.read_bytes()).hexdigest()
-        if not found.startswith(digest):
-            raise OSError(f"sha256 {found[:8]} instead of {digest}: the file is damaged or another one")
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _read_weights(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as reason:
-        raise UserError(f"no weights at {file} ({reason.strerror}); set features.weights=FILE") from reason
-
-
-def _first_line(reason: BaseException) -> str:
-    return str(reason).strip().partition("\n")[0] or type(reason).__name__

@@ -3,44 +3,60 @@
 from typing import Any
 
 import torch
-from torchmetrics.image.fid import FrechetInceptionDistance
+from torch import Tensor
+from torchmetrics import Metric
 
 from ganlab.metrics.features import Features
 from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
+from ganlab.metrics.generated import Generated
 from ganlab.metrics.reals import Reals
 
 
-class FID(FrechetInceptionDistance):
+class FID(Metric):
     """Frechet distance between the features of all real images and of the generated ones; lower is better.
 
     It is named after its feature network: ``fid_inception``, ``fid_digits``. Sums are float64 and add over processes;
-    the real ones are taken once, by one process, and survive ``reset``.
+    the real ones are taken once, by one process, and survive ``reset``. torchmetrics' own class would pass images
+    through the network once more, which all metrics share here.
     """
 
     needs = Features
+    higher_is_better = False
+    full_state_update = False
+    count: Tensor
+    total: Tensor
+    outer: Tensor
 
     def __init__(self, features: Features) -> None:
-        super().__init__(feature=features, reset_real_features=False)
+        super().__init__()
         self.features = features
         self.names = (f"fid_{features.name}",)
+        self.real: FeatureStatistics | None = None
+        size = features.num_features
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("total", torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("outer", torch.zeros(size, size, dtype=torch.float64), dist_reduce_fx="sum")
 
     def take_reals(self, reals: Reals) -> None:
         """Remember the statistics of all real images."""
-        statistics = reals.statistics(self.features)
-        self.real_features_num_samples = torch.tensor(statistics.count)
-        self.real_features_sum = statistics.total
-        self.real_features_cov_sum = statistics.outer
+        self.real = reals.statistics(self.features.to(reals.device))
 
-    def compute(self) -> dict[str, float]:  # type: ignore[override]
-        """Return the distance under the metric's full name."""
-        real = FeatureStatistics(
-            int(self.real_features_num_samples), self.real_features_sum, self.real_features_cov_sum
-        )
-        fake = FeatureStatistics(
-            int(self.fake_features_num_samples), self.fake_features_sum, self.fake_features_cov_sum
-        )
-        return {self.names[0]: frechet_distance(real, fake)}
+    def update(self, batch: Generated) -> None:
+        """Add the features of generated images to the sums."""
+        features = batch.features.double()
+        self.count += len(features)
+        self.total += features.sum(dim=0)
+        self.outer += features.T @ features
+
+    def compute(self) -> dict[str, float]:
+        """Return the distance under its full name; nothing on processes that only lend their samples."""
+        fake = FeatureStatistics(int(self.count), self.total.cpu(), self.outer.cpu())
+        return {} if self.real is None else {self.names[0]: frechet_distance(self.real, fake)}
+
+    def fitted(self, count: int) -> int:
+        """Return how many of ``count`` images a covariance is fitted to."""
+        return count
 
     def protocol(self) -> dict[str, Any]:
         """Return the feature network and the number of real images."""
-        return {**self.features.protocol(), "real": int(self.real_features_num_samples)}
+        return {**self.features.protocol(), **({"real": self.real.count} if self.real else {})}

@@ -8,6 +8,7 @@ from torchmetrics import Metric
 
 from ganlab.metrics.classifier import ClassifierFeatures
 from ganlab.metrics.features import Classifier
+from ganlab.metrics.generated import Generated
 from ganlab.metrics.reals import Reals
 
 
@@ -54,11 +55,9 @@ class Modes(Metric):
             self.real_counts = reals.modes(self.features.to(reals.device))
             self.sample_count = reals.count
 
-    def update(self, images: Tensor, real: bool) -> None:
-        """Classify generated images, uint8 (N, C, H, W)."""
-        if real:
-            return
-        mode, probability = self.features.judge(images)
+    def update(self, batch: Generated) -> None:
+        """Classify generated images."""
+        mode, probability = self.features.judge(batch.images)
         self.counts += mode.bincount(minlength=len(self.counts))
         self.confident_counts += mode[probability > self.confidence].bincount(minlength=len(self.counts))
 

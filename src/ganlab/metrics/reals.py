@@ -1,10 +1,11 @@
 """The real images that metrics compare with."""
 
+import hashlib
 import logging
 import os
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,22 +47,37 @@ class Pack(Protocol):
 
 @dataclass
 class Reals:
-    """A pack's images, seen whole or as a seeded sample, in uint8 batches (N, C, H, W) on a device."""
+    """A pack's images, seen whole or as a seeded sample, in uint8 batches (N, C, H, W) on a device.
+
+    What takes long is kept beside the pack, and used again only for the same pictures, shape and feature network.
+
+    Attributes:
+        pack: images and labels.
+        count: most images of a sample.
+        batch_size: images that are read together.
+        seed: of the sample.
+        device: where batches go.
+        held_out: real images that the generator was not trained on, where the data have some.
+    """
 
     pack: Pack
     count: int
     batch_size: int
     seed: int
     device: torch.device
-
-    def __post_init__(self) -> None:
-        if len(self.pack) < 4:
-            raise UserError(f"metrics need at least 4 real images, {self.pack.folder} holds {len(self.pack)}; add some")
+    held_out: "Reals | None" = None
+    _seen: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)  # features that metrics share
 
     @cached_property
     def order(self) -> np.ndarray:
         """The seeded permutation of all images."""
         return np.random.default_rng(self.seed).permutation(len(self.pack))
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """The class of each image, int64 (N,); None where images have none, or several labels."""
+        labels = self.pack.labels
+        return labels if labels is not None and labels.ndim == 1 else None
 
     @property
     def sample_count(self) -> int:
@@ -72,20 +88,28 @@ class Reals:
         """Yield the first ``count`` images of the seeded permutation, all where there are fewer."""
         return self._batches(self.order[: self.sample_count])
 
-    def statistics(self, features: Features) -> FeatureStatistics:
-        """Return statistics of all images, kept beside the pack for the next time.
+    def features(self, features: Features) -> Tensor:
+        """Return features (M, num_features), float32 on the CPU, of the images of ``sample``, in its order.
 
-        The file is used only if pack and feature network are the same as when it was written.
+        A longer sample of the same seed begins with a shorter one, so that one file serves both.
         """
-        file, origin = self._place("statistics", features), self._origin(features)
-        known = _load(file, origin)
-        if known is None:
-            statistics = FeatureStatistics.of(features, self._all(f"{features.name} statistics of the real images"))
-            arrays = {"total": statistics.total.numpy(), "outer": statistics.outer.numpy()}
-            _save(file, origin, known := {"count": np.array(statistics.count), **arrays})
-        return FeatureStatistics(
-            int(known["count"]), torch.from_numpy(known["total"]), torch.from_numpy(known["outer"])
-        )
+        self._require()
+        file, origin = self._place(f"features-seed{self.seed}", features), self._origin(features)
+        if origin not in self._seen:
+            known = _load(file, origin)
+            if known is None or len(known["features"]) < self.sample_count:
+                batches = self._shown(self.order[: self.sample_count], f"{features.name} features of real images")
+                found = torch.cat([features(images).float().cpu() for images in batches])
+                _save(file, origin, known := {"features": found.numpy()})
+            self._seen[origin] = torch.from_numpy(known["features"][: self.sample_count])
+        return self._seen[origin]
+
+    def statistics(self, features: Features, label: int | None = None) -> FeatureStatistics:
+        """Return statistics of all images, or of all of one class."""
+        if label is None:
+            return self._statistics(features, "statistics", np.arange(len(self.pack)))
+        assert self.classes is not None, "only labelled images have classes"
+        return self._statistics(features, f"statistics-class{label}", np.flatnonzero(self.classes == label))
 
     def modes(self, features: ClassifierFeatures) -> Tensor:
         """Return how many of all images are of each mode by the classifier, (num_modes,), kept as statistics are."""
@@ -93,26 +117,44 @@ class Reals:
         known = _load(file, origin)
         if known is None:
             counts = torch.zeros(features.num_modes, dtype=torch.long)
-            for images in self._all("modes of the real images"):
+            for images in self._shown(np.arange(len(self.pack)), "modes of the real images"):
                 counts += features.judge(images)[0].cpu().bincount(minlength=features.num_modes)
             _save(file, origin, known := {"counts": counts.numpy()})
         return torch.from_numpy(known["counts"])
 
     def halves(self, features: Features) -> tuple[FeatureStatistics, FeatureStatistics]:
         """Return statistics of two disjoint seeded halves of all images."""
-        first = FeatureStatistics.of(features, self._batches(self.order[: len(self.pack) // 2]))
+        half = np.sort(self.order[: len(self.pack) // 2])
+        first = self._statistics(features, f"statistics-half-seed{self.seed}", half)
         return first, self.statistics(features) - first
 
+    def _require(self) -> None:
+        if len(self.pack) < 4:
+            raise UserError(f"metrics need at least 4 real images, {self.pack.folder} holds {len(self.pack)}; add some")
+
+    def _statistics(self, features: Features, what: str, indices: np.ndarray) -> FeatureStatistics:
+        self._require()
+        file, origin = self._place(what, features), self._origin(features)
+        known = _load(file, origin)
+        if known is None:
+            found = FeatureStatistics.of(features, self._shown(indices, f"{features.name} {what} of real images"))
+            arrays = {"total": found.total.numpy(), "outer": found.outer.numpy()}
+            _save(file, origin, known := {"count": np.array(found.count), **arrays})
+        return FeatureStatistics(
+            int(known["count"]), torch.from_numpy(known["total"]), torch.from_numpy(known["outer"])
+        )
+
     def _place(self, what: str, features: Features) -> Path:
-        return self.pack.folder / f"{what}-{features.name}-{features.weights_sha256[:12]}.npz"
+        judged = repr((self.pack.images.shape, sorted(features.protocol().items())))  # as crops of one pack may differ
+        return self.pack.folder / f"{what}-{features.name}-{hashlib.sha256(judged.encode()).hexdigest()[:12]}.npz"
 
     def _origin(self, features: Features) -> str:
         checksums = sorted((name, array["crc32"]) for name, array in self.pack.manifest["arrays"].items())
         return repr((self.pack.images.shape, checksums, sorted(features.protocol().items())))
 
-    def _all(self, what: str) -> Iterator[Tensor]:
-        steps = -(-len(self.pack) // self.batch_size)
-        return iter(tqdm(self._batches(np.arange(len(self.pack))), desc=what, total=steps, unit="batch", disable=None))
+    def _shown(self, indices: np.ndarray, what: str) -> Iterator[Tensor]:
+        steps = -(-len(indices) // self.batch_size)
+        return iter(tqdm(self._batches(indices), desc=what, total=steps, unit="batch", disable=None))
 
     def _batches(self, indices: np.ndarray) -> Iterator[Tensor]:
         for start in range(0, len(indices), self.batch_size):

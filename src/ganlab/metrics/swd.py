@@ -1,6 +1,5 @@
 """Sliced Wasserstein distance between patches of Laplacian pyramids (Karras et al., 2018, section 5)."""
 
-import zlib
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from ganlab.errors import UserError
+from ganlab.metrics.generated import Generated
 from ganlab.metrics.reals import Reals
 
 PATCH = 7  # pixels
@@ -23,8 +23,8 @@ class SWD(Metric):
 
     As in Progressive GAN: 7x7 patches of each Laplacian level down to 16 pixels, normalised by mean and deviation of
     each channel, projected on 4 x 128 random directions; the distance of two sets is the mean |difference| of their
-    sorted projections. Where the two sets differ in size, equal quantiles are compared. Where a patch lies depends on
-    its image alone, so neither batches nor processes change the result.
+    sorted projections. Where the two sets differ in size, equal quantiles are compared. Where the patches of an image
+    lie depends on its number alone, so neither batches nor processes change the result.
 
     Memory: 196 bytes a patch, channel, level and image, in each set.
 
@@ -51,19 +51,21 @@ class SWD(Metric):
     def take_reals(self, reals: Reals) -> None:
         """Remember patches of a sample of the real images."""
         self.real_patches = []
+        done = 0
         for images in reals.sample():
-            self.update(images, real=True)
+            indices = torch.arange(done, done := done + len(images))
+            self.real_patches.append(self.cut_up(images, indices).flatten(end_dim=1))
 
-    def update(self, images: Tensor, real: bool) -> None:
-        """Cut patches out of uint8 images (N, C, H, W)."""
+    def update(self, batch: Generated) -> None:
+        """Cut patches out of generated images."""
+        # flat: processes without samples then join with an empty tensor of one dimension
+        self.fake_patches.append(self.cut_up(batch.images, batch.indices).flatten())
+
+    def cut_up(self, images: Tensor, indices: Tensor) -> Tensor:
+        """Return patches (N, patches, levels, C, 49) of uint8 images (N, C, H, W) with these numbers (N,)."""
         levels = laplacian_pyramid(images.float())
-        corners = self._corners(images, len(levels))
-        # (N, patches, levels, C, 49), flat: processes without samples then join with an empty tensor of one dimension
-        found = torch.stack([cut(level, at) for level, at in zip(levels, corners, strict=True)], dim=2)
-        if real:
-            self.real_patches.append(found.flatten(end_dim=1))
-        else:
-            self.fake_patches.append(found.flatten())
+        corners = self._corners(indices, len(levels)).to(images.device)
+        return torch.stack([cut(level, at) for level, at in zip(levels, corners, strict=True)], dim=2)
 
     def compute(self) -> dict[str, float]:
         """Return the distance; nothing on processes that only lend their samples, since one alone holds the reals."""
@@ -80,13 +82,12 @@ class SWD(Metric):
         real = sum(map(len, self.real_patches)) // self.patches
         return {"patches": self.patches, "directions": REPEATS * DIRECTIONS, "swd_seed": self.seed, "real": real}
 
-    def _corners(self, images: Tensor, levels: int) -> Tensor:
-        """Draw places of the patches' corners in [0, 1), (levels, N, patches, 2), for each image by its content."""
+    def _corners(self, indices: Tensor, levels: int) -> Tensor:
+        """Draw places of the patches' corners in [0, 1), (levels, N, patches, 2), for each image by its number."""
         draws = [
-            np.random.default_rng((self.seed, zlib.crc32(image.tobytes()))).random((levels, self.patches, 2))
-            for image in images.cpu().contiguous().numpy()
+            np.random.default_rng((self.seed, index)).random((levels, self.patches, 2)) for index in indices.tolist()
         ]
-        return torch.from_numpy(np.stack(draws, axis=1)).to(images.device)
+        return torch.from_numpy(np.stack(draws, axis=1))
 
     def _distance(self, real: Tensor, fake: Tensor) -> float:
         real, fake = normalise(real), normalise(fake)

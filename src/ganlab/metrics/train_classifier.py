@@ -120,7 +120,7 @@ def fit(network: ImageClassifier, data: Labelled, seen: np.ndarray, training: Tr
     network.to(memory_format=torch.channels_last).train()
     with (
         torch.enable_grad(),
-        tqdm(total=steps * size, desc="training a classifier of the real images", unit="img", disable=None) as bar,
+        tqdm(total=steps * size, desc="training a classifier", unit="img", disable=None) as bar,
     ):
         for examples in batches(seen, size, steps, training.seed):
             images, labels = data.batch(examples)

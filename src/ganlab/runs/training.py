@@ -103,7 +103,7 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
         raise UserError(f"accumulate={parts} must divide the {share} images of data.batch_size that a device gets")
     require_loggers(config["logger"])
     if evaluation and first:
-        evaluation.prepare_reals(pack, trainer.strategy.root_device)
+        evaluation.prepare_reals(pack, trainer.strategy.root_device, split=config["data"].get("split"))
 
     run_id = new_run_id(folder.environment)
     if first:

@@ -115,6 +115,10 @@ class AdversarialSystem(L.LightningModule):
     def sampling_protocol(self) -> dict[str, Any]:
         """Return how samples are made: what a metric has to state with its value."""
 
+    def generation_labels(self, index: int, size: int, seed: int) -> Tensor | None:
+        """Return the labels (size,) that ``generation_batch`` draws for the same batch; None where there are none."""
+        return None
+
     def stepped(self, player: str) -> None:  # noqa: B027 - most families do nothing
         """Follow a player's step."""
 

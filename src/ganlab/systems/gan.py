@@ -217,6 +217,14 @@ class GAN(AdversarialSystem):
         labels = torch.full((size,), labels) if isinstance(labels, int) else labels
         return self.show(latents, labels, "standing" if statistics == "batch" else statistics)
 
+    def generation_labels(self, index: int, size: int, seed: int) -> Tensor | None:
+        """Return the labels (size,) that ``generation_batch`` draws for the same batch; None without classes."""
+        if not self.classes:
+            return None
+        rng = generator_of(seed, index)
+        self.sampler(GENERATOR).draw_latents(size, rng)  # after which the labels are drawn
+        return self.draw_labels(size, rng)
+
     def show(self, latents: Tensor, labels: Tensor | None, statistics: str) -> Tensor:
         """Return images uint8 (N, C, H, W) of latents, and labels, by the averaged generator where there is one."""
         network = self.sampler(GENERATOR)

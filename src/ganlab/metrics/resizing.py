@@ -1,0 +1,62 @@
+"""Resizes before a feature network sees an image; two that differ make numbers that do not compare."""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+
+def tensorflow_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return float32 images of 0 to 255, resized as TensorFlow 1 does: bilinear, without antialiasing.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        size: height and width wanted.
+    """
+    return interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=size, align_corners=False)
+
+
+def clean_bicubic(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return float32 images of 0 to 255, resized as clean-fid does (Parmar et al., 2022, section 3).
+
+    It is Pillow's bicubic filter, antialiased, on each channel by itself in floating point, never rounded to bytes.
+    Sums are float64 and each of the two passes ends in float32, as Pillow's, across before down. Pillow 13 goes down
+    first where that is less work; its last digit is then another.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        size: height and width wanted.
+    """
+    pixels = images.double()
+    for axis, wanted in ((3, size[1]), (2, size[0])):
+        have = pixels.shape[axis]
+        if have != wanted:
+            weights = bicubic_weights(have, wanted).to(pixels.device)
+            moved = pixels.transpose(axis, 3) @ weights.T
+            pixels = moved.transpose(axis, 3).float().double()
+    return pixels.clamp(0, 255).float()
+
+
+@lru_cache(maxsize=16)
+def bicubic_weights(have: int, wanted: int) -> Tensor:
+    """Return how much each of ``have`` pixels adds to each of ``wanted``, float64 (wanted, have), rows summing to 1.
+
+    The kernel is Keys's cubic with a = -1/2, as wide as an output pixel where that is wider than an input pixel.
+    """
+    scale = have / wanted
+    width = max(scale, 1.0)
+    centres = (torch.arange(wanted, dtype=torch.float64)[:, None] + 0.5) * scale
+    first = (centres - 2 * width + 0.5).floor().clamp(min=0)
+    last = (centres + 2 * width + 0.5).floor().clamp(max=have)
+    pixels = torch.arange(have, dtype=torch.float64)
+    distance = ((pixels + 0.5 - centres) / width).abs()
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    weights = torch.where(distance < 1, near, torch.where(distance < 2, far, 0.0))
+    weights = weights * ((pixels >= first) & (pixels < last))
+    return weights / weights.sum(dim=1, keepdim=True)
+
+
+RESIZES = {"torch_fidelity": tensorflow_bilinear, "clean": clean_bicubic}
+DESCRIPTIONS = {"torch_fidelity": "bilinear, TensorFlow 1", "clean": "bicubic, antialiased, as Pillow's in float"}

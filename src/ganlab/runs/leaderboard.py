@@ -1,0 +1,152 @@
+"""All checkpoints of a run, or of a sweep's runs, measured: how numbers rise and fall over training."""
+
+import json
+import sys
+from dataclasses import dataclass
+from math import inf, isfinite
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ganlab.errors import UserError
+from ganlab.files import write_whole
+from ganlab.report.curves import Curve, save_curves
+from ganlab.runs.assembly import load_system
+from ganlab.runs.bench import Measured, writing
+from ganlab.runs.environment import new_run_id
+from ganlab.runs.folder import RunFolder, table
+from ganlab.runs.loggers import wandb_mode
+from ganlab.runs.real_images import bench_of
+
+
+@dataclass(frozen=True)
+class Row:
+    """One checkpoint of a run and what was measured of it."""
+
+    run: str
+    checkpoint: Path
+    images_seen: int
+    measured: Measured
+
+
+def evaluate_all(config: dict[str, Any], folder: Path) -> None:
+    """Measure every checkpoint in a folder; print them, best first, and write curves and a record.
+
+    ``evaluation.csv``, ``evaluation.png`` and ``evaluation.json`` go into the folder, or where ``output`` says; curves
+    go to W&B as well where a run has been there. Of checkpoints of one moment one is measured; damaged ones are passed
+    over with a warning.
+
+    Raises:
+        UserError: there is no checkpoint, or none can be read.
+    """
+    rows: list[Row] = []
+    score: str | None = None
+    for run in runs_in(folder):
+        bench, trained, moments = None, None, dict[int, Row]()
+        for path in sorted((run / "checkpoints").glob("*.ckpt")):
+            try:
+                system, trained = load_system(path, config["device"])
+            except UserError as error:
+                print(f"warning: {error}; passed over", file=sys.stderr)
+                continue
+            seen = system.clock.images_seen
+            if seen in moments:
+                continue
+            bench = bench or bench_of(config, trained, system)
+            moments[seen] = Row(run.name, path, seen, bench.measure(system, f"{run.name} at {seen:,}"))
+        if bench and trained:
+            score = score or bench.evaluation.score_name
+            rows += [moments[seen] for seen in sorted(moments)]
+            log_to_wandb(RunFolder(run), trained, [moments[seen] for seen in sorted(moments)])
+    if not rows:
+        raise UserError(f"checkpoint={folder}: no checkpoint in it can be read; see the warnings above")
+    output = Path(config["output"]) if config["output"] else folder / "evaluation.json"
+    show(rows, score, str(folder))
+    with writing(output):
+        for path in save(rows, folder, output):
+            print(path)
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """Return the runs of a sweep's folder, or the one that a folder is.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if folder.name == "checkpoints":
+        return [folder.parent]
+    if (folder / "checkpoints").is_dir():
+        return [folder]
+    runs = [each for each in folder.iterdir() if any((each / "checkpoints").glob("*.ckpt"))]
+    if not runs:
+        raise UserError(f"checkpoint={folder} holds no checkpoints: give a .ckpt file, the folder of a run or a sweep")
+    return sorted(runs, key=lambda run: (int(run.name) if run.name.isdigit() else inf, run.name))
+
+
+def save(rows: list[Row], folder: Path, output: Path) -> list[Path]:
+    """Write all values as a table, as curves, and with their protocols; returns where."""
+    names = names_of(rows)
+    spreads = any(row.measured.spreads for row in rows)
+    columns = [column for name in names for column in ([name, f"{name}_spread"] if spreads else [name])]
+    lines = [["run", "checkpoint", "images_seen", *columns]]
+    for row in rows:
+        found = dict(row.measured.values) | {f"{name}_spread": s for name, s in row.measured.spreads.items()}
+        values = [f"{found[column]:.8g}" if column in found else "" for column in columns]
+        lines.append([row.run, row.checkpoint.name, str(row.images_seen), *values])
+    record = [
+        {"checkpoint": str(row.checkpoint), "images_seen": row.images_seen, "metrics": row.measured.record()}
+        for row in rows
+    ]
+    csv, png = output.with_suffix(".csv"), output.with_suffix(".png")
+    write_whole(csv, table(lines))
+    save_curves({name: curves_of(rows, name) for name in names}, "images seen", png)
+    write_whole(output, json.dumps({"folder": str(folder), "checkpoints": record}, indent=2))
+    return [csv, png, output]
+
+
+def curves_of(rows: list[Row], name: str) -> list[Curve]:
+    """Return a metric's curve of each run."""
+    curves = []
+    for run in dict.fromkeys(row.run for row in rows):
+        found = [(row.images_seen, row.measured) for row in rows if row.run == run and name in row.measured.values]
+        points = [(float(seen), one.values[name], one.spreads.get(name, 0.0)) for seen, one in found]
+        curves.append(Curve(run, [point for point in points if isfinite(point[1]) and isfinite(point[2])]))
+    return curves
+
+
+def names_of(rows: list[Row]) -> list[str]:
+    """Return the full names of all values."""
+    return list(dict.fromkeys(name for row in rows for name in row.measured.values))
+
+
+def show(rows: list[Row], score: str | None, title: str) -> None:
+    """Print the rows, lowest score first."""
+    shown = Table(title=title, title_justify="left")
+    several = len({row.run for row in rows}) > 1
+    names = names_of(rows)
+    for heading in (*(["run"] if several else []), "checkpoint"):
+        shown.add_column(heading)
+    for heading in ("images seen", *names):
+        shown.add_column(heading, justify="right")
+    for row in sorted(rows, key=lambda row: row.measured.values.get(score, inf) if score else 0):
+        values = [row.measured.text(name) for name in names]
+        shown.add_row(*([row.run] if several else []), row.checkpoint.stem, f"{row.images_seen:,}", *values)
+    Console().print(shown)
+
+
+def log_to_wandb(run: RunFolder, trained: dict[str, Any], rows: list[Row]) -> None:
+    """Add curves ``evaluation/<name>`` over ``evaluation/images_seen`` to the run's page, where it has one."""
+    if "wandb" not in trained["logger"] or not run.environment.is_file():
+        return
+    import wandb
+
+    options: dict[str, Any] = {key: trained["logger"]["wandb"].get(key) for key in ("project", "entity")}
+    settings = wandb.Settings(silent=True, init_timeout=30)
+    options |= {"id": new_run_id(run.environment), "dir": run.path, "mode": wandb_mode()}
+    with wandb.init(resume="allow", settings=settings, **options) as page:
+        page.define_metric("evaluation/*", step_metric="evaluation/images_seen")
+        for row in rows:
+            values = {f"evaluation/{name}": value for name, value in row.measured.values.items()}
+            page.log({"evaluation/images_seen": row.images_seen, **values})

@@ -1,0 +1,82 @@
+"""Which real images a checkpoint is measured against."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from ganlab.data.pack import Pack
+from ganlab.errors import UserError
+from ganlab.metrics.evaluation import Generating
+from ganlab.runs.assembly import build_data
+from ganlab.runs.bench import Bench
+from ganlab.runs.image_folders import open_images
+
+HELD_OUT = ("test", "val", "valid", "validation")  # names of splits, in the order in which they are looked for
+
+
+def bench_of(config: dict[str, Any], trained: dict[str, Any], system: Any) -> Bench:
+    """Return the metrics with the real images of a checkpoint's data, or those that were given instead.
+
+    Args:
+        config: of the evaluation.
+        trained: of the checkpoint's run.
+        system: the checkpoint's, to see what it generates.
+    """
+    device = system.device
+    if config["real"] is not None:
+        pack = open_images("real", config["real"], Path(config["packs"]).expanduser())
+        require_size(system, pack)
+        return Bench.of(config, pack, device)
+    trained = deepcopy(trained) | {"packs": config["packs"]}
+    nodes = trained["data"]["source"]
+    if config["root"]:
+        for node in [nodes] if "_target_" in nodes else nodes.values():
+            node["root"] = config["root"]
+    if config["split"] is None:
+        split = trained["data"].get("split")
+        return Bench.of(config, build_data(trained).pack, device, lambda: held_out_of(trained), split)
+    return Bench.of(config, build_data(with_split(trained, config["split"])).pack, device, split=config["split"])
+
+
+def require_size(system: Generating, pack: Pack) -> None:
+    """Raise ``UserError`` where a system's images are of another size than the real ones."""
+    channels, height, width = system.generation_batch(0, 2, 0).shape[1:]
+    if (height, width, channels) != pack.images.shape[1:]:
+        found = "x".join(map(str, (pack.images.shape[2], pack.images.shape[1], pack.images.shape[3])))
+        raise UserError(
+            f"the checkpoint's images are {width}x{height}x{channels} and the real ones {found}: type python "
+            f"src/prepare.py data=folder data.root=FOLDER data.image_size={width} data.channels={channels}, and give "
+            "that pack as real="
+        )
+
+
+def with_split(trained: dict[str, Any], split: str) -> dict[str, Any]:
+    """Return a run's configuration with another split of its data.
+
+    Raises:
+        UserError: its data are in one piece.
+    """
+    trained = deepcopy(trained)
+    data = trained["data"]
+    nodes = [data["source"]] if "_target_" in data["source"] else list(data["source"].values())
+    if not all("split" in node for node in nodes):
+        raise UserError(f"split={split}: data={data['name']} is all in one piece; leave it out")
+    for node in (data, *nodes):
+        node["split"] = split
+    return trained
+
+
+def held_out_of(trained: dict[str, Any]) -> Pack | None:
+    """Return the pack of a split that the run was not trained on, where the data have one and it is here."""
+    for split in HELD_OUT:
+        try:
+            other = with_split(trained, split)
+            if trained["data"]["split"] in (split, "all"):
+                continue
+            for node in [other["data"]["source"]] if "_target_" in other["data"]["source"] else []:
+                if "download" in node:
+                    node["download"] = False  # nobody has asked for it
+            return build_data(other).pack
+        except UserError:  # no such split, or not here
+            continue
+    return None
