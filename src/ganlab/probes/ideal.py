@@ -1,0 +1,79 @@
+"""The ideal image of a feature: gradient ascent on the pixels (Erhan et al. 2009; Mordvintsev et al. 2015).
+
+The image is a sum of pictures of several scales (octaves), each enlarged, then squashed to the network's range, so that
+large forms grow as readily as pixels; before each step it is shifted by some pixels, so that nothing depends on the
+exact place; and neighbours are held alike (total variation). Adam climbs.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ganlab.networks.statistics import Averages, sampling
+from ganlab.probes.features import with_label
+from ganlab.probes.guided import mode_of
+from ganlab.probes.layers import Layer, recorded
+from ganlab.systems.images import Range
+
+
+def ideal_images(
+    network: nn.Module,
+    image: Tensor,
+    layer: Layer,
+    features: list[int],
+    *,
+    steps: int = 200,
+    lr: float = 0.05,
+    octaves: int = 3,
+    jitter: int = 2,
+    total_variation: float = 0.1,
+    averages: Averages | None = None,
+    value_range: Range = (-1.0, 1.0),
+    seed: int = 0,
+    label: int | None = None,
+) -> Tensor:
+    """Return for each feature the image (F, C, H, W), in the network's range, to which its map responds most.
+
+    Args:
+        network: a discriminator; its batch norm uses fixed statistics.
+        image: of the form that it takes, (1, C, H, W); its values do not matter.
+        layer: whose maps are looked at.
+        features: numbers of the maps; the mean of each map is what grows.
+        steps: of Adam.
+        lr: its step, in halves of the range before squashing.
+        octaves: scales, each twice as coarse as the one before.
+        jitter: pixels by which the image is shifted at most, in each direction.
+        total_variation: weight of the mean absolute difference of neighbours, in deviations of the response to noise.
+        averages: fixed statistics of batch norm; None: the running ones.
+        value_range: of the images that the network takes.
+        seed: of the start and of the shifts.
+        label: given to a conditional discriminator.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    count, (channels, height, width) = len(features), image.shape[1:]
+    sides = [(max(1, height >> octave), max(1, width >> octave)) for octave in range(octaves)]
+    noise = [torch.randn(count, channels, *side, generator=rng) * 0.1 for side in sides]
+    parts = [part.to(image.device).requires_grad_() for part in noise]
+    optimizer = torch.optim.Adam(parts, lr)
+    middle, half = (value_range[1] + value_range[0]) / 2, (value_range[1] - value_range[0]) / 2
+    index = torch.arange(count, device=image.device), torch.tensor(features, device=image.device)
+
+    def draw() -> Tensor:
+        enlarged = [functional.interpolate(p, (height, width), mode="bilinear", align_corners=False) for p in parts]
+        return middle + half * torch.stack(enlarged).sum(dim=0).tanh()
+
+    with sampling(network, mode_of(averages), averages), torch.enable_grad(), recorded(network, [layer]) as maps:
+        unit: Tensor | None = None
+        for _ in range(steps):
+            pixels = draw()
+            shift = torch.randint(-jitter, jitter + 1, (2,), generator=rng).tolist()
+            network(*with_label(pixels.roll(shift, (2, 3)), label))
+            response = maps[layer.name][index]
+            if unit is None:  # in these units all features climb at one rate
+                unit = response.detach().std((1, 2)).clamp(min=1e-6)
+            rough = pixels.diff(dim=2).abs().mean((1, 2, 3)) + pixels.diff(dim=3).abs().mean((1, 2, 3))
+            loss = (total_variation * rough - response.mean((1, 2)) / unit).sum()
+            for part, slope in zip(parts, torch.autograd.grad(loss, parts), strict=True):
+                part.grad = slope
+            optimizer.step()
+        return draw().detach()
