@@ -133,6 +133,12 @@ def test_two_steps_change_every_parameter(name: str, tmp_path: Path) -> None:
     assert system.sample(5).shape == (5, channels, size, size)
 
 
+def test_the_labels_of_a_generation_batch_are_those_that_it_shows() -> None:
+    system = make(Generator(), Discriminator())
+    shown = system.generation_batch(3, 20, seed=5)[:, 0, 0, 0].long()
+    assert torch.equal(shown, system.generation_labels(3, 20, seed=5))
+
+
 def test_samples_of_one_class_and_of_all() -> None:
     system = make(Generator(), Discriminator())
     assert system.sample(7, label=2, batch_size=4).flatten().unique().tolist() == [2]

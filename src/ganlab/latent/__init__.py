@@ -1,0 +1,1 @@
+"""What a generator's latent space is like: walks, arithmetic, directions, each shown and scored."""

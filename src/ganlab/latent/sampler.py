@@ -1,0 +1,77 @@
+"""A generator as a function from latents to images."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ganlab.networks.latents import LatentGenerator
+from ganlab.networks.statistics import sampling, standing_averages
+from ganlab.systems.clock import generator_of
+from ganlab.systems.gan import STANDING, STANDING_BATCH
+from ganlab.systems.images import to_bytes
+
+Show = Callable[[Tensor], Tensor]  # latents (..., latent_size) to uint8 images (..., C, H, W)
+
+
+class Sampler:
+    """Shows latents as images by a generator, its batch norms fixed.
+
+    With ``standing`` statistics (the default) or ``running`` ones an image depends on its own latent alone, so that
+    walks are smooth and sums compare. With ``batch``, the authors' way, it also depends on what is shown beside it.
+
+    Args:
+        network: any generator of the project; of a system, ``system.sampler("generator")``.
+        label: class of all images, for a generator with classes.
+        statistics: ``standing``, ``running`` or ``batch``, see `ganlab.networks.statistics`.
+        batch_size: latents that pass the network together.
+        seed: of the batches that standing statistics are averaged over; with a system's own, those of `GAN.show`.
+
+    Raises:
+        ValueError: the generator has classes and ``label`` is none of them, or it has none and a label is given.
+    """
+
+    def __init__(
+        self,
+        network: LatentGenerator,
+        label: int | None = None,
+        statistics: str = "standing",
+        batch_size: int = 64,
+        seed: int = 0,
+    ) -> None:
+        if label is None and network.classes:
+            raise ValueError(f"the generator has classes 0 to {network.classes - 1}: give the label to be shown")
+        if label is not None and not 0 <= label < network.classes:
+            known = f"classes 0 to {network.classes - 1}" if network.classes else "no classes"
+            raise ValueError(f"label={label} is not there: the generator knows {known}")
+        self.network, self.label, self.statistics, self.batch_size = network, label, statistics, batch_size
+        self.device = next(network.parameters()).device
+        self.standing = self._averages(seed) if statistics == "standing" else None
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """Return uint8 images (..., C, H, W) on the CPU of latents (..., latent_size)."""
+        flat = latents.reshape(-1, latents.shape[-1]).float().to(self.device)
+        shown = []
+        with sampling(self.network, self.statistics, self.standing):
+            for batch in flat.split(self.batch_size):
+                images = self.network(batch, *self._labels(torch.full((len(batch),), self.label or 0)))
+                shown.append(to_bytes(images, self.network.value_range).cpu())
+        images = torch.cat(shown)
+        return images.reshape(*latents.shape[:-1], *images.shape[1:])
+
+    def draw(self, count: int, *key: int) -> Tensor:
+        """Draw (count, latent_size) latents from the prior; equal keys (integers) give equal ones."""
+        return self.network.draw_latents(count, generator_of(*key))
+
+    def _labels(self, labels: Tensor) -> tuple[Tensor, ...]:
+        return (labels.to(self.device),) if self.network.classes else ()
+
+    def _averages(self, seed: int) -> list[tuple[Tensor | None, Tensor | None]]:
+        rng, batches = generator_of(seed, 0, STANDING), []
+        for _ in range(self.network.standing_batches):
+            latents = self.network.draw_latents(STANDING_BATCH, rng).to(self.device)
+            labels: tuple[Tensor, ...] = ()
+            if classes := self.network.classes:  # of all, as in training: one alone would take away what it shares
+                labels = self._labels(torch.randint(classes, (STANDING_BATCH,), generator=rng))
+            batches.append((latents, *labels))
+        return standing_averages(self.network, batches)

@@ -1,0 +1,52 @@
+"""Walks as moving pictures."""
+
+import os
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+
+def frames(images: Tensor, back: bool = False) -> Tensor:
+    """Return the images of a walk one after the other, uint8 (T, C, H, W), each meeting point once.
+
+    Args:
+        images: uint8 (rows, steps, C, H, W), the last of a row equal to the first of the next.
+        back: whether the walk returns the way that it came, so that it repeats without a jump.
+    """
+    shown = torch.cat([images[0, :1], *images[:, 1:]])
+    return torch.cat([shown, shown[1:-1].flip(0)]) if back else shown
+
+
+def save_gif(images: Tensor, path: Path, rate: float = 12.5, scale: int = 1) -> None:
+    """Write images as an endless GIF, whole or not at all.
+
+    Args:
+        images: uint8 (T, C, H, W), grey or RGB. A GIF has 256 colours an image, and joins equal neighbours.
+        path: of the file, in a folder that is made if need be.
+        rate: images a second, up to 50; a GIF counts in hundredths of a second.
+        scale: side of the square that each pixel becomes.
+
+    Raises:
+        ValueError: another number of channels, a rate or a scale that cannot be.
+    """
+    if images.dim() != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(f"images of shape {tuple(images.shape)} make no GIF: give (T, 1 or 3, H, W)")
+    if not 0 < rate <= 50 or scale < 1:
+        raise ValueError(f"rate={rate}, scale={scale}: give a rate above 0 and up to 50, and a scale of 1 or more")
+    large = images.cpu().repeat_interleave(scale, dim=2).repeat_interleave(scale, dim=3)
+    pixels = large.permute(0, 2, 3, 1).numpy()
+    pictures = [Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image) for image in pixels]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with unfinished.open("wb") as file:
+            first, rest = pictures[0], pictures[1:]
+            duration = round(100 / rate) * 10
+            first.save(file, "GIF", save_all=True, append_images=rest, duration=duration, loop=0)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)

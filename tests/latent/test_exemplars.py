@@ -1,0 +1,81 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from ganlab.errors import UserError
+from ganlab.latent.exemplars import Sheet, certainty, choose_exemplars, read_exemplars
+
+
+@pytest.fixture
+def sheet() -> Sheet:
+    return Sheet(torch.arange(14.0).view(7, 2), torch.arange(7), 3)
+
+
+def test_a_sheet_is_kept_whole_and_addressed_by_row_and_column(sheet, tmp_path):
+    sheet.save(tmp_path / "new" / "grid.npz")
+    found = Sheet.load(tmp_path / "new" / "grid.npz")
+    assert torch.equal(found.latents, sheet.latents) and torch.equal(found.labels, sheet.labels) and found.columns == 3
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["grid.npz"]
+    assert (found.index(1, 1), found.index(2, 3), found.index(3, 1)) == (0, 5, 6)
+    for row, column in ((0, 1), (1, 0), (1, 4), (3, 2), (4, 1)):
+        with pytest.raises(UserError, match="name rows from 1 to 3 and columns from 1 to 3"):
+            found.index(row, column)
+    Sheet(sheet.latents, None, 3).save(tmp_path / "plain.npz")
+    assert Sheet.load(tmp_path / "plain.npz").labels is None
+
+
+def test_a_json_names_exemplars_by_row_and_column(sheet, tmp_path):
+    sheet.save(tmp_path / "grid.npz")
+    named = {"latents": "grid.npz", "exemplars": {"woman": [[1, 2], [3, 1]], "man": [[2, 2]]}}
+    (tmp_path / "named.json").write_text(json.dumps(named))
+    found = read_exemplars(tmp_path / "named.json", ("man",))
+    assert found["woman"].tolist() == [[2, 3], [12, 13]] and found["man"].tolist() == [[8, 9]]
+    with pytest.raises(UserError, match="names no exemplars of child"):
+        read_exemplars(tmp_path / "named.json", ("child",))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "does not name exemplars"),
+        ("[]", "does not name exemplars"),
+        ('{"latents": "grid.npz"}', "does not name exemplars"),
+        ('{"latents": "grid.npz", "exemplars": {"a": [3]}}', "does not name exemplars"),
+        ('{"latents": "grid.npz", "exemplars": {"a": []}}', "names no exemplars of a"),
+        ('{"latents": "grid.npz", "exemplars": {"a": [[9, 1]]}}', "row 9, column 1 is not in the grid"),
+        ('{"latents": "other.npz", "exemplars": {}}', "there are no latents"),
+        ('{"latents": "named.json", "exemplars": {}}', "give the .npz of sample.py"),
+    ],
+)
+def test_a_json_with_mistakes_is_told(sheet, tmp_path, content, message):
+    sheet.save(tmp_path / "grid.npz")
+    (tmp_path / "named.json").write_text(content)
+    with pytest.raises(UserError, match=message):
+        read_exemplars(tmp_path / "named.json")
+
+
+def test_other_files_are_no_sheet(tmp_path):
+    np.savez(tmp_path / "other.npz", latents=np.zeros(3), columns=1)
+    with pytest.raises(UserError, match="does not hold the latents"):
+        Sheet.load(tmp_path / "other.npz")
+    with pytest.raises(UserError, match="cannot be read"):
+        read_exemplars(tmp_path / "absent.json")
+
+
+def test_exemplars_are_chosen_by_what_they_show(known, judge_known):
+    found = choose_exemplars(known, judge_known, {"left": 1, "right": 0}, 20, seed=1)
+    assert found.shape == (20, 8) and bool((found[:, 0] > 0).all()) and bool((found[:, 1] < 0).all())
+    assert torch.equal(found[:5], choose_exemplars(known, judge_known, {"left": 1, "right": 0}, 5, seed=1))
+    assert not torch.equal(found, choose_exemplars(known, judge_known, {"left": 1, "right": 0}, 20, seed=2))
+    with pytest.raises(UserError, match="only 0 of 512 samples show left=1"):
+        choose_exemplars(known, judge_known, {"left": 1}, 3, least=1.1, most=512)
+
+
+def test_the_least_certain_factor_counts_and_unknown_ones_are_told():
+    answers = {"a": torch.tensor([[0.2, 0.8], [0.9, 0.1]]), "b": torch.tensor([[0.4, 0.6], [0.3, 0.7]])}
+    torch.testing.assert_close(certainty(answers, {"a": 1, "b": 1}), torch.tensor([0.6, 0.1]))
+    for wanted, message in (({"c": 0}, "c=0 is nothing"), ({"a": 2}, "a=2 is nothing"), ({}, "nothing is wanted")):
+        with pytest.raises(ValueError, match=message):
+            certainty(answers, wanted)
