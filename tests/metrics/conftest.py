@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from ganlab.metrics.features import Features
 
@@ -145,3 +146,21 @@ def stacked_bars(labelled: Callable[..., ArrayPack]) -> Callable[[int], ArrayPac
         return labelled(drawn.transpose(0, 2, 3, 1), rows @ (3, 1), channels={"red": places, "green": places})
 
     return make
+
+
+@pytest.fixture(scope="session")
+def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random InceptionV3 weights; Kaiming's, since with the default ones the features vanish."""
+    folder = tmp_path_factory.mktemp("inception")
+    torch.save({}, folder / "empty.pth")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        network = FeatureExtractorInceptionV3("random", ["2048"], str(folder / "empty.pth"))
+    torch.manual_seed(0)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(layer.weight)
+        elif isinstance(layer, torch.nn.Linear):
+            torch.nn.init.normal_(layer.weight, std=0.3)  # classes that differ
+    torch.save(network.state_dict(), folder / "random.pth")
+    return folder / "random.pth"

@@ -16,22 +16,6 @@ from ganlab.metrics.resizing import clean_bicubic
 from ganlab.metrics.train_digits import accuracy, digits, split
 
 
-@pytest.fixture(scope="module")
-def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of random InceptionV3 weights; Kaiming's, since with the default ones the features vanish."""
-    folder = tmp_path_factory.mktemp("inception")
-    torch.save({}, folder / "empty.pth")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
-        network = FeatureExtractorInceptionV3("random", ["2048"], str(folder / "empty.pth"))
-    torch.manual_seed(0)
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(layer.weight)
-    torch.save(network.state_dict(), folder / "random.pth")
-    return folder / "random.pth"
-
-
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, and a publisher's file whose name carries its sha256; never the network."""

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 from torch_fidelity import calculate_metrics
-from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from ganlab.metrics.features import InceptionFeatures
 from ganlab.metrics.fid import FID
@@ -34,30 +33,12 @@ class Images(Dataset):
         return self.images[index]
 
 
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights in Inception's layout; Kaiming's, since with the default ones the features vanish."""
-    folder = tmp_path_factory.mktemp("inception")
-    torch.save({}, folder / "empty.pth")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
-        network = FeatureExtractorInceptionV3("random", ["2048"], str(folder / "empty.pth"))
-    torch.manual_seed(0)
-    for layer in network.modules():
-        if isinstance(layer, torch.nn.Conv2d):
-            torch.nn.init.kaiming_normal_(layer.weight)
-        elif isinstance(layer, torch.nn.Linear):
-            torch.nn.init.normal_(layer.weight, std=0.3)  # classes that differ
-    torch.save(network.state_dict(), folder / "random.pth")
-    return folder / "random.pth"
-
-
 def test_same_images_and_weights_give_its_numbers(
-    weights: Path, pack_of: Callable[..., Any], noise: Callable[..., np.ndarray]
+    random_inception: Path, pack_of: Callable[..., Any], noise: Callable[..., np.ndarray]
 ) -> None:
     colours = np.random.default_rng(2).integers(0, 192, (2, COUNT, 1, 1, 3), dtype=np.uint8)  # images that differ
     real, fake = (noise(COUNT, 32, 32, 3, seed=seed) // 4 + colours[seed] for seed in (0, 1))
-    network = InceptionFeatures(weights)
+    network = InceptionFeatures(random_inception)
     reals = Reals(pack_of(real), COUNT, COUNT, 0, torch.device("cpu"))
     metrics: list[Any] = [FID(network), KID(network, 5, 10, 3), InceptionScore(network, 2, 3)]
     metrics += [Precision(network, 2), Recall(network, 2)]
@@ -79,7 +60,7 @@ def test_same_images_and_weights_give_its_numbers(
         rng_seed=3,
         feature_extractor="inception-v3-compat",
         feature_layer_prc="2048",
-        feature_extractor_weights_path=str(weights),
+        feature_extractor_weights_path=str(random_inception),
         **{"fid": True, "kid": True, "isc": True, "prc": True},
         **{"kid_subsets": 10, "kid_subset_size": 5, "isc_splits": 2, "prc_neighborhood": 2},
     )
