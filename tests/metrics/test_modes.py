@@ -17,14 +17,14 @@ from ganlab.metrics.train_classifier import Training, trained_classifier
 from ganlab.metrics.train_digits import digits
 
 
-def generated(images: torch.Tensor) -> Generated:
-    return Generated(images, None, torch.arange(len(images)))
+def generated(metric: Modes, images: torch.Tensor) -> Generated:
+    return Generated(images, metric.features, torch.arange(len(images)))
 
 
 def test_counts_the_digits_that_are_drawn() -> None:
     images, labels = digits()
     metric = Modes(DigitsFeatures())
-    metric.update(generated(images[labels < 7][:300]))
+    metric.update(generated(metric, images[labels < 7][:300]))
     values = metric.compute()
     assert values["modes_digits"] == 7
     assert values["confident_digits"] > 0.95
@@ -34,9 +34,9 @@ def test_noise_and_plain_grey_are_no_digits() -> None:
     generator = torch.Generator().manual_seed(0)
     noise = torch.randint(0, 256, (200, 1, 32, 32), dtype=torch.uint8, generator=generator)
     metric = Modes(DigitsFeatures())
-    metric.update(generated(noise))
-    metric.update(generated(torch.full((50, 1, 32, 32), 127, dtype=torch.uint8)))
-    metric.update(generated(torch.zeros(50, 1, 32, 32, dtype=torch.uint8)))
+    metric.update(generated(metric, noise))
+    metric.update(generated(metric, torch.full((50, 1, 32, 32), 127, dtype=torch.uint8)))
+    metric.update(generated(metric, torch.zeros(50, 1, 32, 32, dtype=torch.uint8)))
     assert metric.compute() == {"confident_digits": 0.0, "modes_digits": 0}
 
 
@@ -80,8 +80,11 @@ class Told(ClassifierFeatures):
         self.num_modes, self.counted = num_modes, ["mode"]
         self.accuracy, self.held_out = {"mode": 1.0}, 1
 
-    def judge(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return images[:, 0, 0, 0].long(), images[:, 0, 0, 1] / 100
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images[:, 0, 0].float()
+
+    def judge_features(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return features[:, 0].long(), features[:, 1] / 100
 
 
 def told(modes: list[int], probability: int = 100) -> np.ndarray:
@@ -98,7 +101,7 @@ def test_classifier_counts_every_sample_and_compares_with_the_reals(pack_of: Cal
     metric = Modes(Told(5))
     metric.take_reals(Reals(pack_of(told([0, 0, 1, 1, 2, 2, 3, 3])), 4, 3, 0, torch.device("cpu")))
     samples = np.concatenate([told([0, 0, 1]), told([4], probability=50)])
-    metric.update(generated(as_batch(samples)))
+    metric.update(generated(metric, as_batch(samples)))
     values = metric.compute()
     assert values["modes_classifier"] == 3
     assert values["modes_share_classifier"] == 0.5  # 0 and 1 of 0 to 3; mode 4 is none of the reals'
@@ -110,13 +113,13 @@ def test_classifier_counts_every_sample_and_compares_with_the_reals(pack_of: Cal
     assert record["expected_modes"] == round(4 * (1 - 0.75**4), 1)
     metric.reset()
     for image in samples[[3, 1, 0, 2]]:  # neither order nor batches matter
-        metric.update(generated(as_batch(image[None])))
+        metric.update(generated(metric, as_batch(image[None])))
     assert metric.compute() == values
 
 
 def test_a_process_without_reals_lends_its_samples() -> None:
     metric = Modes(Told(5))
-    metric.update(generated(as_batch(told([0, 1]))))
+    metric.update(generated(metric, as_batch(told([0, 1]))))
     assert metric.compute() == {}
 
 
@@ -128,7 +131,7 @@ def test_reals_against_themselves(bars: Callable[..., Any], tmp_path: Any) -> No
     reals = Reals(pack, 1_000, 64, 0, torch.device("cpu"))
     metric.take_reals(reals)
     for images in reals.sample():
-        metric.update(generated(images))
+        metric.update(generated(metric, images))
     values = metric.compute()
     assert (values["modes_classifier"], values["modes_share_classifier"]) == (6, 1)
     assert values["reverse_kl_classifier"] == pytest.approx(0, abs=1e-9)

@@ -30,9 +30,8 @@ class Shades(torch.nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         return images.flatten(1).float()
 
-    def features_and_probabilities(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        features = self(images)
-        return features, torch.stack([features[:, :9].mean(dim=1), 255 - features[:, 9:18].mean(dim=1)], 1) / 510
+    def classify_features(self, features: Tensor) -> Tensor:
+        return torch.stack([features[:, :9].mean(dim=1), 255 - features[:, 9:18].mean(dim=1)], 1) / 510
 
     def protocol(self) -> dict[str, Any]:
         return {"features": self.name}

@@ -131,14 +131,14 @@ class ClassifierFeatures(Classifier):
         return joint
 
     @torch.no_grad()
-    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    def judge_features(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the most probable combination (N,) of the counted factors, and the least of their probabilities (N,).
 
         Combinations are numbered by their values, the first factor's being the most significant.
         """
-        answers = self.by_factor(self(images))
-        mode = torch.zeros(len(images), dtype=torch.long, device=images.device)
-        certain = torch.ones(len(images), device=images.device)
+        answers = self.by_factor(features)
+        mode = torch.zeros(len(features), dtype=torch.long, device=features.device)
+        certain = torch.ones(len(features), device=features.device)
         for name in self.counted:
             probability, value = answers[name].max(dim=1)
             mode = mode * self.factors[name] + value

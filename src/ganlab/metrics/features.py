@@ -60,14 +60,18 @@ class Features(nn.Module):
         with full_precision(images.device):
             return torch.cat([self.extract(part) for part in images.split(self.batch_size)])
 
-    @torch.no_grad()
     def features_and_probabilities(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return features (N, num_features) and class probabilities (N, num_classes) or None, of a single pass."""
         features = self(images)
+        return features, self.classify_features(features)
+
+    @torch.no_grad()
+    def classify_features(self, features: Tensor) -> Tensor | None:
+        """Return class probabilities (N, num_classes) of features (N, num_features); None where it has no classes."""
         if not self.num_classes:
-            return features, None
-        with full_precision(images.device):
-            return features, self.probabilities(features)
+            return None
+        with full_precision(features.device):
+            return self.probabilities(features)
 
     def classify(self, images: Tensor) -> Tensor:
         """Return class probabilities (N, num_classes) of uint8 images (N, C, H, W).
@@ -85,7 +89,7 @@ class Features(nn.Module):
         raise NotImplementedError
 
     def probabilities(self, features: Tensor) -> Tensor:
-        """Return class probabilities (N, num_classes) of features; ``classify`` without its precautions."""
+        """Return class probabilities (N, num_classes); ``classify_features`` without its precautions."""
         raise NotImplementedError
 
     def meet(self, channels: int, height: int, width: int) -> None:
@@ -133,6 +137,10 @@ class Classifier(Features):
 
     def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return the kind of each uint8 image (N, C, H, W), int64 (N,), and how probable it is, (N,)."""
+        return self.judge_features(self(images))
+
+    def judge_features(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what ``judge`` does, of features (N, num_features)."""
         raise NotImplementedError
 
 
@@ -233,9 +241,11 @@ class DigitsFeatures(Classifier):
         """Return probabilities (N, 10) of the ten digits for features (N, 64)."""
         return self.network[-1](features).softmax(dim=1)
 
-    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the most probable digit (N,) of uint8 images (N, 1, H, W), and its probability (N,)."""
-        probability, digit = self.classify(images).max(dim=1)
+    def judge_features(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the most probable digit (N,), and its probability (N,)."""
+        probabilities = self.classify_features(features)
+        assert probabilities is not None
+        probability, digit = probabilities.max(dim=1)
         return digit, probability
 
 

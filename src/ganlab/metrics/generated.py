@@ -29,12 +29,14 @@ class Generated:
         """The network's features, float32 (N, D)."""
         if self._features is None:
             assert self.network is not None, "a metric that looks at features needs a network"
-            self._features, self._probabilities = self.network.features_and_probabilities(self.images)
+            self._features = self.network(self.images)
         return self._features
 
     @property
     def probabilities(self) -> Tensor:
         """The probabilities (N, K) of the network's classes, of the same pass; only where it has them."""
-        _ = self.features
+        features = self.features
+        if self._probabilities is None and self.network is not None:
+            self._probabilities = self.network.classify_features(features)
         assert self._probabilities is not None, "a metric that looks at classes needs a network that has them"
         return self._probabilities

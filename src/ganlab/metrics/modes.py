@@ -57,7 +57,7 @@ class Modes(Metric):
 
     def update(self, batch: Generated) -> None:
         """Classify generated images."""
-        mode, probability = self.features.judge(batch.images)
+        mode, probability = self.features.judge_features(batch.features)
         self.counts += mode.bincount(minlength=len(self.counts))
         self.confident_counts += mode[probability > self.confidence].bincount(minlength=len(self.counts))
 

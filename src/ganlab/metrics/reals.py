@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganlab.errors import UserError
+from ganlab.files import replacing
 from ganlab.metrics.classifier import ClassifierFeatures
 from ganlab.metrics.features import Features
 from ganlab.metrics.frechet import FeatureStatistics
@@ -173,13 +173,8 @@ def _load(file: Path, origin: str) -> dict[str, np.ndarray] | None:
 
 
 def _save(file: Path, origin: str, arrays: dict[str, np.ndarray]) -> None:
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as target:
+        with replacing(file) as target:
             np.savez(target, allow_pickle=False, origin=np.array(origin), **arrays)
-            target.flush()
-            os.fsync(target.fileno())
-        part.replace(file)
     except OSError as reason:
-        part.unlink(missing_ok=True)
         log.warning("the statistics of the real images are not kept in %s: %s", file.parent, reason.strerror)

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from ganlab.data.lock import locked
 from ganlab.errors import UserError
+from ganlab.files import replacing
 from ganlab.metrics.classifier import ImageClassifier
 from ganlab.metrics.labels import UNSEEN, Labelled
 from ganlab.metrics.reals import Pack
@@ -180,13 +181,8 @@ def _load(file: Path) -> bytes | None:
 
 
 def _save(file: Path, content: bytes) -> None:
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as target:
+        with replacing(file) as target:
             target.write(content)
-            target.flush()
-            os.fsync(target.fileno())
-        part.replace(file)
     except OSError as reason:
-        part.unlink(missing_ok=True)
         log.warning("the classifier is not kept in %s: %s", file.parent, reason.strerror)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ganlab.probes.solver import CHUNK, Choice, Linear, Matrix, choose, minimise
+from ganlab.probes.solver import Choice, Linear, Matrix, choose, minimise
 
 GRID = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # of C
 
@@ -20,39 +20,13 @@ def cross_entropy(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return -logs.gather(1, labels[:, None]).sum(dtype=torch.float64), slope
 
 
-def fit_logistic(
-    features: Matrix,
-    labels: Any,
-    c: float,
-    *,
-    classes: int | None = None,
-    tolerance: float = 1e-4,
-    max_steps: int = 1000,
-    dtype: torch.dtype = torch.float32,
-    device: str | torch.device = "cpu",
-    start: Linear | None = None,
-    chunk: int = CHUNK,
-) -> Linear:
+def fit_logistic(features: Matrix, labels: Any, c: float, **options: Any) -> Linear:
     """Return the multinomial logistic regression of features (N, features) and labels (N,) from 0 on.
 
     That of scikit-learn's ``LogisticRegression(C=c)`` for three classes and more: free intercepts, |W|^2 / 2 beside c
-    times the summed cross-entropy. Arguments as in `ganlab.probes.svm.fit_svm`.
+    times the summed cross-entropy. Options are those of `ganlab.probes.solver.minimise`.
     """
-    count = int(torch.as_tensor(labels).max()) + 1 if classes is None else classes
-    return minimise(
-        features,
-        labels,
-        count,
-        cross_entropy,
-        c,
-        intercept_scaling=None,
-        tolerance=tolerance,
-        max_steps=max_steps,
-        dtype=dtype,
-        device=device,
-        start=start,
-        chunk=chunk,
-    )
+    return minimise(features, labels, cross_entropy, c, **options)
 
 
 def probe(

@@ -63,15 +63,15 @@ def pieces(features: Matrix, like: Tensor, chunk: int = CHUNK) -> Iterator[tuple
 def minimise(
     features: Matrix,
     labels: Any,
-    classes: int,
     loss: Loss,
     c: float,
     *,
-    intercept_scaling: float | None,
-    tolerance: float,
-    max_steps: int,
-    dtype: torch.dtype,
-    device: str | torch.device,
+    classes: int | None = None,
+    intercept_scaling: float | None = None,
+    tolerance: float = 1e-4,
+    max_steps: int = 1000,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
     start: Linear | None = None,
     chunk: int = CHUNK,
 ) -> Linear:
@@ -79,10 +79,10 @@ def minimise(
 
     Args:
         features: (N, features), float32 or float64; of them only ``chunk`` rows are converted at a time.
-        labels: classes (N,), 0 to ``classes - 1``.
-        classes: how many there are.
+        labels: classes (N,), from 0 on.
         loss: of scores and classes; see ``Loss``. Convex and differentiable.
-        c: weight of the loss.
+        c: weight of the loss against |W|^2 / 2, as in scikit-learn.
+        classes: how many there are; None: as the labels tell.
         intercept_scaling: liblinear's: the intercept is the weight of a feature that is always this, and is held small
             like any other. None: the intercept is free.
         tolerance: of the largest derivative, relative to that at the start from 0.
@@ -93,6 +93,7 @@ def minimise(
         chunk: rows that are converted together.
     """
     width = features.shape[1]
+    classes = int(torch.as_tensor(labels).max()) + 1 if classes is None else classes
     scale = 1.0 if intercept_scaling is None else intercept_scaling
     weights = torch.zeros(width + 1, classes, dtype=dtype, device=device)
     target = torch.as_tensor(labels).to(weights.device).long()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab.probes.solver import CHUNK, Choice, Linear, Matrix, choose, minimise
+from ganlab.probes.solver import Choice, Linear, Matrix, choose, minimise
 
 AUTHORS_GRID = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)  # of C, in svhn/svhn_semisup_analysis.py
 
@@ -25,50 +25,13 @@ def squared_hinge(scores: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     return short.square().sum(dtype=torch.float64), -2 * signs * short
 
 
-def fit_svm(
-    features: Matrix,
-    labels: Any,
-    c: float,
-    *,
-    classes: int | None = None,
-    intercept_scaling: float = 1.0,
-    tolerance: float = 1e-4,
-    max_steps: int = 1000,
-    dtype: torch.dtype = torch.float32,
-    device: str | torch.device = "cpu",
-    start: Linear | None = None,
-    chunk: int = CHUNK,
-) -> Linear:
-    """Return the L2-SVM of features (N, features) and labels (N,); see `ganlab.probes.solver.minimise`.
+def fit_svm(features: Matrix, labels: Any, c: float, *, intercept_scaling: float = 1.0, **options: Any) -> Linear:
+    """Return the L2-SVM of features (N, features) and labels (N,).
 
-    Args:
-        features: of the examples.
-        labels: classes from 0 on.
-        c: weight of the hinge against |W|^2 / 2, as in scikit-learn.
-        classes: how many there are; None: as the labels tell.
-        intercept_scaling: as in scikit-learn, where the intercept is held small as well: 1 there and here.
-        tolerance: of the largest derivative, relative to that at W = 0.
-        max_steps: of L-BFGS.
-        dtype: in which it is computed.
-        device: where.
-        start: a classifier to start from.
-        chunk: rows that are converted together.
+    ``intercept_scaling`` is scikit-learn's, whose intercept is held small as well: 1 there and here. Options are those
+    of `ganlab.probes.solver.minimise`.
     """
-    count = int(torch.as_tensor(labels).max()) + 1 if classes is None else classes
-    return minimise(
-        features,
-        labels,
-        count,
-        squared_hinge,
-        c,
-        intercept_scaling=intercept_scaling,
-        tolerance=tolerance,
-        max_steps=max_steps,
-        dtype=dtype,
-        device=device,
-        start=start,
-        chunk=chunk,
-    )
+    return minimise(features, labels, squared_hinge, c, intercept_scaling=intercept_scaling, **options)
 
 
 def choose_svm(

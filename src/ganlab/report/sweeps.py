@@ -78,8 +78,9 @@ def write_report(folder: Path) -> list[Path]:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     write_whole(folder / "table.csv", text.getvalue())
-    crossed = [f"\n{name}\n\n{markdown(cross(settings, name))}" for name in names if swept_twice(settings)]
-    write_whole(folder / "table.md", "".join([markdown(rows), *crossed]))
+    crossed = names if swept_twice(settings) else []
+    parts = [markdown(rows), *(f"\n{name}\n\n{markdown(cross(settings, name))}" for name in crossed)]
+    write_whole(folder / "table.md", "".join(parts))
     written = [folder / "table.md", folder / "table.csv"]
     if figure := draw_figure(settings):
         part = folder / ".grids.png"
