@@ -94,7 +94,7 @@ def project_loop(config: dict[str, Any], data: ImageDataModule, images: int, fol
         def on_train_end(self, *_: Any) -> None:
             times.append(time.perf_counter())
 
-    callbacks = [Meter(config["every"]["log"]), Stopwatch(images), Checkpoints(folder, config, None, Signals())]
+    callbacks = [Meter(config["every"]["log"]), Stopwatch(images), Checkpoints(folder, config, None, None, Signals())]
     trainer = build_trainer(config, callbacks, [MetricsFile(folder / "metrics.csv")])
     trainer.fit(system, datamodule=data)
     return times[1] - times[0]

@@ -14,7 +14,11 @@ from ganlab.errors import UserError
 from ganlab.metrics.evaluation import Evaluation
 from ganlab.metrics.features import DigitsFeatures
 from ganlab.metrics.fid import FID
+from ganlab.metrics.inception_score import InceptionScore
+from ganlab.metrics.kid import KID
 from ganlab.metrics.modes import Modes
+from ganlab.metrics.ms_ssim import MSSSIM
+from ganlab.metrics.precision_recall import Coverage, Density, Precision, Recall
 from ganlab.metrics.swd import SWD
 
 PROCESS = """
@@ -23,13 +27,13 @@ from pathlib import Path
 import numpy as np, torch
 sys.path.insert(0, sys.argv[3])
 from conftest import ArrayPack, Painter
-from test_evaluation import evaluation_of
+from test_evaluation import evaluation_of_all
 torch.set_num_threads(1)
 rank, folder = int(sys.argv[1]), Path(sys.argv[2])
 torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
 values = []
 for count in (22, 4):  # in batches of 4: the last one cut; none at all for rank 1
-    evaluation = evaluation_of(count)
+    evaluation = evaluation_of_all(count)
     if rank == 0:
         evaluation.prepare_reals(ArrayPack(folder, np.load(folder / "images.npy")))
     values += [evaluation.measure(Painter((1, 32, 32)), rank, 2) for _ in range(2)]
@@ -41,6 +45,14 @@ def evaluation_of(count: int, best: str | None = None, batch_size: int = 4) -> E
     features = DigitsFeatures()
     metrics: dict[str, Any] = {"swd": SWD(patches=4), "fid": FID(features), "modes": Modes(features)}
     return Evaluation(metrics, features, count, batch_size, seed=7, best=best)
+
+
+def evaluation_of_all(count: int) -> Evaluation:
+    """With all metrics that papers print."""
+    network, evaluation = DigitsFeatures(), evaluation_of(count)
+    balls = {kind.value: kind(network, 2) for kind in (Precision, Recall, Density, Coverage)}
+    others = {"kid": KID(network, None, 5, 0), "is": InceptionScore(network, 2, 0), "ms_ssim": MSSSIM(8)}
+    return Evaluation({**evaluation.metrics, **balls, **others}, network, count, 4, seed=7)
 
 
 def test_two_processes_measure_what_one_does(
@@ -58,9 +70,13 @@ def test_two_processes_measure_what_one_does(
     ]
     expected = []
     for count in (22, 4):
-        evaluation = evaluation_of(count)
+        evaluation = evaluation_of_all(count)
         evaluation.prepare_reals(pack_of(images))
         expected += [evaluation.measure(painter((1, 32, 32)))] * 2
+    assert {name.removesuffix("_digits") for name in expected[0]} == {
+        *("swd", "fid", "confident", "modes", "precision", "recall", "density", "coverage", "kid", "is", "ms_ssim")
+    }
+    assert expected[0] != expected[2]
     assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
     for rank in range(2):
         values = json.loads((tmp_path / f"rank{rank}.json").read_text())

@@ -2,6 +2,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,6 +43,10 @@ def same_training(one: Path, other: Path) -> None:
     assert equal(mine["optimizer_states"], theirs["optimizer_states"])
     assert {key.partition("{")[0] for key in mine["callbacks"]} >= {"Diagnostics", "Evaluations", "Meter"}
     assert equal(mine["callbacks"], theirs["callbacks"])
+    kept = sorted(path.name for path in (one / "checkpoints").glob("images_*"))
+    assert kept and kept == sorted(path.name for path in (other / "checkpoints").glob("images_*"))
+    for name in kept:
+        assert equal(*(read(run / "checkpoints" / name)["state_dict"] for run in (one, other)))
     assert [r | {"images/s": ""} for r in rows(one)] == [r | {"images/s": ""} for r in rows(other)]
     pictures = sorted(path.name for path in (one / "samples").iterdir())
     assert pictures == sorted(path.name for path in (other / "samples").iterdir())
@@ -104,7 +109,7 @@ def test_continuing_is_exact_also_from_the_middle_of_an_epoch(command: Callable,
 
 def start(tmp_path: Path, packs: Path, run: str) -> subprocess.Popen:
     options = (*SMALL, f"outputs={tmp_path}", f"packs={packs}", f"run={run}", "max_images=3072")
-    options = (*options, "every.checkpoint=64", "every.metrics=1536", "every.samples=512")
+    options = (*options, "every.checkpoint=64", "every.metrics=1536", "every.samples=512", "every.keep=500")
     return subprocess.Popen([sys.executable, SRC / "train.py", *options], stderr=subprocess.PIPE, text=True)
 
 
@@ -165,6 +170,31 @@ def test_a_signal_saves_between_two_minibatches(
     assert checkpoint["state_dict"]["clock._extra_state"]["steps"] == {"discriminator": 4, "generator": 4}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def test_kept_checkpoints_make_a_curve_and_are_never_taken_for_the_newest(command: Callable, tmp_path: Path) -> None:
+    options, folder = (*SMALL, f"outputs={tmp_path}", "metrics=none", "run=kept"), tmp_path / "kept/checkpoints"
+    assert command("train", *options, "every.keep=96", "max_images=224").code == 0  # in minibatches of 32
+
+    def kept() -> list[str]:
+        return sorted(path.name for path in folder.glob("images_*"))
+
+    assert kept() == ["images_000000096.ckpt", "images_000000192.ckpt"]
+    (folder / "last.ckpt").write_bytes(b"torn")
+    (folder / "previous.ckpt").unlink()
+    outcome = command("train", *options, "every.keep=96", "max_images=320")
+    assert outcome.code == 1 and "is whole" in outcome.err
+    shutil.copy(folder / "images_000000192.ckpt", folder / "last.ckpt")  # what a kill had left between save and link
+    (folder / "images_000000192.ckpt").unlink()
+    outcome = command("train", *options, "every.keep=64", "max_images=320")  # another interval
+    assert outcome.code == 0, outcome.err
+    names = [f"images_000000{seen:03d}.ckpt" for seen in (96, 192, 256, 320)]
+    assert kept() == names
+    assert [read(folder / name)["images_seen"] for name in names] == [96, 192, 256, 320]
+    outcome = command("evaluate", f"checkpoint={tmp_path}/kept", "metrics=swd", "count=32", "batch_size=32")
+    assert outcome.code == 0, outcome.err
+    with (tmp_path / "kept/evaluation.csv").open(newline="") as file:
+        assert [row["checkpoint"] for row in csv.DictReader(file)] == names
 
 
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(command: Callable, tmp_path: Path) -> None:
@@ -244,7 +274,7 @@ def test_nothing_is_overwritten_where_all_checkpoints_are_damaged(command: Calla
 
 def test_two_processes_share_one_run_folder_and_one_pack(tmp_path: Path) -> None:
     options = (*SMALL, "logger=wandb", f"outputs={tmp_path}/runs", f"packs={tmp_path}/packs", "run=two")
-    options = (*options, "trainer.devices=2", "trainer.accelerator=cpu", "max_images=128")
+    options = (*options, "trainer.devices=2", "trainer.accelerator=cpu", "max_images=128", "every.keep=64")
     done = subprocess.run(
         [sys.executable, SRC / "train.py", *options], capture_output=True, text=True, cwd=tmp_path, timeout=300
     )
@@ -254,6 +284,9 @@ def test_two_processes_share_one_run_folder_and_one_pack(tmp_path: Path) -> None
     assert [row["images_seen"] for row in rows(tmp_path / "runs/two")] == ["0", "64", "128"]
     assert len(list((tmp_path / "runs/two/wandb").glob("offline-run-*"))) == 1
     assert done.stdout.count("finished ") == 1
+    kept = sorted((tmp_path / "runs/two/checkpoints").glob("images_*"))
+    assert [path.name for path in kept] == ["images_000000064.ckpt", "images_000000128.ckpt"]
+    assert [read(path)["images_seen"] for path in kept] == [64, 128]
 
 
 def test_wandb_and_tensorboard_get_numbers_and_pictures(command: Callable, tmp_path: Path) -> None:

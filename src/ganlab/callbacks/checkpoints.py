@@ -1,5 +1,7 @@
-"""Checkpoints: saved by images, by the clock on the wall, on a signal and at the end."""
+"""Checkpoints: saved by images, by the clock on the wall, on a signal and at the end; some of them kept."""
 
+import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import lightning as L
 
 from ganlab.errors import UserError
+from ganlab.files import replacing
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import LAST
 
@@ -51,15 +54,20 @@ class Signals(L.Callback):
 class Checkpoints(L.Callback):
     """Saves ``last.ckpt`` between two minibatches, never within one.
 
+    Where a minibatch crosses a multiple of ``kept`` images, what was saved stays as ``images_<images seen>.ckpt`` too.
+
     Args:
         folder: the run's ``checkpoints`` folder.
         config: the run's configuration, plain containers, kept in every checkpoint.
         interval: images between two saves; None for one about every 30 seconds.
+        kept: images between two checkpoints that are kept for good; None for none.
         signals: what was noted while training.
     """
 
-    def __init__(self, folder: Path, config: dict[str, Any], interval: int | None, signals: Signals) -> None:
-        self.folder, self.config, self.interval, self.signals = folder, config, interval, signals
+    def __init__(
+        self, folder: Path, config: dict[str, Any], interval: int | None, kept: int | None, signals: Signals
+    ) -> None:
+        self.folder, self.config, self.interval, self.kept, self.signals = folder, config, interval, kept, signals
         self.saved = -1
         self.saved_at = self.polled_at = time.monotonic()
         self.polled, self.next_poll = 0, 0
@@ -68,11 +76,14 @@ class Checkpoints(L.Callback):
         self.saved_at = self.polled_at = time.monotonic()
         self.saved = pl_module.clock.images_seen
         self.polled = self.next_poll = pl_module.clock.minibatches
+        if trainer.ckpt_path and not self.place(pl_module).exists():  # a kill came before it could be kept
+            self.keep(Path(trainer.ckpt_path), trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.poll(trainer, pl_module, due=pl_module.clock.crossed(self.interval))
+        clock = pl_module.clock
+        self.poll(trainer, pl_module, due=clock.crossed(self.interval) or clock.crossed(self.kept))
 
     def poll(self, trainer: L.Trainer, system: AdversarialSystem, due: bool = False) -> None:
         """Save if it is time to; leave if a signal came. Ranks follow rank 0, asked about every five seconds."""
@@ -100,7 +111,7 @@ class Checkpoints(L.Callback):
             self.save(trainer, pl_module)
 
     def save(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
-        """Write ``last.ckpt``, unless the weights are ruined."""
+        """Write ``last.ckpt``, unless the weights are ruined; keep it where that is due."""
         if broken := system.broken():
             kept = f"; {self.folder / LAST} holds the state at {self.saved:,} images" if self.saved > 0 else ""
             raise UserError(
@@ -109,6 +120,29 @@ class Checkpoints(L.Callback):
             )
         trainer.save_checkpoint(self.folder / LAST)
         self.saved, self.saved_at = system.clock.images_seen, time.monotonic()
+        self.keep(self.folder / LAST, trainer, system)
+
+    def keep(self, checkpoint: Path, trainer: L.Trainer, system: AdversarialSystem) -> None:
+        """Keep a checkpoint of this moment if that is due; no second copy on the disk where it can have two names."""
+        if not (trainer.is_global_zero and system.clock.crossed(self.kept)):
+            return
+        place = self.place(system)
+        try:
+            place.unlink(missing_ok=True)
+            try:
+                os.link(checkpoint, place)  # checkpoints are replaced, never changed: this one stays as it is
+            except OSError:  # not every file system gives a file two names
+                with checkpoint.open("rb") as source, replacing(place) as target:
+                    shutil.copyfileobj(source, target)
+        except OSError as error:
+            raise UserError(
+                f"{place} could not be written ({error}): make room, or type every.keep=null, then give the same "
+                f"command with run=NAME of this run to continue"
+            ) from error
+
+    def place(self, system: AdversarialSystem) -> Path:
+        """Return where a checkpoint of this moment is kept."""
+        return self.folder / f"images_{system.clock.images_seen:09d}.ckpt"
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: AdversarialSystem, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.config

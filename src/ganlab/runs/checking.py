@@ -57,6 +57,7 @@ LEAST: dict[str, tuple[type, float]] = {
     "every.samples": (int, 1),
     "every.metrics": (int, 1),
     "every.checkpoint": (int, 1),
+    "every.keep": (int, 1),
     "every.diagnostics": (int, 1),
     "diagnostics.warm_up": (int, 0),
     "diagnostics.worse": (float, 1),

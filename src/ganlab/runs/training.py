@@ -75,7 +75,7 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     reals = torch.from_numpy(pack.images[drawn_first]).permute(0, 3, 1, 2)
     meter = Meter(every["log"])
     signals = Signals()
-    checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], signals)
+    checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], every["keep"], signals)
     evaluation = build_metrics(config, pack)
     evaluations = None
     if evaluation:

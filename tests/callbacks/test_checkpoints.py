@@ -1,0 +1,87 @@
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ganlab.callbacks.checkpoints import Checkpoints, Signals
+from ganlab.errors import UserError
+from ganlab.systems.clock import Clock
+
+
+def write(path: Path, seen: int) -> None:
+    """Replace a checkpoint as the real writer does."""
+    path.with_name("unfinished").write_text(str(seen))
+    os.replace(path.with_name("unfinished"), path)
+
+
+def play(folder: Path, minibatches: int, seen: int = 0, kept: int | None = 25, rank: int = 0, size: int = 10) -> None:
+    """Continue at ``seen`` images where that is not 0."""
+    system: Any = SimpleNamespace(clock=Clock([]), broken=list)
+    system.clock.images_seen, system.clock.previous = seen, max(seen - size, 0)
+    trainer: Any = SimpleNamespace(
+        world_size=1, is_global_zero=rank == 0, ckpt_path=str(folder / "last.ckpt") if seen else None,
+        save_checkpoint=lambda path: write(path, system.clock.images_seen),
+    )  # fmt: skip
+    checkpoints = Checkpoints(folder, {}, 1000, kept, Signals())
+    checkpoints.on_train_start(trainer, system)
+    for _ in range(minibatches):
+        system.clock.tick(size)
+        checkpoints.on_train_batch_end(trainer, system, None, None, 0)
+    checkpoints.on_train_end(trainer, system)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(folder.iterdir())}
+
+
+def test_one_is_kept_at_each_crossing(tmp_path: Path) -> None:
+    play(tmp_path, 9)
+    assert contents(tmp_path) == {
+        "images_000000030.ckpt": "30", "images_000000050.ckpt": "50", "images_000000080.ckpt": "80", "last.ckpt": "90",
+    }  # fmt: skip
+
+
+def test_none_is_kept_unasked_nor_by_another_rank(tmp_path: Path) -> None:
+    play(tmp_path, 9, kept=None)
+    play(tmp_path, 9, rank=1)
+    assert contents(tmp_path) == {"last.ckpt": "90"}
+
+
+def test_a_continued_run_keeps_what_a_kill_prevented_and_no_more(tmp_path: Path) -> None:
+    write(tmp_path / "last.ckpt", 50)
+    play(tmp_path, 1, seen=50)
+    assert contents(tmp_path) == {"images_000000050.ckpt": "50", "last.ckpt": "60"}
+    (tmp_path / "images_000000050.ckpt").write_text("as it was")
+    write(tmp_path / "last.ckpt", 50)
+    play(tmp_path, 0, seen=50)  # it is there: nothing to mend
+    play(tmp_path, 2, seen=60)  # no crossing at 60, 70 and 80
+    assert contents(tmp_path)["images_000000050.ckpt"] == "as it was"
+    assert "images_000000060.ckpt" not in contents(tmp_path)
+    play(tmp_path, 1, seen=40)  # from an earlier checkpoint: crossed once more
+    assert contents(tmp_path)["images_000000050.ckpt"] == "50"
+
+
+def test_the_last_one_is_not_written_twice_where_links_are_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play(tmp_path, 3)
+    assert (tmp_path / "last.ckpt").samefile(tmp_path / "images_000000030.ckpt")
+
+    def refuse(*_: Any) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(os, "link", refuse)
+    play(tmp_path, 5)
+    assert contents(tmp_path) == {"images_000000030.ckpt": "30", "images_000000050.ckpt": "50", "last.ckpt": "50"}
+    assert not (tmp_path / "last.ckpt").samefile(tmp_path / "images_000000050.ckpt")
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    monkeypatch.setattr("ganlab.callbacks.checkpoints.shutil.copyfileobj", full)
+    with pytest.raises(UserError, match=r"images_000000030.ckpt could not be written .* or type every.keep=null"):
+        play(tmp_path, 3)
+    assert contents(tmp_path) == {"last.ckpt": "30"}
