@@ -38,10 +38,27 @@ def test_short_keys_and_repeats(command: Callable, smoke: Path, tmp_path: Path) 
     fid, kid = report["fid"], report["kid"]
     assert (fid["protocol"]["fake"], fid["protocol"]["generation_batch"], fid["protocol"]["seed"]) == (96, 32, 5)
     assert fid["protocol"]["repeats"] == 2 and fid["spread"] > 0
+    low, high = fid["confidence_95"]
+    assert (low + high) / 2 == pytest.approx(fid["value"]) and "confidence_95" in kid
+    assert (high - low) / 2 == pytest.approx(12.706 * fid["spread"] / 2**0.5, rel=1e-4)  # t of one degree of freedom
     assert kid["protocol"]["subset_size"] == 24 and kid["protocol"]["features"] == "digits"
     assert "kid_digits" in outcome.out and " +- " in outcome.out
     with Image.open(tmp_path / "numbers_memorisation.png") as picture:
         assert picture.mode == "RGB"
+
+
+def test_the_same_numbers_twice_and_in_other_feature_batches(command: Callable, smoke: Path, tmp_path: Path) -> None:
+    keys = "metrics=[fid,kid,is,precision,recall,density,coverage,swd]"
+    found = []
+    for name, batch in (("first", 50), ("again", 50), ("other", 17)):
+        output = tmp_path / f"{name}.json"
+        options = [f"checkpoint={smoke}/checkpoints/last.ckpt", "count=96", f"features.batch_size={batch}"]
+        outcome = command("evaluate", *options, keys, f"output={output}")
+        assert outcome.code == 0, outcome.err
+        metrics = json.loads(output.read_text())["metrics"]
+        found.append({name: measured["value"] for name, measured in metrics.items()})
+    assert len(found[0]) == 8 and found[0] == found[1]
+    assert found[2] == pytest.approx(found[0], rel=1e-5)  # sums of float32 in another order
 
 
 @pytest.mark.parametrize(

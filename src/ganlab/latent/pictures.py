@@ -14,6 +14,11 @@ def sheet(images: Tensor) -> Tensor:
     return make_grid(images.flatten(0, 1), nrow=images.shape[1], padding=PADDING, pad_value=255)
 
 
+def beside(pictures: list[Tensor]) -> Tensor:
+    """Return pictures uint8 (C, height, width) side by side, white gaps between."""
+    return _stack(pictures, dim=2)
+
+
 def arithmetic_picture(exemplars: Tensor, means: Tensor, sums: Tensor, in_pixels: Tensor) -> Tensor:
     """Return a sum of three concepts as one picture uint8 (C, height, width), after Fig. 7.
 

@@ -35,9 +35,9 @@ class Objective(Protocol):
 class Absolute:
     """An objective that judges an image by itself."""
 
-    generator_needs_real = False
-    relativistic = False
-    bounded = True
+    generator_needs_real: ClassVar[bool] = False
+    relativistic: ClassVar[bool] = False
+    bounded: ClassVar[bool] = True
 
 
 class Minimax(Absolute):

@@ -12,19 +12,19 @@ from torchvision.utils import make_grid
 def save_grid(images: Tensor, path: Path) -> None:
     """Write uint8 (N, C, H, W) images as one PNG, row by row, as square as it gets; whole or not at all."""
     columns = math.ceil(math.sqrt(len(images)))
-    _write(make_grid(images.cpu(), nrow=columns, padding=2, pad_value=255), path)
+    save_image(make_grid(images.cpu(), nrow=columns, padding=2, pad_value=255), path)
 
 
 def save_each(images: Tensor, folder: Path) -> list[Path]:
     """Write uint8 (N, C, H, W) images as ``000000.png``, ``000001.png``, ... into a folder, made if need be."""
     paths = [folder / f"{index:06d}.png" for index in range(len(images))]
     for image, path in zip(images, paths, strict=True):
-        _write(image, path)
+        save_image(image, path)
     return paths
 
 
-def _write(image: Tensor, path: Path) -> None:
-    """Write one uint8 (C, H, W) image; grey where it has one channel."""
+def save_image(image: Tensor, path: Path) -> None:
+    """Write one uint8 (C, H, W) image as PNG, grey where it has one channel; whole or not at all."""
     pixels = image.permute(1, 2, 0).numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")

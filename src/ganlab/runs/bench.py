@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import t
 from tqdm import tqdm
 
 from ganlab.data.pack import Pack
@@ -119,6 +120,8 @@ class Measured:
             results[short] = {"value": number(value), "spread": number(self.spreads.get(name)), "protocol": protocol}
             if name in self.yardstick:
                 results[short]["real_halves"] = self.yardstick[name]
+            if name in self.spreads:
+                results[short]["confidence_95"] = interval(value, self.spreads[name], protocol["repeats"])
         return results
 
     def text(self, name: str) -> str:
@@ -132,6 +135,15 @@ class Measured:
 def number(value: float | None) -> float | None:
     """Return a number as JSON can hold it: None for what is not finite."""
     return value if value is not None and isfinite(value) else None
+
+
+def interval(value: float, spread: float, repeats: int) -> list[float | None]:
+    """Return the 95 % confidence interval of a mean of independent sets of samples, by Student's t.
+
+    It tells what the draw of samples leaves open, not what another seed of training or other real images would.
+    """
+    reach = float(t.ppf(0.975, repeats - 1)) * spread / repeats**0.5
+    return [number(value - reach), number(value + reach)]
 
 
 def tick(bar: tqdm, done: int) -> None:

@@ -31,11 +31,14 @@ REFUSED = {
 }
 
 
+STRUCTURED = re.compile(r"""[\[{'"(]|\w+\(""")  # lists, mappings, quoted text, and functions such as range(...)
+
+
 def check_overrides(arguments: list[str], conf: Path) -> list[str]:
     """Return the command line for Hydra, refusing what must not be typed.
 
     ``+key=value`` and ``++key=value`` become ``key=value``: every key exists already, so that Hydra refuses the
-    others as it does without the sign.
+    others as it does without the sign. Numbers that choose of a group, and values with an equals sign, are quoted.
 
     Raises:
         UserError: a deleted key, a group without a choice, or an argument of Lightning's that has another key here.
@@ -49,6 +52,10 @@ def check_overrides(arguments: list[str], conf: Path) -> list[str]:
             key, _, value = argument.partition("=")
             if value == "null" and (conf / key).is_dir():
                 raise UserError(f"{argument} chooses nothing: type one of {', '.join(_options(conf / key))}")
+            if value.isdecimal() and (conf / key).is_dir():  # Hydra takes words alone for a group's choice
+                argument = f"{key}='{value}'"
+            elif "=" in value and not STRUCTURED.match(value):  # as in a path, or a command line as a value
+                argument = key + "='" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
             if key in REFUSED:
                 raise UserError(f"{key} is not used here: type {REFUSED[key]} instead")
         checked.append(argument)

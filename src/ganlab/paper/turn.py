@@ -1,0 +1,101 @@
+"""Figure 8: the turn vector, from faces that look left to faces that look right."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ganlab.errors import UserError
+from ganlab.latent.directions import along, turn
+from ganlab.latent.exemplars import read_exemplars
+from ganlab.latent.pictures import sheet
+from ganlab.latent.regression import FactorReader, train_reader
+from ganlab.latent.sampler import Sampler
+from ganlab.latent.scoring import random_direction, score_turn
+from ganlab.metrics.train_classifier import Training
+from ganlab.paper.item import Choices, Claim, Item, Material, Outcome
+
+DRAWN, SHOWN, SCORED = range(3)  # streams of a seed
+OFFERED = 144  # samples that a person picks from
+ENDS = ("left", "right")
+
+
+class Turn(Item):
+    """A direction made of a few exemplars at either end, added to random samples.
+
+    Args:
+        rows: samples that are turned.
+        columns: steps of the turn.
+        exemplars: at either end.
+        among: samples that the exemplars are chosen among, by the largest and the least values read.
+        reach: farthest multiple of the turn vector, both ways.
+        factor: number that a network trained on the data reads off the images.
+        scored: samples that the score is taken of.
+        reader: how that network is trained, values of `ganlab.metrics.train_classifier.Training`.
+    """
+
+    title = "the turn vector"
+    differs: ClassVar = (
+        "exemplars are the ends of what a network trained on the truth reads; the paper's were chosen by eye",
+        "standing batch statistics (the authors: of the batch)",
+        "the reach of the interpolation is not told in the paper",
+    )
+    claims: ClassVar = (
+        Claim("the pose follows the steps more closely than along random directions", "correlation", "random"),
+    )
+
+    def __init__(
+        self, rows: int, columns: int, exemplars: int, among: int, reach: float, factor: str, scored: int, reader: dict
+    ) -> None:
+        self.rows, self.columns, self.exemplars, self.among = rows, columns, exemplars, among
+        self.reach, self.factor, self.scored, self.reader = reach, factor, scored, Training(**reader)
+
+    def make(self, material: Material) -> Outcome:
+        """Find the vector, show it, and correlate the value with the steps."""
+        sampler, pack, outcome = material.model.sampler(), material.training, Outcome()
+        known = self.factor in (pack.manifest.get("factors") or [])
+        read = train_reader(pack, self.factor, self.reader) if known else None
+        if material.exemplars is not None:
+            ends = read_exemplars(material.exemplars, ENDS)
+            left, right = (ends[name] for name in ENDS)
+        elif read is not None:
+            left, right = self.ends(sampler, read, material.seed)
+        else:
+            raise UserError(
+                f"{pack.manifest['source']} does not know the factor {self.factor} to choose exemplars by: name some "
+                "that look left and right in a file, exemplars=FILE"
+            )
+        vector = turn(left, right)
+        shown = sampler.draw(self.rows, material.seed, SHOWN)
+        outcome.pictures[""] = sheet(sampler(along(shown, vector, self.columns, self.reach)))
+        outcome.pictures["exemplars"] = sheet(torch.stack([sampler(left), sampler(right)]))
+        if read is not None:
+            latents = sampler.draw(self.scored, material.seed, SCORED)
+            found, other = (
+                score_turn(sampler, read, latents, direction, self.columns, self.reach)
+                for direction in (vector, random_direction(vector, material.seed))
+            )
+            outcome.scores = {
+                "correlation": found.overall,
+                "correlation_in_a_row": found.by_row.nanmean().item(),
+                "change": found.change,
+                "random": abs(other.overall),
+                "reader": read.correlation,
+            }
+            outcome.remarks.append(
+                f"correlation of {self.factor}, read off {self.scored} samples at {self.columns} steps, with the step; "
+                f"the reader's own with the truth on {read.held_out} images held out is `reader`"
+            )
+        return outcome
+
+    def ends(self, sampler: Sampler, read: FactorReader, seed: int) -> tuple[Tensor, Tensor]:
+        """Return the latents (exemplars, latent_size) of the least and of the largest values among samples."""
+        latents = sampler.draw(self.among, seed, DRAWN)
+        order = read(sampler(latents)).argsort()
+        return latents[order[: self.exemplars]], latents[order[-self.exemplars :]]
+
+    def choices(self, material: Material) -> Choices:
+        """Samples to name those that look left and right in."""
+        sampler = material.model.sampler()
+        latents = sampler.draw(OFFERED, material.seed, DRAWN)
+        return Choices(latents, sampler(latents), ENDS)

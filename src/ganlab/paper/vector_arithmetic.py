@@ -1,0 +1,98 @@
+"""Figure 7: sums of concepts in the latent space, and the same sums in pixels."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ganlab.errors import UserError
+from ganlab.latent.arithmetic import neighbourhood, pixel_total, total
+from ganlab.latent.exemplars import Wanted, choose_exemplars, judge_of, read_exemplars
+from ganlab.latent.pictures import arithmetic_picture
+from ganlab.latent.sampler import Sampler
+from ganlab.latent.scoring import Sum, score_arithmetic
+from ganlab.paper.item import Choices, Claim, Item, Material, Outcome
+from ganlab.systems.clock import generator_of
+
+OFFERED = 144  # samples that a person picks from
+CONCEPTS = ("first", "second", "third")  # first - second + third
+
+
+class VectorArithmetic(Item):
+    """Means of exemplars of three concepts, added and subtracted: first - second + third, and eight neighbours.
+
+    Args:
+        concepts: by ``first``, ``second``, ``third`` and ``result``: what a classifier trained on the data's labels is
+            to see. Exemplars that a person has named take the places of those that it would choose, not of its scores.
+        exemplars: of each concept.
+        trials: sums that are scored.
+        pool: exemplars that the trials choose among, of each concept.
+        least: probability that makes an exemplar.
+    """
+
+    title = "vector arithmetic for visual concepts"
+    published: ClassVar = {"means_of_three": "stable (by eye)", "single": "unstable (by eye)"}
+    differs: ClassVar = (
+        "exemplars are chosen by a classifier of the data's labels, which also says what a sum shows; the paper's were "
+        "chosen and judged by eye",
+        "standing batch statistics (the authors: of the batch)",
+    )
+    claims: ClassVar = (
+        Claim("the sum of means shows what is wanted more often than samples at random", "means_of_three", "chance"),
+        Claim("means of three are more stable than single exemplars", "means_of_three", "single"),
+        Claim("sums of latents are better than sums of pixels", "means_of_three", "pixels_of_three"),
+    )
+
+    def __init__(self, concepts: Mapping[str, Wanted], exemplars: int, trials: int, pool: int, least: float) -> None:
+        self.sum = Sum(**concepts)
+        self.exemplars, self.trials, self.pool, self.least = exemplars, trials, pool, least
+
+    def make(self, material: Material) -> Outcome:
+        """Draw the figure, and score sums where the data's labels tell what they show."""
+        sampler, outcome = material.model.sampler(), Outcome()
+        wanted = [getattr(self.sum, name) for name in CONCEPTS]
+        labelled = material.training.labels is not None
+        if material.exemplars is not None:
+            named = read_exemplars(material.exemplars, CONCEPTS)
+            chosen = [named[name] for name in CONCEPTS]
+            if len({len(latents) for latents in chosen}) > 1:
+                raise UserError(f"{material.exemplars} names unequal numbers of exemplars: give each concept as many")
+            outcome.remarks.append(f"exemplars: {material.exemplars}")
+        elif labelled:
+            judge = judge_of(material.classifier(material.training))
+            chosen = [
+                choose_exemplars(sampler, judge, concept, self.exemplars, material.seed + n, self.least)
+                for n, concept in enumerate(wanted)
+            ]
+        else:
+            raise UserError(
+                f"{material.training.manifest['source']} has no labels to choose exemplars by: name them in a file, "
+                "exemplars=FILE (python src/reproduce.py figure=7 checkpoint=... pick=PAGE.html makes one by clicks)"
+            )
+        outcome.pictures[""] = self.picture(sampler, chosen, material.seed)
+        if labelled and self.trials:
+            judge = judge_of(material.classifier(material.training))
+            shares = score_arithmetic(sampler, judge, self.sum, self.trials, material.seed, self.pool, self.least)
+            outcome.scores = {name: share.value for name, share in shares.items()}
+            outcome.remarks.append(f"shares of {self.trials} sums that show {spelt(self.sum.result)}")
+        return outcome
+
+    def choices(self, material: Material) -> Choices:
+        """Samples to name the three concepts in."""
+        sampler = material.model.sampler()
+        latents = sampler.draw(OFFERED, material.seed)
+        return Choices(latents, sampler(latents), CONCEPTS)
+
+    @staticmethod
+    def picture(sampler: Sampler, chosen: list[Tensor], seed: int) -> Tensor:
+        """Return the figure of exemplars (n, latent_size) of three concepts."""
+        shown = torch.stack([sampler(latents) for latents in chosen])
+        means = sampler(torch.stack([latents.mean(dim=0) for latents in chosen]))
+        sums = sampler(neighbourhood(total(*chosen), generator_of(seed)))
+        return arithmetic_picture(shown, means, sums, pixel_total(*shown))
+
+
+def spelt(wanted: Mapping[str, Any]) -> str:
+    """Return ``smile=1, glasses=0``."""
+    return ", ".join(f"{factor}={value}" for factor, value in wanted.items())

@@ -1,0 +1,62 @@
+"""A page on which a person picks exemplars, or draws boxes, by clicks; it hands back a JSON file."""
+
+import base64
+import html
+import io
+import json
+from pathlib import Path
+
+from PIL import Image
+from torch import Tensor
+
+from ganlab.files import write_whole
+
+COLOURS = ("#c0392b", "#2471a3", "#1e8449", "#b9770e", "#76448a", "#117a65")
+LEAST_SIDE = 96  # to which samples are enlarged
+
+PAGE = Path(__file__).with_suffix(".html")
+
+
+def save_picker(images: Tensor, path: Path, title: str, columns: int, concepts: tuple[str, ...] = ()) -> None:
+    """Write a page that shows samples and saves what a person picks of them; it works without a network.
+
+    With concepts, a click gives a sample to the one that is on, and the page saves rows and columns as
+    `ganlab.latent.exemplars.read_exemplars` reads them, of latents in an .npz of the page's name. Without, boxes are
+    drawn in samples, as `ganlab.probes.boxes.read_boxes` reads them.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        path: of the page; the JSON that it saves has its name.
+        title: of the page.
+        columns: of the grid.
+        concepts: names of what exemplars are picked for.
+    """
+    height, width = images.shape[2:]
+    scale = max(1, -(-LEAST_SIDE // width))
+    data = {
+        "images": [source_of(image) for image in images],
+        "columns": columns,
+        "width": width * scale,
+        "height": height * scale,
+        "concepts": list(concepts),
+        "colours": COLOURS,
+        "latents": path.with_suffix(".npz").name,
+        "file": path.with_suffix(".json").name,
+    }
+    words = (
+        "Choose a concept, then click the samples that show it."
+        if concepts
+        else "Draw boxes with the mouse; a click on a box takes it away."
+    )
+    page = PAGE.read_text()
+    for mark, value in (("__TITLE__", title), ("__HELP__", words), ("__FILE__", str(data["file"]))):
+        page = page.replace(mark, html.escape(value))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, page.replace("__DATA__", json.dumps(data).replace("</", "<\\/")))
+
+
+def source_of(image: Tensor) -> str:
+    """Return an image uint8 (C, H, W) as a data URL."""
+    pixels, file = image.permute(1, 2, 0).cpu().numpy(), io.BytesIO()
+    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,0 +1,126 @@
+"""Figures 5 to 8 on drawn sets: layouts and scores with random weights; what is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ganlab.data.pack import Pack
+from ganlab.errors import UserError
+from ganlab.latent.exemplars import Sheet
+from ganlab.paper.feature_patches import FeatureResponses
+from ganlab.paper.forgetting import WindowForgetting
+from ganlab.paper.turn import Turn
+from ganlab.paper.vector_arithmetic import VectorArithmetic
+
+Packs = dict[str | None, Pack]
+CELL = 32 + 2  # pixels of a sample and the line beside it
+READER = {"images": 3_000, "batch_size": 32, "learning_rate": 3e-3, "width": 4, "seed": 0}
+LIGHT = {
+    "first": {"smile": 1},
+    "second": {"smile": 0},
+    "third": {"smile": 0},
+    "result": {"smile": 1},
+}
+
+
+def exemplars(folder: Path, *names: str) -> Path:
+    Sheet(torch.randn(6, 6), None, 3).save(folder / "grid.npz")
+    places = {name: [[1, n + 1], [2, n + 1]] for n, name in enumerate(names)}
+    (folder / "chosen.json").write_text(json.dumps({"latents": "grid.npz", "exemplars": places}))
+    return folder / "chosen.json"
+
+
+def test_trained_patches_stand_beside_random_ones(plain: Callable, material: Callable, scenes: Packs) -> None:
+    outcome = FeatureResponses(3, 2, 100, 5, "leaky").make(material({"checkpoint": plain()}, scenes))
+    side = 29 + 2  # the receptive field of three 5x5 convolutions of stride 2
+    assert outcome.pictures[""].shape == (3, 6 * side + 2, 2 * (2 * side + 2) + 8)
+    assert outcome.scores["lift"] > 0 and outcome.scores["lift_random"] > 0
+    assert outcome.scores["lift"] != outcome.scores["lift_random"]
+
+
+def test_windows_are_found_dropped_and_counted(plain: Callable, material: Callable, scenes: Packs) -> None:
+    boxes = {str(n): [[0.0, 0.0, 0.6, 0.6]] for n in range(8)}
+    found = material({"checkpoint": plain()}, scenes)
+    (found.folder / "boxes.json").write_text(json.dumps({"boxes": boxes}))
+    found = material({"checkpoint": plain()}, {"test": None}, boxes=found.folder / "boxes.json")
+    object.__setattr__(found, "pack", lambda split: bare(scenes))
+    outcome = WindowForgetting("window", 20, 5, 40, 2, 64).make(found)
+    assert outcome.pictures[""].shape == (3, 2 * CELL + 2, 5 * CELL + 2)
+    scores = outcome.scores
+    assert scores["boxes"] == scores["samples_with_boxes"] == 8 and 0 < scores["maps_dropped"] < scores["maps"] == 8
+    assert "gone" not in scores  # nothing tells what a window is
+
+
+def bare(scenes: Packs) -> Pack:
+    pack = scenes[None]
+    return Pack(pack.folder, pack.manifest, {"images": pack.images})
+
+
+def test_a_network_finds_the_boxes_where_there_are_masks(plain: Callable, material: Callable, scenes: Packs) -> None:
+    item = WindowForgetting("floor", 30, 4, 60, 2, 1_600)
+    scores = item.make(material({"checkpoint": plain()}, scenes)).scores
+    assert {"gone", "gone_random", "others", "others_random", "finder_iou"} <= scores.keys()
+    assert scores["finder_iou"] > 0.3 and 0 <= scores["gone"] <= 1
+
+
+def test_without_boxes_or_masks_a_person_draws_them(plain: Callable, material: Callable, scenes: Packs) -> None:
+    with pytest.raises(UserError, match="no masks to find a window by.*pick=PAGE.html"):
+        WindowForgetting("window", 20, 5, 40, 2, 64).make(material({"checkpoint": plain()}, {None: bare(scenes)}))
+
+
+def test_a_sum_of_exemplars_that_a_person_named(
+    plain: Callable, material: Callable, portraits: Packs, tmp_path: Path
+) -> None:
+    named = exemplars(tmp_path, "first", "second", "third")
+    item = VectorArithmetic(LIGHT, 2, 0, 4, 0.5)
+    given = material({"checkpoint": plain()}, {None: bare(portraits)}, exemplars=named)
+    outcome = item.make(given)
+    assert outcome.scores == {} and str(named) in outcome.remarks[0]
+    assert outcome.pictures[""].shape[0] == 3
+    with pytest.raises(UserError, match="no labels to choose exemplars by: name them in a file"):
+        item.make(material({"checkpoint": plain()}, {None: bare(portraits)}))
+
+
+def test_sums_are_scored_by_a_classifier(plain: Callable, material: Callable, portraits: Packs) -> None:
+    outcome = VectorArithmetic(LIGHT, 2, 10, 4, 0.01).make(material({"checkpoint": plain()}, portraits))
+    assert set(outcome.scores) == {
+        "means_of_three", "single", "neighbours", "pixels_of_three", "pixels_single", "chance",
+    }  # fmt: skip
+    assert all(0 <= share <= 1 for share in outcome.scores.values())
+
+
+def test_a_turn_is_scored_by_what_a_network_reads(
+    plain: Callable, material: Callable, portraits: Packs, tmp_path: Path
+) -> None:
+    item = Turn(2, 5, 3, 40, 1.0, "pose", 20, READER)
+    outcome = item.make(material({"checkpoint": plain()}, portraits))
+    assert outcome.pictures[""].shape == (3, 2 * CELL + 2, 5 * CELL + 2)
+    assert outcome.pictures["exemplars"].shape == (3, 2 * CELL + 2, 3 * CELL + 2)
+    scores = outcome.scores
+    assert -1 <= scores["correlation"] <= 1 and scores["random"] >= 0 and scores["reader"] > 0.3
+    named = material({"checkpoint": plain()}, {None: bare(portraits)}, exemplars=exemplars(tmp_path, "left", "right"))
+    object.__setattr__(named, "pack", lambda split: unknowing(portraits))
+    assert item.make(named).scores == {}
+
+
+def unknowing(portraits: Packs) -> Pack:
+    pack = portraits[None]
+    return Pack(pack.folder, {**pack.manifest, "factors": []}, {"images": pack.images})
+
+
+def test_what_a_person_may_choose_from(plain: Callable, material: Callable, portraits: Packs) -> None:
+    given = material({"checkpoint": plain()}, portraits)
+    three = VectorArithmetic(LIGHT, 2, 0, 4, 0.5).choices(given)
+    assert three.images.shape == (144, 3, 32, 32) and three.concepts == ("first", "second", "third")
+    assert Turn(2, 5, 3, 40, 1.0, "pose", 20, READER).choices(given).concepts == ("left", "right")
+    boxed = WindowForgetting("window", 20, 5, 40, 2, 64).choices(given)
+    assert len(boxed.images) == 20 and boxed.concepts == ()
+    assert FeatureResponses(1, 1, 10, 1, "leaky").choices(given) is None
+
+
+def test_networks_too_small_to_have_a_second_highest_layer(plain: Callable, material: Callable, scenes: Packs) -> None:
+    with pytest.raises(ValueError, match="2 convolutional layers are too few"):
+        WindowForgetting("window", 20, 5, 40, 2, 64).make(material({"checkpoint": plain(16)}, scenes))
