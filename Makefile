@@ -40,8 +40,8 @@ soak: $(VENV)/installed-test  ## run the slow proofs: a run killed twelve times,
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(VENV)/installed-lint  ## check style and types
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks notebooks
+	$(BIN)/ruff format --check src tests benchmarks notebooks
 	$(BIN)/mypy
 
 bench: $(VENV)/installed  ## compare training speed with a plain PyTorch loop
