@@ -44,8 +44,8 @@ lint: $(VENV)/installed-lint  ## check style and types
 	$(BIN)/ruff format --check src tests benchmarks notebooks
 	$(BIN)/mypy
 
-bench: $(VENV)/installed  ## compare training speed with a plain PyTorch loop
-	$(BIN)/python benchmarks/train_speed.py $(ARGS)
+bench: $(VENV)/installed  ## run the quick benchmarks and write docs/benchmarks.md, some minutes
+	$(BIN)/python benchmarks/quick.py $(ARGS)
 
 lock: $(BIN)/python  ## pin every version anew, for Linux and macOS
 	$(BIN)/python -m pip install --quiet 'uv>=0.9,<1'

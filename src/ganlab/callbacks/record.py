@@ -18,9 +18,8 @@ def record(trainer: L.Trainer, system: AdversarialSystem, values: dict[str, floa
         logger.log_metrics({"images_seen": float(clock.images_seen), **steps, **values}, step=clock.images_seen)
 
 
-def record_picture(trainer: L.Trainer, system: AdversarialSystem, name: str, path: Path) -> None:
-    """Log a picture that was written to ``path`` to the loggers that show pictures."""
-    step = system.clock.images_seen
+def record_picture(trainer: L.Trainer, step: int, name: str, path: Path) -> None:
+    """Log a picture that was written to ``path``, of ``step`` images seen, to the loggers that show pictures."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(f"samples/{name}", [str(path)], step=step)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ganlab.callbacks.record import record_picture
+from ganlab.callbacks.writer import Writer
 from ganlab.report.grids import save_grid
 from ganlab.systems.adversarial import AdversarialSystem
 
@@ -19,17 +20,17 @@ class Samples(L.Callback):
         folder: the run's ``samples`` folder.
         reals: real images uint8 (N, C, H, W), written once as ``reals.png``.
         interval: images between two exhibitions; the untrained and the final state are always shown.
+        writer: makes the files while training goes on.
     """
 
-    def __init__(self, folder: Path, reals: Tensor, interval: int | None) -> None:
-        self.folder, self.reals, self.interval = folder, reals, interval
+    def __init__(self, folder: Path, reals: Tensor, interval: int | None, writer: Writer) -> None:
+        self.folder, self.reals, self.interval, self.writer = folder, reals, interval, writer
         self.shown = -1
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
         if pl_module.clock.images_seen == 0:
             if trainer.is_global_zero:
-                save_grid(self.reals, self.folder / "reals.png")
-                record_picture(trainer, pl_module, "reals", self.folder / "reals.png")
+                self.write(trainer, 0, "reals", self.reals, self.folder / "reals.png")
             self.show(trainer, pl_module)
 
     def on_train_batch_end(
@@ -49,6 +50,13 @@ class Samples(L.Callback):
             return
         self.shown = seen
         for name, images in system.exhibit().items():
-            path = self.folder / f"{name}_{seen:09d}.png"
+            self.write(trainer, seen, name, images.cpu(), self.folder / f"{name}_{seen:09d}.png")
+
+    def write(self, trainer: L.Trainer, seen: int, name: str, images: Tensor, path: Path) -> None:
+        """Hand a grid over to the writer."""
+
+        def job() -> None:
             save_grid(images, path)
-            record_picture(trainer, system, name, path)
+            record_picture(trainer, seen, name, path)
+
+        self.writer.submit(job)

@@ -9,22 +9,42 @@ import torch
 from ganlab.data.cropping import draw_geometry
 from ganlab.data.inputs import HOLES, draw_masks
 from ganlab.data.order import EndlessOrder
+from ganlab.transfer import send
 
 GEOMETRY, MASKS = 0, 1  # what is drawn for a batch, each from numbers of its own
+PART = 64_000_000  # bytes that are copied to a device at a time
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Equally long arrays, by their names in a batch, whose rows are drawn together in one order."""
+    """Equally long arrays, by their names in a batch, whose rows are drawn together in one order.
 
-    arrays: dict[str, np.ndarray]
+    Arrays lie in memory or are mapped into it; tensors on a device are gathered there, and only indices travel.
+    """
+
+    arrays: dict[str, np.ndarray] | dict[str, torch.Tensor]
     order: EndlessOrder
 
     def rows(self, start: int, count: int) -> dict[str, torch.Tensor]:
         """Return the rows at positions ``start`` .. ``start + count`` - 1 of the order."""
         indices = self.order.indices(start, count)
-        # A plain view of a memory map: indexing it is faster.
-        return {name: torch.from_numpy(np.asarray(array)[indices]) for name, array in self.arrays.items()}
+        return {name: gather(array, indices) for name, array in self.arrays.items()}
+
+
+def gather(array: np.ndarray | torch.Tensor, indices: np.ndarray) -> torch.Tensor:
+    """Return rows of an array (N, ...) as a tensor (len(indices), ...), where the array is."""
+    if isinstance(array, torch.Tensor):
+        return array.index_select(0, send(torch.from_numpy(indices), array.device))
+    return torch.from_numpy(np.asarray(array)[indices])  # a plain view of a memory map: indexing it is faster
+
+
+def copied(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Copy an array to a device, part by part: a pack may be larger than the memory of the machine around it."""
+    held = torch.empty(array.shape, dtype=torch.from_numpy(np.array(array[:1])).dtype, device=device)
+    rows = max(PART * len(array) // max(array.nbytes, 1), 1)
+    for start in range(0, len(array), rows):
+        held[start : start + rows] = torch.from_numpy(np.array(array[start : start + rows]))
+    return held
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,18 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
-from ganlab.data.batches import Batches, Drawing, Stream
+from ganlab.data.batches import Batches, Drawing, Stream, copied
 from ganlab.data.cropping import crop
 from ganlab.data.inputs import make_inputs, require_known
 from ganlab.data.order import EndlessOrder
 from ganlab.data.pack import Pack
 from ganlab.data.recipe import Recipe
 from ganlab.errors import UserError
+from ganlab.transfer import send
 
 
 class ImageDataModule(LightningDataModule):
@@ -37,7 +39,12 @@ class ImageDataModule(LightningDataModule):
         flip: whether half of the pictures are mirrored left to right.
         labels: whether batches hold the labels of the pack.
         inputs: what is made from images, see `ganlab.data.inputs`: inputs and targets instead of images.
+
+    Attributes:
+        resident: whether batches are gathered on the device that trains, from a copy of the packs there.
     """
+
+    resident = False
 
     def __init__(
         self,
@@ -90,6 +97,11 @@ class ImageDataModule(LightningDataModule):
         """Make the packs where there are none."""
         _ = self.packs
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all that batches are gathered from."""
+        return sum(array.nbytes for stream in self.streams() for array in stream.arrays.values())
+
     def batch_size_at(self, images_seen: int) -> int:
         """Global size of the batch that begins after ``images_seen`` images; staged training overrides it."""
         return self.batch_size
@@ -115,7 +127,7 @@ class ImageDataModule(LightningDataModule):
         self.check(trainer.world_size)
         system: Any = trainer.lightning_module
         return Batches(
-            self.streams(),
+            self.streams(trainer.strategy.root_device if self.resident else None),
             Drawing(
                 self.seed,
                 [recipe.protocol.image_size for recipe in self.recipes],
@@ -129,15 +141,24 @@ class ImageDataModule(LightningDataModule):
             world_size=trainer.world_size,
         )
 
-    def streams(self) -> list[Stream]:
-        """Return the arrays that batches are gathered from, and an order for each pack."""
+    def streams(self, device: torch.device | None = None) -> list[Stream]:
+        """Return the arrays that batches are gathered from, copied to a device or as they are, and their orders."""
         streams = []
         for number, (pack, pictures) in enumerate(zip(self.packs, self.pictures, strict=True)):
             arrays = {entry: pack.arrays[name] for entry, name in pictures.items()}
             if self.labels and pack.labels is not None:
                 arrays["labels"] = pack.labels
-            streams.append(Stream(arrays, EndlessOrder(len(pack), order_seed(self.seed, number))))
+            held: Any = arrays
+            if device is not None:
+                held = {name: copied(array, device) for name, array in arrays.items()}
+            streams.append(Stream(held, EndlessOrder(len(pack), order_seed(self.seed, number))))
         return streams
+
+    def transfer_batch_to_device(
+        self, batch: dict[str, Tensor], device: torch.device, dataloader_idx: int
+    ) -> dict[str, Tensor]:
+        """Send a batch to the device that trains, behind what that is still at."""
+        return {name: send(values, device) for name, values in batch.items()}
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int = 0) -> dict[str, Tensor]:
         """Crop, mirror and make inputs where the batch is now: on the device that trains."""

@@ -1,6 +1,7 @@
 """From a checked configuration to the objects that it names."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from ganlab.metrics.build import build_evaluation, needs_features
 from ganlab.metrics.choosing import choose_features
 from ganlab.metrics.evaluation import Evaluation
 from ganlab.runs.checking import check_targets
+from ganlab.runs.machine import has_fused_kernel
 from ganlab.runs.ranks import rank
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import Checkpoint, WholeCheckpointIO, read
@@ -128,7 +130,10 @@ def build_system(config: Config) -> AdversarialSystem:
     seed_step(config["seed"], 0, 0)
     networks = {name: make(node, f"architecture.{name}") for name, node in _targets(config["architecture"])}
     optimizers = {name: make(node, f"optimizer.{name}") for name, node in _targets(config["optimizer"])}
+    fused = config.get("machine", {}).get("fused") is True
     for name, optimizer in optimizers.items():
+        if fused and has_fused_kernel(optimizer):
+            optimizer = optimizers[name] = partial(optimizer, fused=True)
         try:
             optimizer([torch.nn.Parameter(torch.zeros(1))])
         except (ValueError, TypeError, IndexError) as error:
@@ -224,7 +229,7 @@ def build_trainer(config: Config, callbacks: list[L.Callback], loggers: list[Log
     if options["strategy"] == "auto" and (device_count(options["devices"]) > 1 or options["num_nodes"] > 1):
         options["strategy"] = "ddp_find_unused_parameters_true"  # a player's step leaves the other's weights unused
     try:
-        return L.Trainer(
+        trainer = L.Trainer(
             **options | {"plugins": [WholeCheckpointIO(), *(options["plugins"] or [])]},
             max_epochs=-1,
             callbacks=callbacks,
@@ -241,6 +246,10 @@ def build_trainer(config: Config, callbacks: list[L.Callback], loggers: list[Log
         reason = str(error).strip().splitlines()[0]
         mend = "; without a GPU type trainer.accelerator=cpu" if options["accelerator"] not in ("auto", "cpu") else ""
         raise UserError(f"the trainer refuses its values: {reason}{mend}") from error
+    # With several ranks Lightning asks rank 0 for signals before every batch, and every rank waits for the answer and
+    # its device; ganlab.callbacks.checkpoints asks now and then.
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 def device_count(devices: Any) -> int:

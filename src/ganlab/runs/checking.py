@@ -174,9 +174,10 @@ BOOLEANS = (
     "trainer.sync_batchnorm",
     "trainer.detect_anomaly",
     "trainer.deterministic",
-    "trainer.benchmark",
 )
-PRECISIONS = ("32", "32-true", "bf16", "bf16-mixed")
+PRECISIONS = ("auto", "32", "32-true", "bf16", "bf16-mixed")
+COMPILE = ("auto", "none", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+AUTOMATIC = ("machine.fused", "machine.tf32", "machine.data_on_device", "trainer.benchmark")  # or true or false
 TRUSTED = ("ganlab.", "torch.optim.", "lightning.")
 
 
@@ -220,7 +221,12 @@ def check(config: DictConfig) -> dict[str, Any]:
             raise UserError(f"{key}={values[key]} is not a name: type one without slashes, and the place as outputs=")
     precision = str(values.get("trainer.precision", "32-true"))
     if precision not in PRECISIONS:
-        raise UserError(f"trainer.precision={precision} is not supported: choose 32-true or bf16-mixed")
+        raise UserError(f"trainer.precision={precision} is not supported: choose 32-true or bf16-mixed, or auto")
+    if (mode := values.get("machine.compile", "none")) not in COMPILE:
+        raise UserError(f"machine.compile={mode} is not known: choose one of {', '.join(COMPILE)}")
+    for key in AUTOMATIC:
+        if values.get(key) not in ("auto", True, False, None):
+            raise UserError(f"{key}={values[key]} must be auto, true or false")
     check_targets(plain)
     return plain
 

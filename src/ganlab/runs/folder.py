@@ -16,7 +16,7 @@ from ganlab.files import write_whole
 from ganlab.runs.checking import differences
 from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
 
-# What may differ when a run continues: length, loggers, intervals, and where things lie.
+# What may differ when a run continues: length, loggers, intervals, where things lie, and what the machine chooses.
 FREE = (
     "max_images",
     "max_epochs",
@@ -29,6 +29,9 @@ FREE = (
     "packs",
     "checkpoint",
     "data.workers",
+    "machine",
+    "trainer.precision",
+    "trainer.benchmark",
 )
 
 

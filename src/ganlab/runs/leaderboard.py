@@ -129,10 +129,12 @@ def show(rows: list[Row], score: str | None, title: str) -> None:
     for heading in (*(["run"] if several else []), "checkpoint"):
         shown.add_column(heading)
     for heading in ("images seen", *names):
-        shown.add_column(heading, justify="right")
+        shown.add_column(heading, justify="right", overflow="fold")  # a value that is cut says nothing
     for row in sorted(rows, key=lambda row: row.measured.values.get(score, inf) if score else 0):
         values = [row.measured.text(name) for name in names]
-        shown.add_row(*([row.run] if several else []), row.checkpoint.stem, f"{row.images_seen:,}", *values)
+        name = row.checkpoint.stem
+        kept = "kept" if name.startswith("images_") else name  # its number is the column beside
+        shown.add_row(*([row.run] if several else []), kept, f"{row.images_seen:,}", *values)
     Console().print(shown)
 
 

@@ -5,6 +5,7 @@ import sys
 import time
 import warnings
 from contextlib import nullcontext
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from ganlab.callbacks.meter import Meter
 from ganlab.callbacks.progress import Progress
 from ganlab.callbacks.samples import Samples
 from ganlab.callbacks.summary import Summary
+from ganlab.callbacks.writer import Writer
 from ganlab.data.module import ImageDataModule
 from ganlab.data.order import EndlessOrder
 from ganlab.errors import UserError
@@ -30,6 +32,7 @@ from ganlab.runs.checking import check
 from ganlab.runs.environment import describe, new_run_id
 from ganlab.runs.folder import RunFolder
 from ganlab.runs.loggers import build_loggers, require_loggers
+from ganlab.runs.machine import Machine, resident, settle
 from ganlab.runs.ranks import rank
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import BEST, LAST, Checkpoint
@@ -53,6 +56,10 @@ def train(config: DictConfig) -> float | None:
 def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | None:
     """Build everything, then make the folder, then train."""
     start = folder.start(config, config["checkpoint"] if first else None)
+    given = start is not None and start.path.parent != folder.checkpoints  # a new run from another's checkpoint
+    recorded = start.state["config"] if start and not given else None
+    machine = Machine.here(config["trainer"]["accelerator"])
+    config = settle(config, machine.choices(bool(config["trainer"]["deterministic"])), recorded)
     data = build_data(config)
     system = build_system(config)
     data.prepare_data()
@@ -61,12 +68,14 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
         print(f"Run {folder.path} is finished. To go on: a larger max_images= or max_epochs=; to start anew: run=NAME.")
         return folder.score()
 
-    given = start is not None and start.path.parent != folder.checkpoints  # a new run from another's checkpoint
     if start and given and length is not None and start.state["images_seen"] >= length:
         raise UserError(
             f"{start.path} has seen {start.state['images_seen']:,} images already, which count in the run's length: "
             f"type a larger max_images= or max_epochs="
         )
+    minibatches = inf if length is None else length / config["data"]["batch_size"]
+    config = settle(config, machine.compiling(minibatches), recorded)
+    machine.prepare(config)
     system.check_labels(data.pack.labels if config["data"]["labels"] else None)
     if start:
         load_weights(system, start)
@@ -74,7 +83,7 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     drawn_first = EndlessOrder(len(pack), config["seed"]).indices(0, min(LOOK, len(pack)))
     reals = torch.from_numpy(pack.images[drawn_first]).permute(0, 3, 1, 2)
     meter = Meter(every["log"])
-    signals = Signals()
+    signals, writer = Signals(), Writer()
     checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], every["keep"], signals)
     evaluation = build_metrics(config, pack)
     evaluations = None
@@ -89,15 +98,17 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
         signals,
         meter,
         Progress(length, meter, evaluations),
-        Samples(folder.samples, reals[:GRID], every["samples"]),
+        Samples(folder.samples, reals[:GRID], every["samples"], writer),
         evaluations,
         diagnostics,
         Length(length),
+        writer,
         Summary(folder.summary, evaluations, diagnostics),
         checkpoints,
     ]
     trainer = build_trainer(config, [callback for callback in callbacks if callback], [])
     data.check(trainer.world_size)
+    data.resident = resident(config["machine"]["data_on_device"], data, trainer.strategy.root_device)
     share, parts = config["data"]["batch_size"] // trainer.world_size, config["accumulate"]
     if share % parts:
         raise UserError(f"accumulate={parts} must divide the {share} images of data.batch_size that a device gets")
@@ -105,14 +116,18 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     if evaluation and first:
         evaluation.prepare_reals(pack, trainer.strategy.root_device, split=config["data"].get("split"))
 
+    if (mode := config["machine"]["compile"]) != "none":
+        system.compile_networks(mode)
     run_id = new_run_id(folder.environment)
     if first:
-        folder.create(config, describe(HydraConfig.get().overrides.task, run_id, pack.manifest["key"]))
+        chosen = config["machine"] | {"data_on_device": data.resident, "precision": config["trainer"]["precision"]}
+        environment = describe(HydraConfig.get().overrides.task, run_id, pack.manifest["key"])
+        folder.create(config, environment | {"chosen": chosen})
         if start and given:
             start = folder.adopt(start, config)
         folder.cut_back(start.state["images_seen"] if start else -1)
-        announce(folder, config, data, system, trainer, start)
-    trainer.loggers = build_loggers(config["logger"], folder.path, folder.metrics, config, run_id)
+        announce(folder, config, data, system, machine.describe(config, system, data, trainer.world_size), start)
+    trainer.loggers = build_loggers(config["logger"], folder.path, folder.metrics, config, run_id, writer)
     path = start.path if start else None
     if config["checkpoint"] and not first:
         path = folder.checkpoints / LAST  # by now the first process has put it there
@@ -144,7 +159,7 @@ def announce(
     config: dict[str, Any],
     data: ImageDataModule,
     system: AdversarialSystem,
-    trainer: L.Trainer,
+    machine: str,
     start: Checkpoint | None,
 ) -> None:
     """Say in a few lines what is about to be trained, on what and where."""
@@ -153,9 +168,9 @@ def announce(
         f"{name} {sum(p.numel() for p in network.parameters()):,} parameters"
         for name, network in system.networks.items()
     )
-    device = f"{trainer.world_size} x {trainer.strategy.root_device.type}, {trainer.precision}"
     print(f"data      {config['data']['name']}: {count:,} images of {height}x{width}x{channels}")
-    print(f"networks  {sizes}; {device}, batch {config['data']['batch_size']}")
+    print(f"networks  {sizes}; batch {config['data']['batch_size']}")
+    print(f"machine   {machine}")
     print(f"run       {folder.path}" + (f", from {start.path}" if start else ""), flush=True)
 
 

@@ -22,6 +22,7 @@ from ganlab.systems.averaging import Average
 from ganlab.systems.clock import Clock, generator_of, seed_step
 from ganlab.systems.schedules import Schedule
 from ganlab.systems.update import Phase, Turn, UpdateRule
+from ganlab.transfer import send
 
 Batch = dict[str, Tensor]
 
@@ -82,6 +83,7 @@ class AdversarialSystem(L.LightningModule):
         self.observed: Batch = {}  # what a family notes beside a loss: detached scalars, logged by these names
         self.networks = nn.ModuleDict({name: player.network for name, player in players.items()})
         self.networks.to(memory_format=torch.channels_last)
+        self.compiled: dict[str, Callable[..., Tensor]] = {}
         averaged = [name for name, player in players.items() if player.generates and half_life > 0]
         self.averages = nn.ModuleDict({name: Average(self.networks[name], half_life) for name in averaged})
 
@@ -119,6 +121,10 @@ class AdversarialSystem(L.LightningModule):
         """Return the labels (size,) that ``generation_batch`` draws for the same batch; None where there are none."""
         return None
 
+    def differentiated_twice(self) -> list[str]:
+        """Name what differentiates a network twice, which goes through the uncompiled network."""
+        return []
+
     def stepped(self, player: str) -> None:  # noqa: B027 - most families do nothing
         """Follow a player's step."""
 
@@ -130,6 +136,8 @@ class AdversarialSystem(L.LightningModule):
     def training_step(self, batch: Batch, _: int) -> Batch:
         """Play one turn of the update rule on one minibatch; returns losses, their terms and what was noted."""
         seed_step(self.seed, self.global_rank, self.clock.images_seen)
+        if self.compiled:
+            torch.compiler.cudagraph_mark_step_begin()  # the last minibatch's tensors may be overwritten
         turn = self.update[self.clock.minibatches % len(self.update)]
         images = self.trainer.world_size * len(next(iter(batch.values())))
         batch, terms = self.prepare(batch), Batch()
@@ -163,8 +171,8 @@ class AdversarialSystem(L.LightningModule):
                 for key, value in {f"loss/{name}": loss, **named, **noted}.items():
                     logged[key] = logged[key] + value.detach() if key in logged else value.detach()
         for name in phase.players:
-            if self.clip_norm is not None:
-                self.clip_gradients(optimizers[name], self.clip_norm, "norm")
+            if self.clip_norm is not None:  # Lightning's own refuses fused optimisers, whatever the precision
+                nn.utils.clip_grad_norm_(self.networks[name].parameters(), self.clip_norm)
             if self.schedule:
                 logged[f"lr/{name}"] = self.scheduled(optimizers[name].optimizer)
             optimizers[name].step()
@@ -182,8 +190,24 @@ class AdversarialSystem(L.LightningModule):
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
                 group.update(optimizer.defaults)
+                for parameter in group["params"]:  # a fused kernel counts its steps on the device, others on the CPU
+                    state = optimizer.state.get(parameter, {})
+                    if isinstance(step := state.get("step"), Tensor):
+                        state["step"] = step.to(parameter.device if group.get("fused") else "cpu")
 
     # Its parts
+
+    def compile_networks(self, mode: str) -> None:
+        """Pass training's minibatches through compiled networks; samples, of other batch sizes, never go there.
+
+        Args:
+            mode: of torch.compile, such as ``default``.
+        """
+        self.compiled = {name: torch.compile(net, mode=mode, dynamic=False) for name, net in self.networks.items()}
+
+    def trained(self, name: str) -> Any:
+        """Return a player's network as training calls it: compiled, where it is."""
+        return self.compiled.get(name, self.networks[name])
 
     def scheduled(self, optimizer: Optimizer) -> Tensor:
         """Set an optimiser's learning rate to the schedule's at this moment, and return it."""
@@ -191,7 +215,7 @@ class AdversarialSystem(L.LightningModule):
         rate = optimizer.defaults["lr"] * self.schedule(self.clock.images_seen)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        return torch.tensor(rate)
+        return torch.full((), rate, device=self.device)
 
     def wanted(self, turn: Turn, index: int) -> bool:
         """Whether a generating player needs the graph of the fakes drawn at phase ``index``."""
@@ -214,8 +238,7 @@ class AdversarialSystem(L.LightningModule):
 
     def local(self, values: Tensor) -> Tensor:
         """Keep this rank's slice of what was drawn on the CPU for the global minibatch, on this rank's device."""
-        mine = values.chunk(self.trainer.world_size)[self.global_rank]
-        return mine.to(self.device, non_blocking=True)
+        return send(values.chunk(self.trainer.world_size)[self.global_rank], self.device)
 
     @contextmanager
     def only(self, name: str) -> Iterator[None]:

@@ -27,5 +27,5 @@ class Average(nn.Module):
         half_life = min(self.half_life, max(images_seen, 1) / 20)
         theirs = 1 - 0.5 ** (images / half_life)
         torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), theirs)
-        for mine, live in zip(self.network.buffers(), network.buffers(), strict=True):
-            mine.copy_(live)
+        if buffers := list(self.network.buffers()):
+            torch._foreach_copy_(buffers, list(network.buffers()))

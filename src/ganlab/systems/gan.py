@@ -85,7 +85,7 @@ class GAN(AdversarialSystem):
             UserError: a penalty would differentiate a compiled discriminator twice.
         """
         discriminator, penalties = self.networks[DISCRIMINATOR], self.penalties
-        twice = [name for name, penalty in penalties.items() if penalty.twice]
+        twice = self.differentiated_twice()
         if twice and any(module._compiled_call_impl is not None for module in discriminator.modules()):
             raise UserError(
                 f"penalty={twice[0]} differentiates the discriminator twice, which torch.compile cannot: leave the "
@@ -102,6 +102,10 @@ class GAN(AdversarialSystem):
     def generator(self) -> Any:
         """The network in training, not its average."""
         return self.networks[GENERATOR]
+
+    def differentiated_twice(self) -> list[str]:
+        """Name the penalties that differentiate the discriminator twice, which torch.compile cannot."""
+        return [name for name, penalty in self.penalties.items() if penalty.twice]
 
     def check_labels(self, labels: np.ndarray | Tensor | None) -> None:
         """Raise ``UserError`` where a conditional network cannot be trained with the data's labels, all of them."""
@@ -141,17 +145,18 @@ class GAN(AdversarialSystem):
 
     def generate(self, batch: Batch) -> Batch:
         """Map latents, and labels, to images."""
-        return {"images": self.generator(batch["latents"], *self.condition(batch.get("fake_labels")))}
+        return {"images": self.trained(GENERATOR)(batch["latents"], *self.condition(batch.get("fake_labels")))}
 
     def condition(self, labels: Tensor | None) -> tuple[Tensor, ...]:
         """Return what a network is given beside its first argument: labels where there are classes."""
         return (labels,) if self.classes and labels is not None else ()
 
-    def judge(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+    def judge(self, images: Tensor, labels: Tensor | None = None, compiled: bool = True) -> Tensor:
         """Return the discriminator's logits (N,) of augmented images, with their labels where there are classes."""
         for augment in self.augmentations:
             images = augment(images)
-        return self.networks[DISCRIMINATOR](images, *self.condition(labels)).float()
+        network = self.trained(DISCRIMINATOR) if compiled else self.networks[DISCRIMINATOR]
+        return network(images, *self.condition(labels)).float()
 
     def judge_both(self, batch: Batch, fakes: Batch, need_real: bool = True) -> tuple[Tensor | None, Tensor]:
         """Return the logits of real and of fake images; those of the real ones may be None where nobody needs them."""
@@ -173,7 +178,7 @@ class GAN(AdversarialSystem):
         real_logits, fake_logits = self.judge_both(batch, fakes)
         assert real_logits is not None
         terms = {"adversarial": self.objective.discriminator(real_logits, fake_logits)}
-        places = (partial(self.judge, labels=given.get("labels")) for given in (batch, fakes))
+        places = (partial(self.judge, labels=given.get("labels"), compiled=False) for given in (batch, fakes))
         judged = Judged(batch["images"], fakes["images"], real_logits, fake_logits, *places)
         for name, penalty in self.penalties.items():
             if penalty.due(self.clock.steps[DISCRIMINATOR]):  # type: ignore[operator]

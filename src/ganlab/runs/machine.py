@@ -1,0 +1,160 @@
+"""What the machine chooses: precision, fused optimisers, TF32, compilation, and where the data lie.
+
+A key that is ``auto`` is chosen once, before the run is built. What changes a number stands in the run's configuration
+from then on and holds when the run continues, on whichever machine; where the data lie is chosen at each start.
+"""
+
+import ctypes
+import os
+import platform
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from importlib.util import find_spec
+from inspect import signature
+from shutil import which
+from typing import Any
+
+import torch
+
+from ganlab.data.module import ImageDataModule
+from ganlab.errors import UserError
+from ganlab.files import amount
+from ganlab.runs.checking import flat
+from ganlab.systems.adversarial import AdversarialSystem
+
+AUTO = "auto"
+COMPILE_PAYS = 20_000  # minibatches: compiling takes about a minute, and then saves some milliseconds each
+SHARE = 2  # the packs may take one part in so many of a GPU's free memory
+CACHED = 2**25, 2**31 - 1  # bytes: most that glibc takes from its own pool, and keeps in it
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the device that trains can do.
+
+    Attributes:
+        device: ``cuda``, ``mps`` or ``cpu``.
+        name: of the processor.
+        bf16: whether it multiplies in bfloat16. Where it does not, PyTorch converts, which is slower than float32.
+        tf32: whether it multiplies float32 in TF32.
+        compiles: whether torch.compile has a compiler for it.
+    """
+
+    device: str
+    name: str
+    bf16: bool = False
+    tf32: bool = False
+    compiles: bool = False
+
+    @classmethod
+    def here(cls, accelerator: str = AUTO) -> "Machine":
+        """Look at the device that Lightning takes for ``trainer.accelerator``."""
+        if accelerator in (AUTO, "gpu", "cuda") and torch.cuda.is_available():
+            ampere = torch.cuda.get_device_capability()[0] >= 8
+            triton = find_spec("triton") is not None
+            return cls("cuda", torch.cuda.get_device_name(), bf16=ampere, tf32=ampere, compiles=triton)
+        if accelerator in (AUTO, "gpu", "mps") and torch.backends.mps.is_available():
+            return cls("mps", platform.processor())
+        able = torch.cpu.get_capabilities()
+        name = str(able.get("cpu_name") or platform.processor() or platform.machine())
+        compiler = any(which(command) for command in (os.environ.get("CXX") or "c++", "g++", "clang++"))
+        return cls("cpu", name, bf16=bool(able.get("avx512_bf16") or able.get("amx_bf16")), compiles=compiler)
+
+    def choices(self, deterministic: bool = False) -> dict[str, Any]:
+        """Return the value of each key that is ``auto`` but for `compiling`."""
+        return {
+            "trainer.precision": "bf16-mixed" if self.bf16 else "32-true",
+            "trainer.benchmark": True if self.device == "cuda" and not deterministic else None,
+            "machine.fused": self.device in ("cuda", "cpu"),
+            "machine.tf32": self.tf32,
+        }
+
+    def compiling(self, minibatches: float) -> dict[str, Any]:
+        """Return the value of ``machine.compile`` for a run of so many minibatches."""
+        # On CPUs it was measured to add nothing to channels-last and bfloat16, at 30 s a start.
+        pays = self.device == "cuda" and self.compiles and minibatches >= COMPILE_PAYS
+        return {"machine.compile": "default" if pays else "none"}
+
+    def prepare(self, config: Mapping[str, Any]) -> None:
+        """Set what PyTorch and the C library keep for the whole process.
+
+        Raises:
+            UserError: the run is to be compiled, and there is no compiler.
+        """
+        if (mode := config["machine"]["compile"]) != "none" and not self.compiles:
+            needed = "Triton" if self.device == "cuda" else "a C++ compiler"
+            raise UserError(f"machine.compile={mode} needs {needed}, which is not here: type machine.compile=none")
+        if self.device == "cuda":
+            torch.set_float32_matmul_precision("high" if config["machine"]["tf32"] else "highest")
+            torch.backends.cudnn.allow_tf32 = config["machine"]["tf32"]
+        if self.device == "cpu":
+            keep_memory()
+
+    def describe(self, config: Mapping[str, Any], system: AdversarialSystem, data: ImageDataModule, count: int) -> str:
+        """Say in one line what ``count`` devices like this one are about to do, and how."""
+        chosen, precision = config["machine"], config["trainer"]["precision"]
+        slow = " (slow here: no bfloat16 products)" if precision.startswith("bf16") and not self.bf16 else ""
+        count_of = torch.get_num_threads()
+        threads = f", {count_of} thread{'s' * (count_of > 1)}" if self.device == "cpu" else ""
+        tf32 = ["TF32"] if chosen["tf32"] and self.device == "cuda" else []
+        fused = ["fused optimisers"] if chosen["fused"] else []
+        compiled = f"torch.compile {chosen['compile']}" if chosen["compile"] != "none" else "not compiled"
+        if chosen["compile"] != "none" and (twice := system.differentiated_twice()):
+            compiled += f" but for {', '.join(twice)}"
+        place = "data on the GPU" if data.resident else "data memory-mapped"
+        parts = [f"{precision}{slow}", *tf32, "channels-last", *fused, compiled, place]
+        return f"{count} x {self.device} ({self.name}{threads}): {', '.join(parts)}"
+
+
+def settle(config: Mapping[str, Any], choices: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a configuration in which no key of ``choices`` is ``auto``.
+
+    Args:
+        config: plain containers; what was typed by hand stays.
+        choices: the machine's, by dotted key.
+        recorded: the configuration that the run has had so far, which goes before the machine's choice; None for none.
+    """
+    settled, before = deepcopy(dict(config)), flat(recorded or {})
+    for key, choice in choices.items():
+        group, name = key.split(".")
+        if settled[group][name] == AUTO:
+            known = before.get(key, AUTO)
+            settled[group][name] = choice if known == AUTO else known
+    return settled
+
+
+def has_fused_kernel(optimizer: Any) -> bool:
+    """Whether an optimiser class, or a partial call of one, can do all of a step in one kernel."""
+    return "fused" in signature(getattr(optimizer, "func", optimizer)).parameters
+
+
+def resident(typed: bool | str, data: ImageDataModule, device: torch.device) -> bool:
+    """Whether batches are gathered from a copy of the packs on a GPU, for ``machine.data_on_device``.
+
+    Raises:
+        UserError: they were asked to be there, and there is no GPU or not enough memory.
+    """
+    if not typed or (typed == AUTO and device.type != "cuda"):
+        return False
+    if device.type != "cuda":
+        raise UserError(f"machine.data_on_device=true needs a GPU, and this is {device.type}: leave it at auto")
+    needed, free = data.nbytes, torch.cuda.mem_get_info(device)[0]
+    if typed != AUTO and needed > free:
+        raise UserError(
+            f"machine.data_on_device=true: the packs take {amount(needed)}, and {amount(free)} of the GPU's memory are "
+            "free: leave it at auto"
+        )
+    return typed != AUTO or needed * SHARE <= free
+
+
+def keep_memory() -> None:
+    """Let the C library keep the memory of freed tensors instead of giving it back to Linux at every step.
+
+    Fetching it again, a page fault for each 4 kB, was measured to take 5 % of a step's time on one core.
+    """
+    if os.name != "posix" or platform.libc_ver()[0] != "glibc":
+        return
+    library, (mmap_threshold, trim_threshold) = ctypes.CDLL(None), CACHED
+    library.mallopt(-3, mmap_threshold)  # M_MMAP_THRESHOLD of malloc.h, the largest that it takes
+    library.mallopt(-1, trim_threshold)  # M_TRIM_THRESHOLD

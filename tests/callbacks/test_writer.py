@@ -1,0 +1,85 @@
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ganlab.callbacks.writer import WAITING, Writer
+from ganlab.errors import UserError
+from ganlab.runs.loggers import MetricsFile
+
+ANY: Any = None
+
+
+def test_jobs_are_done_in_order_and_all_of_them_before_a_checkpoint() -> None:
+    writer, done = Writer(), list[int]()
+
+    def job(number: int) -> None:
+        time.sleep(0.002)
+        done.append(number)
+
+    for number in range(3 * WAITING):  # more than may wait
+        writer.submit(lambda number=number: job(number))
+        assert len(writer.jobs) <= WAITING
+    writer.on_save_checkpoint(ANY, ANY, {})
+    assert done == list(range(3 * WAITING))
+    writer.submit(lambda: job(-1))
+    writer.on_train_end(ANY, ANY)
+    assert done[-1] == -1
+    writer.teardown(ANY, ANY, "fit")
+
+
+def test_training_does_not_wait_for_a_job() -> None:
+    writer, release = Writer(), threading.Event()
+    writer.submit(lambda: (release.wait(10), None)[1])
+    writer.on_train_batch_end(ANY, ANY, {}, ANY, 0)  # comes back while the job still waits
+    assert len(writer.jobs) == 1
+    release.set()
+    writer.flush()
+    assert not writer.jobs
+
+
+@pytest.mark.parametrize("where", ["batch", "checkpoint", "end", "next job"])
+def test_what_a_job_raises_is_raised_again(where: str) -> None:
+    writer = Writer()
+    writer.submit(lambda: [][0])
+    while not writer.jobs[0].done():
+        time.sleep(0.001)
+    with pytest.raises(IndexError):
+        {
+            "batch": lambda: writer.on_train_batch_end(ANY, ANY, {}, ANY, 0),
+            "checkpoint": lambda: writer.on_save_checkpoint(ANY, ANY, {}),
+            "end": lambda: writer.on_train_end(ANY, ANY),
+            "next job": lambda: writer.submit(lambda: None),
+        }[where]()
+
+
+def test_a_disk_that_refuses_is_one_line_with_the_mend(tmp_path: Path) -> None:
+    writer = Writer()
+    writer.submit(lambda: (tmp_path / "nowhere" / "grid.png").write_text("") and None)
+    with pytest.raises(UserError, match=r"nowhere/grid.png could not be written .*: make room"):
+        writer.flush()
+
+
+def test_the_last_jobs_are_done_when_training_is_broken_off() -> None:
+    writer, done = Writer(), list[int]()
+    writer.submit(lambda: (time.sleep(0.05), done.append(1))[1])
+    writer.on_exception(ANY, ANY, KeyboardInterrupt())
+    assert done == [1]
+
+
+def test_the_table_written_in_the_background_is_the_one_written_at_once(tmp_path: Path) -> None:
+    writer = Writer()
+    tables = MetricsFile(tmp_path / "now.csv"), MetricsFile(tmp_path / "later.csv", writer)
+    for seen in range(300):
+        for table in tables:
+            table.log_metrics({"loss": seen / 7}, step=seen)
+            if seen % 50 == 0:  # a new column among many rows
+                table.log_metrics({f"score{seen}": 1.0}, step=seen)
+    writer.flush()
+    assert (tmp_path / "later.csv").read_text() == (tmp_path / "now.csv").read_text()
+    assert len((tmp_path / "later.csv").read_text().splitlines()) == 301
+    tables[1].log_metrics({"loss": 1.0}, step=300)
+    writer.flush()
+    assert (tmp_path / "later.csv").read_text().splitlines()[-1].startswith("300,1,")
