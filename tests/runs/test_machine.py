@@ -170,10 +170,10 @@ def test_a_run_keeps_its_choices_on_another_machine(
         (line,) = (line for line in outcome.out.splitlines() if line.startswith("machine"))
         return line
 
-    line = starts_on(PLAIN, "max_images=32")
+    line = starts_on(PLAIN, "max_images=32", "trainer.precision=auto")
     assert "1 x cpu (old" in line and ": 32-true, channels-last, fused optimisers, not compiled" in line
     assert yaml.safe_load(config.read_text())["trainer"]["precision"] == "32-true"
-    line = starts_on(MODERN, "max_images=64", "machine.fused=false")
+    line = starts_on(MODERN, "max_images=64", "trainer.precision=auto", "machine.fused=false")
     assert ": 32-true, channels-last, not compiled" in line
     line = starts_on(PLAIN, "max_images=96", "trainer.precision=bf16-mixed")  # typed by hand
     assert ": bf16-mixed (slow here: no bfloat16 products), channels-last, not compiled" in line
