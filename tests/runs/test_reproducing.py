@@ -1,6 +1,7 @@
 """``python src/reproduce.py``: what is listed, made, scored over several checkpoints, picked, trained and refused."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -42,7 +43,8 @@ def test_every_figure_and_table_composes_and_trains_what_exists(command: Callabl
         assert command("train", *recipe.split(), "--cfg", "job").code == 0, recipe
 
 
-def test_a_figure_its_numbers_and_its_animation(command: Callable, smoke: Path) -> None:
+def test_a_figure_its_numbers_and_its_animation(command: Callable, smoke: Path, tmp_path: Path) -> None:
+    smoke = Path(shutil.copytree(smoke, tmp_path / "copy"))  # other tests list what a run leaves
     checkpoint = smoke / "checkpoints" / "last.ckpt"
     outcome = command("reproduce", "figure=4", f"checkpoint=[{checkpoint},{checkpoint}]", "figure.rows=3")
     assert outcome.code == 0, outcome.err
