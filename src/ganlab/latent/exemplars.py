@@ -1,7 +1,6 @@
 """Choosing exemplars of a concept: by place in a grid of samples, or by a classifier's answers."""
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ganlab.errors import UserError
+from ganlab.files import replacing
 from ganlab.latent.sampler import Sampler
 
 Judge = Callable[[Tensor], dict[str, Tensor]]  # uint8 images (N, C, H, W) to probabilities (N, values) by factor
@@ -55,15 +55,8 @@ class Sheet:
         if self.labels is not None:
             arrays["labels"] = self.labels.cpu().numpy()
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with unfinished.open("wb") as file:
-                np.savez(file, **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with replacing(path) as file:
+            np.savez(file, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> "Sheet":

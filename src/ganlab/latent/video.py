@@ -1,11 +1,12 @@
 """Walks as moving pictures."""
 
-import os
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
+
+from ganlab.files import replacing
 
 
 def frames(images: Tensor, back: bool = False) -> Tensor:
@@ -39,14 +40,6 @@ def save_gif(images: Tensor, path: Path, rate: float = 12.5, scale: int = 1) -> 
     pixels = large.permute(0, 2, 3, 1).numpy()
     pictures = [Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image) for image in pixels]
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("wb") as file:
-            first, rest = pictures[0], pictures[1:]
-            duration = round(100 / rate) * 10
-            first.save(file, "GIF", save_all=True, append_images=rest, duration=duration, loop=0)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    first, rest = pictures[0], pictures[1:]
+    with replacing(path) as file:
+        first.save(file, "GIF", save_all=True, append_images=rest, duration=round(100 / rate) * 10, loop=0)

@@ -2,15 +2,13 @@
 
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ganlab.data.pack import Pack
 from ganlab.latent.pictures import beside, sheet
-from ganlab.networks.statistics import Averages, standing_averages
 from ganlab.paper.item import Claim, Item, Material, Model, Outcome
-from ganlab.probes.features import BATCH, float_batches, with_label
+from ganlab.probes.features import real_averages
 from ganlab.probes.guided import random_filters
 from ganlab.probes.layers import find_layers
 from ganlab.probes.patches import FeaturePatches, feature_patches, lift
@@ -64,7 +62,7 @@ class FeatureResponses(Item):
             list(range(min(self.scored, layer.maps))),
             self.patches,
             boxes=None if boxes is None else boxes[: self.images],
-            averages=frozen(network, model, training.images[:AVERAGED]),
+            averages=real_averages(network, training.images[:AVERAGED], model.value_range, model.label),
             value_range=model.value_range,
             rule=self.rule,
             label=model.label,
@@ -74,9 +72,3 @@ class FeatureResponses(Item):
     def picture(found: list[FeaturePatches]) -> Tensor:
         """Return a row of patches for each feature, and below it a row of their derivatives."""
         return sheet(torch.stack([row for one in found for row in (one.pixels, one.guided)]))
-
-
-def frozen(network: nn.Module, model: Model, images: np.ndarray) -> Averages:
-    """Return batch norm's statistics over real images (N, H, W, C), as the authors' script takes them."""
-    batches = float_batches(images, BATCH, model.value_range)
-    return standing_averages(network, (with_label(batch.to(model.device), model.label) for batch in batches))

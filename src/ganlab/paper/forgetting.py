@@ -10,6 +10,7 @@ from ganlab.errors import UserError
 from ganlab.latent.pictures import sheet
 from ganlab.paper.item import Choices, Claim, Item, Material, Outcome
 from ganlab.probes.boxes import read_boxes
+from ganlab.probes.features import with_label
 from ganlab.probes.filters import Forgetting, against_random, compare, dropping, regress, second_highest
 from ganlab.probes.layers import Layer, recorded
 from ganlab.probes.windows import boxes_of, intersection_over_union, numbers_of, train_segmenter
@@ -117,5 +118,4 @@ class WindowForgetting(Item):
     def layer(material: Material, latents: Tensor) -> Layer:
         """Return the second highest layer of the generator; ``ValueError`` where it has none."""
         model = material.model
-        labels = () if model.label is None else (torch.full((2,), model.label, device=model.device),)
-        return second_highest(model.generator, latents[:2].to(model.device), *labels)
+        return second_highest(model.generator, *with_label(latents[:2].to(model.device), model.label))

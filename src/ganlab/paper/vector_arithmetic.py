@@ -52,27 +52,27 @@ class VectorArithmetic(Item):
         """Draw the figure, and score sums where the data's labels tell what they show."""
         sampler, outcome = material.model.sampler(), Outcome()
         wanted = [getattr(self.sum, name) for name in CONCEPTS]
-        labelled = material.training.labels is not None
+        pack = material.training
+        judged = pack.labels is not None and (material.exemplars is None or self.trials > 0)
+        judge = judge_of(material.classifier(pack)) if judged else None
         if material.exemplars is not None:
             named = read_exemplars(material.exemplars, CONCEPTS)
             chosen = [named[name] for name in CONCEPTS]
             if len({len(latents) for latents in chosen}) > 1:
                 raise UserError(f"{material.exemplars} names unequal numbers of exemplars: give each concept as many")
             outcome.remarks.append(f"exemplars: {material.exemplars}")
-        elif labelled:
-            judge = judge_of(material.classifier(material.training))
+        elif judge is not None:
             chosen = [
                 choose_exemplars(sampler, judge, concept, self.exemplars, material.seed + n, self.least)
                 for n, concept in enumerate(wanted)
             ]
         else:
             raise UserError(
-                f"{material.training.manifest['source']} has no labels to choose exemplars by: name them in a file, "
+                f"{pack.manifest['source']} has no labels to choose exemplars by: name them in a file, "
                 "exemplars=FILE (python src/reproduce.py figure=7 checkpoint=... pick=PAGE.html makes one by clicks)"
             )
         outcome.pictures[""] = self.picture(sampler, chosen, material.seed)
-        if labelled and self.trials:
-            judge = judge_of(material.classifier(material.training))
+        if judge is not None and self.trials:
             shares = score_arithmetic(sampler, judge, self.sum, self.trials, material.seed, self.pool, self.least)
             outcome.scores = {name: share.value for name, share in shares.items()}
             outcome.remarks.append(f"shares of {self.trials} sums that show {spelt(self.sum.result)}")

@@ -66,8 +66,7 @@ class PooledFeatures:
             images: uint8 (N, H, W, C), the training set.
             batch_size: of the minibatches.
         """
-        batches = (batch.to(self.device) for batch in float_batches(images, batch_size, self.value_range))
-        self.averages = standing_averages(self.network, (with_label(batch, self.label) for batch in batches))
+        self.averages = real_averages(self.network, images, self.value_range, self.label, batch_size)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return float32 features (N, length) of images (N, C, H, W) in the network's range."""
@@ -90,6 +89,15 @@ class PooledFeatures:
             features[start : start + len(batch)] = self(batch.to(self.device)).cpu().numpy()
             start += len(batch)
         return features
+
+
+def real_averages(
+    network: nn.Module, images: np.ndarray, value_range: Range, label: int | None = None, batch_size: int = BATCH
+) -> Averages:
+    """Return batch norm's statistics over real images uint8 (N, H, W, C), see `PooledFeatures.freeze`."""
+    device = next(network.parameters()).device
+    batches = (batch.to(device) for batch in float_batches(images, batch_size, value_range))
+    return standing_averages(network, (with_label(batch, label) for batch in batches))
 
 
 def with_label(images: Tensor, label: int | None) -> tuple[Tensor, ...]:

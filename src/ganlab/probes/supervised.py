@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ganlab.networks.layers import initialize
-from ganlab.networks.statistics import sampling, standing_averages
-from ganlab.probes.features import float_batches
+from ganlab.networks.statistics import sampling
+from ganlab.probes.features import float_batches, real_averages
 from ganlab.systems.images import Range, to_floats
 
 JUDGED = 500  # images judged together
@@ -100,8 +100,7 @@ def train_supervised(
                 loss.backward()
                 optimizer.step()
         hook.remove()
-    batches = ((batch.to(device),) for batch in float_batches(images, trial.batch_size, value_range))
-    averages = standing_averages(network, batches)
+    averages = real_averages(network, images, value_range, batch_size=trial.batch_size)
 
     def classify(given: np.ndarray) -> Tensor:
         with sampling(network, "standing", averages):
