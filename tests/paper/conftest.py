@@ -15,10 +15,10 @@ from ganlab.data.drawn.procedural import Procedural
 from ganlab.data.drawn.scenes import Scenes
 from ganlab.data.pack import Pack, build
 from ganlab.data.pictures import PictureProtocol
-from ganlab.metrics.choosing import labelled_features
 from ganlab.networks import dcgan, dcgan_conditional
 from ganlab.objectives.losses import NonSaturating
 from ganlab.paper.item import Material, Model
+from ganlab.paper.judges import Judges
 from ganlab.systems.gan import GAN
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR, sequential
 
@@ -72,12 +72,9 @@ def material(tmp_path: Path) -> Callable[..., Material]:
 
     def make(models: dict[str, Model], packs: dict[str | None, Pack], **files: Path) -> Material:
         training = {"images": 3_000, "batch_size": 64, "learning_rate": 3e-3, "width": 8, "seed": 0}
-
-        def classifier(pack: Pack) -> Any:
-            return labelled_features(pack, factors=None, accuracy=0.5, **training)
-
+        judges = Judges(training | {"factors": None, "accuracy": 0.5})
         given = {"exemplars": None, "boxes": None} | files
-        return Material(models, packs.get, classifier, **given, seed=0, folder=tmp_path)
+        return Material(models, packs.get, judges, **given, seed=0, folder=tmp_path)
 
     return make
 

@@ -38,7 +38,7 @@ class SideBySide(Item):
         grids = [sheet(self.real(material)), *(sheet(self.grid(model, material.seed)) for model in models)]
         outcome = Outcome({"": beside(grids)}, remarks=["left to right: real, the baseline GAN, the DCGAN"])
         if pack.labels is not None and pack.labels.ndim == 1:
-            judge = material.classifier(pack)
+            judge = material.judges.classifier(pack)
             for name, model in zip(("baseline_right", "dcgan_right"), models, strict=True):
                 if model.system.classes:
                     outcome.scores[name] = share_right(model, judge, material.seed)

@@ -13,7 +13,7 @@ from ganlab.probes.boxes import read_boxes
 from ganlab.probes.features import with_label
 from ganlab.probes.filters import Forgetting, against_random, compare, dropping, regress, second_highest
 from ganlab.probes.layers import Layer, recorded
-from ganlab.probes.windows import boxes_of, intersection_over_union, numbers_of, train_segmenter
+from ganlab.probes.windows import boxes_of, intersection_over_union, numbers_of
 
 BOXED, SHOWN, SCORED = range(3)  # streams of a seed
 
@@ -59,7 +59,8 @@ class WindowForgetting(Item):
             parts = [(sampler(part), maps[layer.name].cpu()) for part in latents.split(sampler.batch_size)]
         images, features = (torch.cat(column) for column in zip(*parts, strict=True))
         if masked:
-            finder, kinds = train_segmenter(pack, self.segmenter, seed=material.seed), numbers_of(pack, self.thing)
+            finder = material.judges.segmenter(pack, self.segmenter, material.seed)
+            kinds = numbers_of(pack, self.thing)
         if material.boxes is not None:
             boxes = read_boxes(material.boxes)
             if boxes and max(boxes) >= self.samples:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from ganlab.data.pack import Pack
 from ganlab.errors import UserError
 from ganlab.latent.sampler import Sampler
-from ganlab.metrics.classifier import ClassifierFeatures
 from ganlab.networks.latents import LatentGenerator
+from ganlab.paper.judges import Judges
 from ganlab.probes.features import with_label
 from ganlab.systems.gan import GAN
 from ganlab.systems.images import Range
@@ -79,7 +79,7 @@ class Material:
         models: by role, such as ``checkpoint`` and ``baseline``.
         pack: the real images of a split (None: those that were trained on, or of the data that were asked for), and
             None where there is no such split.
-        classifier: one trained on a pack's labels, see ``features=classifier``.
+        judges: networks that tell what images show.
         exemplars: a file that names them, see `ganlab.latent.exemplars.read_exemplars`.
         boxes: a file of boxes, see `ganlab.probes.boxes.read_boxes`.
         seed: of all that is drawn.
@@ -88,7 +88,7 @@ class Material:
 
     models: dict[str, Model]
     pack: Callable[[str | None], Pack | None]
-    classifier: Callable[[Pack], ClassifierFeatures]
+    judges: Judges
     exemplars: Path | None
     boxes: Path | None
     seed: int

@@ -9,7 +9,7 @@ from ganlab.errors import UserError
 from ganlab.latent.directions import along, turn
 from ganlab.latent.exemplars import read_exemplars
 from ganlab.latent.pictures import sheet
-from ganlab.latent.regression import FactorReader, train_reader
+from ganlab.latent.regression import FactorReader
 from ganlab.latent.sampler import Sampler
 from ganlab.latent.scoring import random_direction, score_turn
 from ganlab.metrics.train_classifier import Training
@@ -54,7 +54,7 @@ class Turn(Item):
         """Find the vector, show it, and correlate the value with the steps."""
         sampler, pack, outcome = material.model.sampler(), material.training, Outcome()
         known = self.factor in (pack.manifest.get("factors") or [])
-        read = train_reader(pack, self.factor, self.reader) if known else None
+        read = material.judges.reader(pack, self.factor, self.reader) if known else None
         if material.exemplars is not None:
             ends = read_exemplars(material.exemplars, ENDS)
             left, right = (ends[name] for name in ENDS)

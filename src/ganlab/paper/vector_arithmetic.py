@@ -54,7 +54,7 @@ class VectorArithmetic(Item):
         wanted = [getattr(self.sum, name) for name in CONCEPTS]
         pack = material.training
         judged = pack.labels is not None and (material.exemplars is None or self.trials > 0)
-        judge = judge_of(material.classifier(pack)) if judged else None
+        judge = judge_of(material.judges.classifier(pack)) if judged else None
         if material.exemplars is not None:
             named = read_exemplars(material.exemplars, CONCEPTS)
             chosen = [named[name] for name in CONCEPTS]

@@ -22,11 +22,10 @@ from ganlab.errors import UserError
 from ganlab.files import write_whole
 from ganlab.latent.exemplars import Sheet
 from ganlab.latent.video import save_gif
-from ganlab.metrics.choosing import labelled_features
-from ganlab.metrics.classifier import ClassifierFeatures
 from ganlab.networks.authors import load_discriminator, load_generator
 from ganlab.objectives.losses import NonSaturating
 from ganlab.paper.item import Item, Material, Model, Outcome
+from ganlab.paper.judges import Judges
 from ganlab.report.grids import save_image
 from ganlab.report.picker import save_picker
 from ganlab.runs.assembly import build_data, choose_device, load_system, make
@@ -60,14 +59,15 @@ def reproduce(config: DictConfig) -> None:
     roles = found_or_trained(plain, item, f"{kind}_{plain['number']}")
     folder = Path(plain["output"]) if plain["output"] else place(roles) / "reproduction"
     stem = f"{kind}_{plain['number']}"
+    judges = Judges(plain["features"]["classifier"])
     if plain["pick"] is not None:
-        offer(item, material_of(plain, roles[0], folder), Path(str(plain["pick"])), f"{kind}={plain['number']}")
+        offer(item, material_of(plain, roles[0], folder, judges), Path(str(plain["pick"])), f"{kind}={plain['number']}")
         return
     outcomes = []
     for paths in roles:
         print(f"{kind} {plain['number']}, {item.title}" + (f": {', '.join(map(str, paths.values()))}" if paths else ""))
         try:
-            outcomes.append(item.make(material_of(plain, paths, folder)))
+            outcomes.append(item.make(material_of(plain, paths, folder, judges)))
         except ValueError as error:  # of the libraries, which know nothing of commands
             raise UserError(f"{kind}={plain['number']}: {error}") from error
     files = save(outcomes[0], folder, stem)
@@ -139,7 +139,7 @@ def train(config: dict[str, Any], role: str, name: str, seed: int) -> Path:
     return best if (best := folder / "best.ckpt").is_file() else folder / "last.ckpt"
 
 
-def material_of(config: dict[str, Any], paths: Mapping[str, Path], folder: Path) -> Material:
+def material_of(config: dict[str, Any], paths: Mapping[str, Path], folder: Path, judges: Judges) -> Material:
     """Load the models, and say where real images come from."""
     models = {role: load(path, config["device"]) for role, path in paths.items()}
     if not models:  # drawn from networks as they are configured
@@ -151,7 +151,7 @@ def material_of(config: dict[str, Any], paths: Mapping[str, Path], folder: Path)
     return Material(
         models,
         cache(pack),
-        cache_by_folder(lambda pack: labelled_features(pack, **config["features"]["classifier"])),
+        judges,
         None if config["exemplars"] is None else Path(str(config["exemplars"])),
         None if config["boxes"] is None else Path(str(config["boxes"])),
         config["seed"],
@@ -257,15 +257,3 @@ def text(values: list[float]) -> str:
         return ""
     value, spread = summed_up(values)
     return ("nan" if value is None else f"{value:.4g}") + ("" if spread is None else f" +- {spread:.2g}")
-
-
-def cache_by_folder(build: Any) -> Any:
-    """Return a function of a pack that is computed once a pack."""
-    known: dict[Path, ClassifierFeatures] = {}
-
-    def get(pack: Pack) -> ClassifierFeatures:
-        if pack.folder not in known:
-            known[pack.folder] = build(pack)
-        return known[pack.folder]
-
-    return get
