@@ -24,6 +24,19 @@ def test_another_split_leaves_the_rest_as_it_is() -> None:
         with_split({"data": {"name": "set", "source": {"_target_": "T"}}}, "test")
 
 
+def test_the_other_split_of_a_folder_is_the_one_beside_it(tmp_path: Path) -> None:
+    for name in ("train", "test", "cats"):
+        (tmp_path / name).mkdir()
+
+    def folder(name: str) -> dict[str, Any]:
+        return {"data": {"name": "folder", "source": {"_target_": "T", "root": str(tmp_path / name)}}}
+
+    assert with_split(folder("train"), "test")["data"]["source"]["root"] == str(tmp_path / "test")
+    for name, split in (("train", "val"), ("cats", "test"), ("test", "test")):
+        with pytest.raises(UserError, match="in one piece"):
+            with_split(folder(name), split)
+
+
 def test_data_in_one_piece_hold_nothing_out() -> None:
     assert held_out_of({"data": {"name": "set", "source": {"_target_": "T"}}}) is None
 

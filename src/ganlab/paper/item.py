@@ -108,10 +108,13 @@ class Material:
 
     def held_out(self) -> Pack:
         """Return real images that were not trained on; ``UserError`` where the data have no other split."""
-        for split in ("test", "val", "validation"):
+        for split in ("test", "val", "valid", "validation"):
             if (pack := self.pack(split)) is not None:
                 return pack
-        raise UserError(f"{self.training.manifest['source']} has no images held out: choose data with a test split")
+        raise UserError(
+            f"{self.training.manifest['source']} has no images held out: choose data with a test split, "
+            "or a folder named train with one named test beside it"
+        )
 
 
 @dataclass(frozen=True)

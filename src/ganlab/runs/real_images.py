@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ganlab.data.pack import Pack
+from ganlab.data.sources.folder import SPLITS
 from ganlab.errors import UserError
 from ganlab.metrics.evaluation import Generating
 from ganlab.runs.assembly import build_data
@@ -51,7 +52,7 @@ def require_size(system: Generating, pack: Pack) -> None:
 
 
 def with_split(trained: dict[str, Any], split: str) -> dict[str, Any]:
-    """Return a run's configuration with another split of its data.
+    """Return a run's configuration with another split of its data: of a folder ``train``, the one beside it.
 
     Raises:
         UserError: its data are in one piece.
@@ -59,11 +60,20 @@ def with_split(trained: dict[str, Any], split: str) -> dict[str, Any]:
     trained = deepcopy(trained)
     data = trained["data"]
     nodes = [data["source"]] if "_target_" in data["source"] else list(data["source"].values())
-    if not all("split" in node for node in nodes):
-        raise UserError(f"split={split}: data={data['name']} is all in one piece; leave it out")
-    for node in (data, *nodes):
-        node["split"] = split
+    for node in nodes:
+        if "split" in node:
+            data["split"] = node["split"] = split
+        elif beside := folder_beside(Path(str(node.get("root", ""))).expanduser(), split):
+            node["root"] = str(beside)
+        else:
+            raise UserError(f"split={split}: data={data['name']} is all in one piece; leave it out")
     return trained
+
+
+def folder_beside(root: Path, split: str) -> Path | None:
+    """Return the folder of another split beside one that is named after its own, as ``test`` beside ``train``."""
+    beside = root.parent / split
+    return beside if root.name.lower() in SPLITS and beside.is_dir() and beside != root else None
 
 
 def held_out_of(trained: dict[str, Any]) -> Pack | None:
@@ -71,7 +81,7 @@ def held_out_of(trained: dict[str, Any]) -> Pack | None:
     for split in HELD_OUT:
         try:
             other = with_split(trained, split)
-            if trained["data"]["split"] in (split, "all"):
+            if trained["data"].get("split") in (split, "all"):
                 continue
             for node in [other["data"]["source"]] if "_target_" in other["data"]["source"] else []:
                 if "download" in node:

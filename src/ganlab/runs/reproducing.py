@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from copy import deepcopy
 from functools import cache, partial
 from pathlib import Path
 from statistics import mean, stdev
@@ -180,15 +181,18 @@ def pack_of(trained: dict[str, Any], config: dict[str, Any], split: str | None) 
     """Return the pack of a split of the data; None where they have none of that name."""
     if "data" not in trained:
         raise UserError("this needs real images, and the weights do not tell which: type data=svhn or the like")
-    trained = {"seed": 0, **trained, "packs": config["packs"]}
+    trained = {"seed": 0, **deepcopy(trained), "packs": config["packs"]}
     trained.pop("system", None)  # real images alone are asked for
-    if split is not None:
-        known = getattr(get_class(trained["data"]["source"]["_target_"]), "splits", None)
-        if "split" not in trained["data"] or (known is not None and split not in known):
-            return None
-        trained = with_split(trained, split)
     if config["root"]:
         trained["data"]["source"]["root"] = str(config["root"])
+    if split is not None:
+        known = getattr(get_class(trained["data"]["source"]["_target_"]), "splits", None)
+        if known is not None and split not in known:
+            return None
+        try:
+            trained = with_split(trained, split)
+        except UserError:  # all in one piece
+            return None
     try:
         return build_data(trained).pack
     except UserError as error:
