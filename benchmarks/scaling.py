@@ -4,8 +4,8 @@
     python benchmarks/scaling.py --size 64 --width 128 --batch 128 --step-ms 12.5 --bandwidth 300
 
 Two processes on the CPU, joined by gloo, train through the Trainer on half of each batch; each has half the threads of
-the single one. What they exchange is counted where PyTorch hands gradients over (a communication hook), and what
-batch norm's buffers add. The model of N GPUs, each with a whole batch (weak scaling), lets nothing overlap:
+the single one. The gradients that they exchange are counted in bytes, batch norm's buffers beside them. The model of N
+GPUs, each with a whole batch (weak scaling), lets nothing overlap:
 
     step(N) = step(1) + 2 (N - 1) / N * volume / bandwidth        efficiency(N) = step(1) / step(N)
 
@@ -31,10 +31,6 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "benchmarks")]
 def train(options: argparse.Namespace, folder: Path) -> None:
     """Train as one of ``--devices`` processes, and let the first write seconds a step and bytes a step."""
     import torch
-    from lightning.pytorch.strategies import DDPStrategy
-    from torch.distributed import GradBucket
-    from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
-    from torch.futures import Future
 
     from ganlab.callbacks.length import Length
     from ganlab.callbacks.meter import Meter
@@ -54,17 +50,15 @@ def train(options: argparse.Namespace, folder: Path) -> None:
     noise = Recipe(Noise(8 * options.batch, options.size), PictureProtocol(options.size, 3), folder, 0, 0)
     system, times, exchanged = build_system(config), list[float](), [0]
 
+    exchange = torch.distributed.all_reduce
+
+    def counting(tensor: torch.Tensor, *given: Any, **named: Any) -> Any:
+        exchanged[0] += tensor.nbytes
+        return exchange(tensor, *given, **named)
+
+    torch.distributed.all_reduce = counting
+
     class Watch(Length):
-        def on_train_start(self, trainer: Any, pl_module: Any) -> None:
-            strategy = trainer.strategy
-            if isinstance(strategy, DDPStrategy):
-
-                def counting(group: Any, bucket: GradBucket) -> Future[torch.Tensor]:
-                    exchanged[0] += bucket.buffer().nbytes
-                    return allreduce_hook(group, bucket)
-
-                strategy.model.register_comm_hook(None, counting)  # type: ignore[union-attr,operator]
-
         def on_train_batch_end(self, *given: Any) -> None:
             times.append(time.perf_counter())
             super().on_train_batch_end(*given)
@@ -105,7 +99,7 @@ def main() -> None:
     print(f"two processes: {two / one:.2f} x the step's time of one with both their threads, same global batch")
     listed = ", ".join(f"{name} {size / 1e6:.2f} MB" for name, size in gradients.items())
     print(f"exchanged a step: {volume / 1e6:.2f} MB of gradients (one copy of each: {listed})")
-    print(f"    and before each pass {found[2][0]['buffers'] / 1e6:.3f} MB of batch norm's buffers")
+    print(f"    and before each step {found[2][0]['buffers'] / 1e6:.3f} MB of batch norm's buffers")
     for gpus in (2, 4, 8):
         ms = 2 * (gpus - 1) / gpus * volume / (options.bandwidth * 1e9) * 1e3
         text = f"{gpus} GPUs: {ms:.3f} ms a step at {options.bandwidth:.0f} GB/s"

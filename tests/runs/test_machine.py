@@ -16,6 +16,7 @@ from ganlab.runs import machine as machines
 from ganlab.runs import training
 from ganlab.runs.assembly import build_trainer
 from ganlab.runs.machine import COMPILE_PAYS, Machine, has_fused_kernel, keep_memory, resident, settle
+from ganlab.systems.exchange import PlayerParallel
 
 PLAIN = Machine("cpu", "old")
 MODERN = Machine("cpu", "new", bf16=True, compiles=True)
@@ -155,6 +156,13 @@ def test_no_batch_waits_for_lightnings_question_of_signals() -> None:
     options = {"accelerator": "cpu", "devices": 1, "num_nodes": 1, "strategy": "auto", "plugins": None}
     loop = build_trainer({"trainer": options}, [], []).fit_loop.epoch_loop
     assert "_broadcast_sigterm_tensor" in vars(loop) and loop._broadcast_sigterm_tensor() is None
+
+
+def test_several_devices_train_in_data_parallel_and_in_no_other_way() -> None:
+    options = {"accelerator": "cpu", "devices": 2, "num_nodes": 1, "strategy": "ddp", "plugins": None}
+    assert isinstance(build_trainer({"trainer": options}, [], []).strategy, PlayerParallel)
+    with pytest.raises(UserError, match=r"trainer\.strategy=fsdp: .* type trainer\.strategy=auto"):
+        build_trainer({"trainer": options | {"strategy": "fsdp"}}, [], [])
 
 
 def test_a_run_keeps_its_choices_on_another_machine(

@@ -33,3 +33,18 @@ def test_two_processes_equal_one_with_the_same_global_batch(trained: Path, rule:
     assert any(name.startswith("averages.generator") for name in tensors)
     for name in tensors:
         torch.testing.assert_close(one[name], two[name], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["sequential", "alternating", "simultaneous"])
+def test_each_step_of_a_player_exchanges_its_gradients_once(trained: Path, rule: str) -> None:
+    state = torch.load(trained / f"{rule}-2.pt", weights_only=True)
+    wanted = sum(
+        steps * sum(value.nbytes for name, value in state.items() if is_weight(name, player))
+        for player, steps in state["clock._extra_state"]["steps"].items()
+    )
+    assert int((trained / f"{rule}-2.bytes").read_text()) == wanted
+    assert int((trained / f"{rule}-1.bytes").read_text()) == 0
+
+
+def is_weight(name: str, player: str) -> bool:
+    return name.startswith(f"networks.{player}.") and name.endswith((".weight", ".bias"))

@@ -1,4 +1,7 @@
-"""Trains the networks of test_adversarial on some processes and saves the weights: two_processes.py COUNT FOLDER."""
+"""Trains the networks of test_adversarial on some processes and saves the weights: two_processes.py COUNT FOLDER.
+
+Beside them, how many bytes of gradients went to the other processes.
+"""
 
 import importlib.util
 import sys
@@ -35,12 +38,21 @@ def main(devices: int, folder: Path) -> None:
     config = {
         "trainer": {"accelerator": "cpu", "devices": devices, "num_nodes": 1, "strategy": "auto", "plugins": None}
     }
+    exchanged, all_reduce = [0], torch.distributed.all_reduce
+
+    def counting(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        exchanged[0] += tensor.nbytes
+        return all_reduce(tensor, *args, **kwargs)
+
+    torch.distributed.all_reduce = counting
     for name, rule in rules.items():
+        exchanged[0] = 0
         system = tiny.make(rule, half_life=100.0, accumulate=2 if name == "sequential" else 1)
         trainer = build_trainer(config, [Length(48 * tiny.BATCH)], [])
         trainer.fit(system, train_dataloaders=Shares(system))
         if trainer.is_global_zero:
             torch.save(system.state_dict(), folder / f"{name}-{devices}.pt")
+            (folder / f"{name}-{devices}.bytes").write_text(str(exchanged[0]))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from ganlab.runs.ranks import rank
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import Checkpoint, WholeCheckpointIO, read
 from ganlab.systems.clock import seed_step
+from ganlab.systems.exchange import PlayerParallel
 
 Config = Mapping[str, Any]
 
@@ -226,8 +227,13 @@ def build_metrics(config: Config, pack: Pack) -> Evaluation | None:
 def build_trainer(config: Config, callbacks: list[L.Callback], loggers: list[Logger]) -> L.Trainer:
     """Return Lightning's trainer, everything that would count in its own steps switched off."""
     options = {key: value for key, value in config["trainer"].items() if key != "_target_"}
-    if options["strategy"] == "auto" and (device_count(options["devices"]) > 1 or options["num_nodes"] > 1):
-        options["strategy"] = "ddp_find_unused_parameters_true"  # a player's step leaves the other's weights unused
+    if device_count(options["devices"]) > 1 or options["num_nodes"] > 1:
+        if options["strategy"] not in ("auto", "ddp"):
+            raise UserError(
+                f"trainer.strategy={options['strategy']}: two players are trained in data parallel, type "
+                "trainer.strategy=auto"
+            )
+        options["strategy"] = PlayerParallel()
     try:
         trainer = L.Trainer(
             **options | {"plugins": [WholeCheckpointIO(), *(options["plugins"] or [])]},

@@ -8,18 +8,18 @@ loss is, and what there is to look at. The loop itself is `AdversarialSystem.tra
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import lightning as L
 import torch
-from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganlab.systems.averaging import Average
 from ganlab.systems.clock import Clock, generator_of, seed_step
+from ganlab.systems.exchange import PlayerParallel
 from ganlab.systems.schedules import Schedule
 from ganlab.systems.update import Phase, Turn, UpdateRule
 from ganlab.transfer import send
@@ -161,7 +161,7 @@ class AdversarialSystem(L.LightningModule):
             for index, chunk in enumerate(chunks):
                 fake = fakes[index] if fakes else self.make_fakes(chunk, generates)
                 fake = fake if generates else {key: value.detach() for key, value in fake.items()}
-                with self.only(name), self.gradients_shared(last=index == len(chunks) - 1):
+                with self.only(name):
                     self.observed = {}
                     terms = self.loss(name, chunk, fake)
                     loss = torch.stack(list(terms.values())).sum() / len(chunks)
@@ -170,6 +170,7 @@ class AdversarialSystem(L.LightningModule):
                 noted = {key: value / len(chunks) for key, value in self.observed.items()}
                 for key, value in {f"loss/{name}": loss, **named, **noted}.items():
                     logged[key] = logged[key] + value.detach() if key in logged else value.detach()
+            self.share_gradients(name)
         for name in phase.players:
             if self.clip_norm is not None:  # Lightning's own refuses fused optimisers, whatever the precision
                 nn.utils.clip_grad_norm_(self.networks[name].parameters(), self.clip_norm)
@@ -250,10 +251,10 @@ class AdversarialSystem(L.LightningModule):
         finally:
             self.networks.requires_grad_(True)
 
-    def gradients_shared(self, last: bool) -> Any:
-        """Exchange gradients between ranks in the block only if it is the ``last`` part of a minibatch."""
-        strategy = self.trainer.strategy
-        return nullcontext() if last or not isinstance(strategy, DDPStrategy) else strategy.block_backward_sync()
+    def share_gradients(self, name: str) -> None:
+        """Average a player's gradients over the ranks, where there are several."""
+        if isinstance(strategy := self.trainer.strategy, PlayerParallel):
+            strategy.average_gradients(self.networks[name])
 
     def broken(self) -> list[str]:
         """Name the players whose weights are no longer finite."""

@@ -1,0 +1,64 @@
+"""Several devices: what ranks exchange is the gradient of the player that steps, once, and the networks' buffers."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor, nn
+
+
+class PlayerParallel(DDPStrategy):
+    """Data parallel, a whole copy on every device, without the wrapper `DistributedDataParallel`.
+
+    The wrapper prepares itself for the parameters of all networks in every backward pass: those that are frozen while
+    another player steps have to be searched for, and are reduced nevertheless, so that twice the volume is exchanged.
+    Here a player's gradients are averaged over the ranks when they are complete, in one message.
+    """
+
+    def configure_ddp(self) -> None:
+        """Give every rank the weights and buffers of the first."""
+        assert self.model is not None
+        broadcast([*self.model.parameters(), *self.model.buffers()])
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        """Give every rank the first one's buffers, such as running statistics, and train on a minibatch."""
+        assert self.model is not None
+        broadcast(self.model.buffers())
+        return super().training_step(*args, **kwargs)
+
+    def average_gradients(self, network: nn.Module) -> None:
+        """Replace a network's gradients by their mean over the ranks."""
+        for tensors in by_type(p.grad for p in network.parameters() if p.grad is not None):
+            flat = flattened(tensors)
+            dist.all_reduce(flat)
+            spread(flat.div_(self.world_size), tensors)
+
+
+def broadcast(values: Iterable[Tensor]) -> None:
+    """Overwrite tensors with those of the first rank."""
+    for tensors in by_type(values):
+        flat = flattened(tensors)
+        dist.broadcast(flat, 0)
+        spread(flat, tensors)
+
+
+def by_type(values: Iterable[Tensor]) -> list[list[Tensor]]:
+    """Return tensors in groups of one type each, in an order that is the same on all ranks."""
+    groups: dict[torch.dtype, list[Tensor]] = {}
+    for value in values:
+        groups.setdefault(value.dtype, []).append(value.detach())
+    return list(groups.values())
+
+
+def flattened(tensors: list[Tensor]) -> Tensor:
+    """Return the values of tensors one after the other (n,), whatever their memory format."""
+    return torch.cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def spread(flat: Tensor, tensors: list[Tensor]) -> None:
+    """Write the values (n,) back into the tensors."""
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    for tensor, part in zip(tensors, parts, strict=True):
+        tensor.copy_(part.view(tensor.shape))
