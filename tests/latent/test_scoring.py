@@ -3,9 +3,13 @@ import torch
 
 from ganlab.errors import UserError
 from ganlab.latent.directions import along
+from ganlab.latent.exemplars import choose_exemplars
 from ganlab.latent.interpolation import walk
 from ganlab.latent.scoring import (
+    Share,
     Sum,
+    distances_to_shown,
+    draw_sums,
     memorised,
     random_direction,
     score_arithmetic,
@@ -13,26 +17,48 @@ from ganlab.latent.scoring import (
     score_walk,
     share_of,
 )
+from ganlab.metrics.features import Features
 
 TASK = Sum({"left": 1, "right": 0}, {"left": 0, "right": 0}, {"left": 0, "right": 1}, {"left": 1, "right": 1})
 
 
 def test_sums_of_a_latent_space_that_adds_up_beat_chance(known, judge_known):
-    scores = score_arithmetic(known, judge_known, TASK, trials=200, seed=1)
+    def scored(seed: int) -> dict[str, Share]:
+        return score_arithmetic(draw_sums(known, judge_known, TASK, 200, seed), judge_known, TASK.result)
+
+    scores = scored(1)
     assert set(scores) == {"means_of_three", "single", "neighbours", "pixels_of_three", "pixels_single", "chance"}
     assert scores["means_of_three"].value > 0.97 and scores["neighbours"].value > 0.9
     # Of single exemplars x1 - x2 + x3 may have a sign of its own; the mean of three has it seldom.
     assert scores["means_of_three"].value >= scores["single"].value > 0.6
     assert abs(scores["chance"].value - 0.25) < 4 * scores["chance"].error
-    assert scores == score_arithmetic(known, judge_known, TASK, trials=200, seed=1)
-    assert scores != score_arithmetic(known, judge_known, TASK, trials=200, seed=2)
+    assert scores == scored(1)
+    assert scores != scored(2)
+
+
+class Quarters(Features):
+    """The brightness of each quarter; the upper two answer as the fixtures' judge does."""
+
+    name, num_features = "quarters", 4
+
+    def extract(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.avg_pool2d(images.float() / 255, 4)[:, 0].flatten(1)
+
+    def by_factor(self, features: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {name: torch.stack([1 - lit, lit], 1) for name, lit in zip(("left", "right"), features.T, strict=False)}
+
+
+def test_samples_that_show_the_result_are_nearer_to_each_other_than_noise(known, judge_known):
+    shown = known(choose_exemplars(known, judge_known, TASK.result, 100, seed=5, least=0.5))
+    noise = torch.randint(0, 256, shown.shape, generator=torch.Generator().manual_seed(0)).byte()
+    given = {"same": shown, "noise": noise}
+    found = distances_to_shown(known, Quarters(b""), given, TASK.result, seed=0, least=0.5)
+    assert found.keys() == {"same", "noise"} and 0 <= found["same"] < found["noise"] / 2
 
 
 def test_a_concept_that_nothing_shows_is_told(known):
     with pytest.raises(UserError, match=r"show left=1, right=0"):
-        score_arithmetic(
-            known, lambda images: {n: torch.full((len(images), 2), 0.5) for n in ("left", "right")}, TASK, 2
-        )
+        draw_sums(known, lambda images: {n: torch.full((len(images), 2), 0.5) for n in ("left", "right")}, TASK, 2)
 
 
 def test_the_error_of_a_share():

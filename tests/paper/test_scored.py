@@ -60,10 +60,13 @@ def bare(scenes: Packs) -> Pack:
 
 
 def test_a_network_finds_the_boxes_where_there_are_masks(plain: Callable, material: Callable, scenes: Packs) -> None:
-    item = WindowForgetting("floor", 30, 4, 60, 2, 1_600)
-    scores = item.make(material({"checkpoint": plain()}, scenes)).scores
+    item, given = WindowForgetting("floor", 30, 4, 60, 2, 1_600), material({"checkpoint": plain()}, scenes)
+    scores = item.make(given).scores
     assert {"gone", "gone_random", "others", "others_random", "finder_iou"} <= scores.keys()
     assert scores["finder_iou"] > 0.3 and 0 <= scores["gone"] <= 1
+    fewer = WindowForgetting("floor", 30, 4, 60, 2, 1_600, layer=1, strongest=3).make(given)
+    assert (fewer.scores["maps_dropped"], fewer.scores["maps"]) == (3, scores["maps"] / 2)
+    assert fewer.scores["pixels_gone"] <= 1
 
 
 def test_without_boxes_or_masks_a_person_draws_them(plain: Callable, material: Callable, scenes: Packs) -> None:
@@ -86,10 +89,10 @@ def test_a_sum_of_exemplars_that_a_person_named(
 
 def test_sums_are_scored_by_a_classifier(plain: Callable, material: Callable, portraits: Packs) -> None:
     outcome = VectorArithmetic(LIGHT, 2, 10, 4, 0.01).make(material({"checkpoint": plain()}, portraits))
-    assert set(outcome.scores) == {
-        "means_of_three", "single", "neighbours", "pixels_of_three", "pixels_single", "chance",
-    }  # fmt: skip
-    assert all(0 <= share <= 1 for share in outcome.scores.values())
+    shares = {"means_of_three", "single", "neighbours", "pixels_of_three", "pixels_single", "chance"}
+    distances = {f"fid_classifier_{name}" for name in shares - {"neighbours", "chance"}}
+    assert set(outcome.scores) == shares | distances
+    assert all(0 <= outcome.scores[name] <= 1 for name in shares) and min(outcome.scores.values()) >= 0
 
 
 def test_a_turn_is_scored_by_what_a_network_reads(
@@ -122,5 +125,5 @@ def test_what_a_person_may_choose_from(plain: Callable, material: Callable, port
 
 
 def test_networks_too_small_to_have_a_second_highest_layer(plain: Callable, material: Callable, scenes: Packs) -> None:
-    with pytest.raises(ValueError, match="2 convolutional layers are too few"):
+    with pytest.raises(ValueError, match="2 convolutional layers, and 2 was to be counted down"):
         WindowForgetting("window", 20, 5, 40, 2, 64).make(material({"checkpoint": plain(16)}, scenes))

@@ -4,15 +4,17 @@ import torch
 
 from ganlab.networks import dcgan
 from ganlab.networks.statistics import sampling
-from ganlab.probes.filters import against_random, compare, dropping, positions, regress, second_highest
+from ganlab.probes.filters import against_random, compare, counted_down, dropping, positions, regress
 from ganlab.probes.layers import find_layers, recorded
 
 
 def test_the_second_highest_layer_of_the_papers_generator() -> None:
-    layer = second_highest(dcgan.Generator(64, width=8), torch.zeros(1, 100))
+    layer = counted_down(dcgan.Generator(64, width=8), 2, torch.zeros(1, 100))
     assert (layer.name, layer.end, layer.maps, layer.height) == ("upsample.1.0", "upsample.1.2", 2 * 8, 16)
-    with pytest.raises(ValueError, match="2 convolutional layers are too few"):
-        second_highest(dcgan.Generator(16, width=2), torch.zeros(1, 100))
+    assert counted_down(dcgan.Generator(64, width=8), 1, torch.zeros(1, 100)).maps == 8
+    for number in (0, 2):
+        with pytest.raises(ValueError, match=f"2 convolutional layers, and {number} was"):
+            counted_down(dcgan.Generator(16, width=2), number, torch.zeros(1, 100))
 
 
 def test_positions_are_halved_between_inside_and_outside() -> None:
@@ -55,7 +57,7 @@ def test_too_little_to_learn_from() -> None:
 def test_dropping() -> None:
     torch.manual_seed(0)
     generator, latents = dcgan.Generator(32, width=2).eval(), torch.rand(3, 100)
-    layer, last = second_highest(generator, latents[:1]), find_layers(generator, latents[:1])[-1]
+    layer, last = counted_down(generator, 2, latents[:1]), find_layers(generator, latents[:1])[-1]
     with sampling(generator, "running"), recorded(generator, [layer, last]) as maps:
         before = generator(latents)
         kept = maps[layer.name].clone()

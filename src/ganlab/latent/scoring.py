@@ -1,5 +1,6 @@
 """Numbers for the pictures of the latent space: how often a sum, a turn or a walk does what it is to do."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 from typing import NamedTuple
@@ -9,15 +10,18 @@ from torch import Tensor
 
 from ganlab.latent.arithmetic import CENTRE, neighbourhood, pixel_total, total
 from ganlab.latent.directions import along, steps_of
-from ganlab.latent.exemplars import Judge, Wanted, certainty, choose_exemplars
+from ganlab.latent.exemplars import Judge, Wanted, certainty, choose_exemplars, judge_of
 from ganlab.latent.interpolation import Distance, Smoothness, pixels, smoothness
 from ganlab.latent.regression import Read
 from ganlab.latent.sampler import Sampler
+from ganlab.metrics.features import Features
+from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
 from ganlab.systems.clock import generator_of, seed_of
 
 EXEMPLARS = 3  # whose mean stands for a concept (paper)
 COMPARED = 1_000  # reals compared at once
 POOL, TRIALS, NOISE = range(3)  # streams of a seed
+SHOWN = 3  # the pool of samples that show the result, behind those of the three concepts
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,10 @@ def share_of(right: Tensor) -> Share:
     return Share(value, sqrt(value * (1 - value) / len(right)))
 
 
-def score_arithmetic(
+def draw_sums(
     sampler: Sampler, judge: Judge, task: Sum, trials: int, seed: int = 0, pool: int = 30, least: float = 0.9
-) -> dict[str, Share]:
-    """Return how often sums show what is wanted, each wanted value being the judge's answer, of ``trials``.
+) -> dict[str, Tensor]:
+    """Return images uint8 (N, C, H, W) of sums of concepts, made in several ways, of ``trials``.
 
     In every trial, exemplars are taken at random out of a pool of each concept: three, of which the first is also taken
     by itself. The paper claims that single ones are unstable and three are not.
@@ -95,8 +99,45 @@ def score_arithmetic(
         images["pixels_single"].append(pixel_total(*(pictures[:1] for pictures in seen)))
     results = {name: sampler(torch.stack(latents)).flatten(0, -4) for name, latents in sums.items()}
     results |= {name: torch.stack(pictures) for name, pictures in images.items()}
-    results["chance"] = sampler(sampler.draw(max(trials, 100), seed, TRIALS))
-    return {name: share_of(certainty(judge(found), task.result) > 0.5) for name, found in results.items()}
+    return results | {"chance": sampler(sampler.draw(max(trials, 100), seed, TRIALS))}
+
+
+def score_arithmetic(images: Mapping[str, Tensor], judge: Judge, result: Wanted) -> dict[str, Share]:
+    """Return how often images (N, C, H, W) of each name show what is wanted: each wanted value is the judge's answer.
+
+    Args:
+        images: of `draw_sums`.
+        judge: a classifier trained on truth.
+        result: what a sum is to show.
+    """
+    return {name: share_of(certainty(judge(found), result) > 0.5) for name, found in images.items()}
+
+
+def distances_to_shown(
+    sampler: Sampler, classifier: Features, images: Mapping[str, Tensor], result: Wanted, seed: int, least: float
+) -> dict[str, float]:
+    """Return the Frechet distance of images (N, C, H, W) of each name to as many samples that show the result.
+
+    What `score_arithmetic` cannot see: a blend of faces may show all that is wanted and still be no face.
+
+    Args:
+        sampler: of the samples.
+        classifier: trained on truth, whose features the distance is of.
+        images: of `draw_sums`, an equal number of each.
+        result: what a sum is to show.
+        seed: of the samples.
+        least: the classifier's probability that makes such a sample.
+
+    Raises:
+        UserError: too few of them are found.
+    """
+    count = max(len(found) for found in images.values())
+    chosen = choose_exemplars(sampler, judge_of(classifier), result, count, seed_of(seed, POOL, SHOWN), least)
+    shown = FeatureStatistics.of(classifier, sampler(chosen).split(COMPARED))
+    return {
+        name: frechet_distance(FeatureStatistics.of(classifier, found.split(COMPARED)), shown)
+        for name, found in images.items()
+    }
 
 
 class Turning(NamedTuple):

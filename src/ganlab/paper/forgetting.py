@@ -11,7 +11,7 @@ from ganlab.latent.pictures import sheet
 from ganlab.paper.item import Choices, Claim, Item, Material, Outcome
 from ganlab.probes.boxes import read_boxes
 from ganlab.probes.features import with_label
-from ganlab.probes.filters import Forgetting, against_random, compare, dropping, regress, second_highest
+from ganlab.probes.filters import Forgetting, against_random, compare, counted_down, dropping, regress
 from ganlab.probes.layers import Layer, recorded
 from ganlab.probes.windows import boxes_of, intersection_over_union, numbers_of
 
@@ -28,6 +28,8 @@ class WindowForgetting(Item):
         scored: samples that the score is taken of.
         draws: of as many random maps.
         segmenter: images that the network is trained on which finds the thing in samples.
+        layer: whose maps are dropped, counted from the one below the image (paper: 2).
+        strongest: how many maps are dropped, those of the largest weights; None for all of positive weight (paper).
     """
 
     title = "forgetting to draw windows"
@@ -42,12 +44,24 @@ class WindowForgetting(Item):
     )
     claims: ClassVar = (
         Claim("more windows are gone than by dropping as many random maps", "gone", "gone_random"),
+        Claim("the same of the windows' pixels", "pixels_gone", "pixels_gone_random"),
         Claim("other things change less than by dropping as many random maps", "others_random", "others"),
     )
 
-    def __init__(self, thing: str, samples: int, columns: int, scored: int, draws: int, segmenter: int) -> None:
+    def __init__(
+        self,
+        thing: str,
+        samples: int,
+        columns: int,
+        scored: int,
+        draws: int,
+        segmenter: int,
+        layer: int = 2,
+        strongest: int | None = None,
+    ) -> None:
         self.thing, self.samples, self.columns = thing, samples, columns
         self.scored, self.draws, self.segmenter = scored, draws, segmenter
+        self.number, self.strongest = layer, strongest
 
     def make(self, material: Material) -> Outcome:
         """Find the maps, drop them, and count what is gone."""
@@ -73,13 +87,14 @@ class WindowForgetting(Item):
                 "(python src/reproduce.py figure=6 checkpoint=... pick=PAGE.html makes one by clicks)"
             )
         found = regress(features, boxes, material.seed)
+        chosen = found.positive if self.strongest is None else found.strongest(self.strongest)
         shown = sampler.draw(self.columns, material.seed, SHOWN)
-        with dropping(sampler.network, layer, found.positive):
+        with dropping(sampler.network, layer, chosen):
             without = sampler(shown)
         outcome = Outcome({"": sheet(torch.stack([sampler(shown), without]))})
         outcome.scores = {
             "maps": layer.maps,
-            "maps_dropped": len(found.positive),
+            "maps_dropped": len(chosen),
             "accuracy": found.accuracy,
             "boxes": sum(len(rows) for rows in boxes.values()),
             "samples_with_boxes": len(boxes),
@@ -96,10 +111,12 @@ class WindowForgetting(Item):
                 with dropping(sampler.network, layer, dropped):
                     return compare(before, finder.masks(sampler(many)), kinds)
 
-            ours, random = against_random(score, layer.maps, found.positive, self.draws, material.seed)
+            ours, random = against_random(score, layer.maps, chosen, self.draws, material.seed)
             outcome.scores |= {
                 "gone": ours.gone,
                 "gone_random": float(np.mean([one.gone for one in random])),
+                "pixels_gone": ours.area,
+                "pixels_gone_random": float(np.mean([one.area for one in random])),
                 "others": ours.others,
                 "others_random": float(np.mean([one.others for one in random])),
             }
@@ -115,8 +132,7 @@ class WindowForgetting(Item):
         latents = sampler.draw(self.samples, material.seed, BOXED)
         return Choices(latents, sampler(latents), ())
 
-    @staticmethod
-    def layer(material: Material, latents: Tensor) -> Layer:
-        """Return the second highest layer of the generator; ``ValueError`` where it has none."""
+    def layer(self, material: Material, latents: Tensor) -> Layer:
+        """Return the layer of the generator; ``ValueError`` where it has none."""
         model = material.model
-        return second_highest(model.generator, *with_label(latents[:2].to(model.device), model.label))
+        return counted_down(model.generator, self.number, *with_label(latents[:2].to(model.device), model.label))

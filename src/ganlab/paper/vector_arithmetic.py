@@ -11,12 +11,13 @@ from ganlab.latent.arithmetic import neighbourhood, pixel_total, total
 from ganlab.latent.exemplars import Wanted, choose_exemplars, judge_of, read_exemplars
 from ganlab.latent.pictures import arithmetic_picture
 from ganlab.latent.sampler import Sampler
-from ganlab.latent.scoring import Sum, score_arithmetic
+from ganlab.latent.scoring import Sum, distances_to_shown, draw_sums, score_arithmetic
 from ganlab.paper.item import Choices, Claim, Item, Material, Outcome
 from ganlab.systems.clock import generator_of
 
 OFFERED = 144  # samples that a person picks from
 CONCEPTS = ("first", "second", "third")  # first - second + third
+DISTANT = ("means_of_three", "single", "pixels_of_three", "pixels_single")  # sums that are compared with samples
 
 
 class VectorArithmetic(Item):
@@ -41,7 +42,12 @@ class VectorArithmetic(Item):
     claims: ClassVar = (
         Claim("the sum of means shows what is wanted more often than samples at random", "means_of_three", "chance"),
         Claim("means of three are more stable than single exemplars", "means_of_three", "single"),
-        Claim("sums of latents are better than sums of pixels", "means_of_three", "pixels_of_three"),
+        Claim("sums of latents show it more often than sums of pixels", "means_of_three", "pixels_of_three"),
+        Claim(
+            "sums of latents are nearer to samples that show it by themselves than sums of pixels are",
+            "fid_classifier_pixels_of_three",
+            "fid_classifier_means_of_three",
+        ),
     )
 
     def __init__(self, concepts: Mapping[str, Wanted], exemplars: int, trials: int, pool: int, least: float) -> None:
@@ -54,7 +60,8 @@ class VectorArithmetic(Item):
         wanted = [getattr(self.sum, name) for name in CONCEPTS]
         pack = material.training
         judged = pack.labels is not None and (material.exemplars is None or self.trials > 0)
-        judge = judge_of(material.judges.classifier(pack)) if judged else None
+        classifier = material.judges.classifier(pack) if judged else None
+        judge = None if classifier is None else judge_of(classifier)
         if material.exemplars is not None:
             named = read_exemplars(material.exemplars, CONCEPTS)
             chosen = [named[name] for name in CONCEPTS]
@@ -72,10 +79,18 @@ class VectorArithmetic(Item):
                 "exemplars=FILE (python src/reproduce.py figure=7 checkpoint=... pick=PAGE.html makes one by clicks)"
             )
         outcome.pictures[""] = self.picture(sampler, chosen, material.seed)
-        if judge is not None and self.trials:
-            shares = score_arithmetic(sampler, judge, self.sum, self.trials, material.seed, self.pool, self.least)
+        if classifier is not None and judge is not None and self.trials:
+            images = draw_sums(sampler, judge, self.sum, self.trials, material.seed, self.pool, self.least)
+            shares = score_arithmetic(images, judge, self.sum.result)
             outcome.scores = {name: share.value for name, share in shares.items()}
             outcome.remarks.append(f"shares of {self.trials} sums that show {spelt(self.sum.result)}")
+            compared = {name: images[name] for name in DISTANT}
+            distances = distances_to_shown(sampler, classifier, compared, self.sum.result, material.seed, self.least)
+            outcome.scores |= {f"fid_classifier_{name}": distance for name, distance in distances.items()}
+            outcome.remarks.append(
+                f"fid_classifier: of {self.trials} sums to as many samples that show {spelt(self.sum.result)} by "
+                "themselves, in the features of the same classifier"
+            )
         return outcome
 
     def choices(self, material: Material) -> Choices:

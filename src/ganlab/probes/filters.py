@@ -3,7 +3,7 @@
 In samples boxes are drawn around windows. On the features of the second highest convolution layer, a logistic
 regression tells positions inside boxes from others of the same samples; all maps of positive weight are dropped from
 all positions. Here layers are counted from the image down, without the one that makes the image: the paper drops 200
-maps, more than the 128 of the highest, and 256 are in the second highest (`second_highest`).
+maps, more than the 128 of the highest, and 256 are in the second highest (`counted_down`).
 
 Images are to be drawn with fixed statistics of batch norm, ``running`` or ``standing``: those of the batch would depend
 on the batch mates, and would scale what is left after dropping back up.
@@ -25,16 +25,16 @@ GRID = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 50.0, 100.0)  # of C, lib/metrics.
 HELD_OUT = 0.25  # of the samples with boxes, to choose C
 
 
-def second_highest(generator: nn.Module, *inputs: Tensor) -> Layer:
-    """Return the second highest convolutional layer below the image: 256 maps of 16x16 in the paper's generator.
+def counted_down(generator: nn.Module, number: int, *inputs: Tensor) -> Layer:
+    """Return a convolutional layer, counted from the one below the image: 2 is the paper's, 256 maps of 16x16.
 
     Raises:
-        ValueError: the generator has no three convolutional layers.
+        ValueError: the generator has too few, or ``number`` is not 1 or more.
     """
     layers = find_layers(generator, *inputs)
-    if len(layers) < 3:
-        raise ValueError(f"{len(layers)} convolutional layers are too few to have a second highest below the image")
-    return layers[-3]
+    if not 1 <= number < len(layers):
+        raise ValueError(f"{len(layers)} convolutional layers, and {number} was to be counted down from the image's")
+    return layers[-1 - number]
 
 
 @dataclass(frozen=True)
