@@ -130,7 +130,8 @@ class WindowForgetting(Item):
         """The samples that boxes are looked for in."""
         sampler = material.model.sampler()
         latents = sampler.draw(self.samples, material.seed, BOXED)
-        return Choices(latents, sampler(latents), ())
+        task = f"Draw a box around each {self.thing} with the mouse, in many samples; a click on a box takes it away."
+        return Choices(latents, sampler(latents), (), task)
 
     def layer(self, material: Material, latents: Tensor) -> Layer:
         """Return the layer of the generator; ``ValueError`` where it has none."""

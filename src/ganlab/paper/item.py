@@ -125,11 +125,13 @@ class Choices:
         latents: (N, latent_size).
         images: uint8 (N, C, H, W), of them.
         concepts: names of what exemplars are picked for; none where boxes are drawn.
+        task: what to do, a sentence for that person.
     """
 
     latents: Tensor
     images: Tensor
     concepts: tuple[str, ...]
+    task: str
 
 
 @dataclass

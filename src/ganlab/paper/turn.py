@@ -98,4 +98,5 @@ class Turn(Item):
         """Samples to name those that look left and right in."""
         sampler = material.model.sampler()
         latents = sampler.draw(OFFERED, material.seed, DRAWN)
-        return Choices(latents, sampler(latents), ENDS)
+        task = f"Choose a side, then click {self.exemplars} samples that look that way; then the other."
+        return Choices(latents, sampler(latents), ENDS, task)

@@ -97,7 +97,8 @@ class VectorArithmetic(Item):
         """Samples to name the three concepts in."""
         sampler = material.model.sampler()
         latents = sampler.draw(OFFERED, material.seed)
-        return Choices(latents, sampler(latents), CONCEPTS)
+        task = f"Choose a concept, then click {self.exemplars} samples that show it. The sum is first - second + third."
+        return Choices(latents, sampler(latents), CONCEPTS, task)
 
     @staticmethod
     def picture(sampler: Sampler, chosen: list[Tensor], seed: int) -> Tensor:

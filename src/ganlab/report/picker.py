@@ -17,7 +17,9 @@ LEAST_SIDE = 96  # to which samples are enlarged
 PAGE = Path(__file__).with_suffix(".html")
 
 
-def save_picker(images: Tensor, path: Path, title: str, columns: int, concepts: tuple[str, ...] = ()) -> None:
+def save_picker(
+    images: Tensor, path: Path, title: str, task: str, columns: int, concepts: tuple[str, ...] = ()
+) -> None:
     """Write a page that shows samples and saves what a person picks of them; it works without a network.
 
     With concepts, a click gives a sample to the one that is on, and the page saves rows and columns as
@@ -28,6 +30,7 @@ def save_picker(images: Tensor, path: Path, title: str, columns: int, concepts: 
         images: uint8 (N, C, H, W).
         path: of the page; the JSON that it saves has its name.
         title: of the page.
+        task: what the person is to do.
         columns: of the grid.
         concepts: names of what exemplars are picked for.
     """
@@ -43,13 +46,8 @@ def save_picker(images: Tensor, path: Path, title: str, columns: int, concepts: 
         "latents": path.with_suffix(".npz").name,
         "file": path.with_suffix(".json").name,
     }
-    words = (
-        "Choose a concept, then click the samples that show it."
-        if concepts
-        else "Draw boxes with the mouse; a click on a box takes it away."
-    )
     page = PAGE.read_text()
-    for mark, value in (("__TITLE__", title), ("__HELP__", words), ("__FILE__", str(data["file"]))):
+    for mark, value in (("__TITLE__", title), ("__HELP__", task), ("__FILE__", str(data["file"]))):
         page = page.replace(mark, html.escape(value))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, page.replace("__DATA__", json.dumps(data).replace("</", "<\\/")))

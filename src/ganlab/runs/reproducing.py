@@ -106,7 +106,8 @@ def offer(item: Item, material: Material, page: Path, name: str) -> None:
         raise UserError(f"pick={page} must end in .html")
     columns = math.ceil(math.sqrt(len(choices.images)))
     with writing(page):
-        save_picker(choices.images, page, f"{name}, {material.model.name}", columns, choices.concepts)
+        title = f"{name}, {material.model.name}"
+        save_picker(choices.images, page, title, choices.task, columns, choices.concepts)
         if choices.concepts:
             Sheet(choices.latents, None, columns).save(page.with_suffix(".npz"))
     key = "exemplars" if choices.concepts else "boxes"
