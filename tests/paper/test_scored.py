@@ -13,16 +13,16 @@ from ganlab.latent.exemplars import Sheet
 from ganlab.paper.feature_patches import FeatureResponses
 from ganlab.paper.forgetting import WindowForgetting
 from ganlab.paper.turn import Turn
-from ganlab.paper.vector_arithmetic import VectorArithmetic
+from ganlab.paper.vector_arithmetic import VectorArithmetic, wanted
 
 Packs = dict[str | None, Pack]
 CELL = 32 + 2  # pixels of a sample and the line beside it
 READER = {"images": 3_000, "batch_size": 32, "learning_rate": 3e-3, "width": 4, "seed": 0}
 LIGHT = {
-    "first": {"smile": 1},
-    "second": {"smile": 0},
-    "third": {"smile": 0},
-    "result": {"smile": 1},
+    "first": ["smile:1"],
+    "second": ["smile:0"],
+    "third": ["smile:0"],
+    "result": ["smile:1"],
 }
 
 
@@ -93,6 +93,13 @@ def test_sums_are_scored_by_a_classifier(plain: Callable, material: Callable, po
     distances = {f"fid_classifier_{name}" for name in shares - {"neighbours", "chance"}}
     assert set(outcome.scores) == shares | distances
     assert all(0 <= outcome.scores[name] <= 1 for name in shares) and min(outcome.scores.values()) >= 0
+
+
+def test_concepts_are_values_of_the_labels() -> None:
+    assert wanted(["hair:1", " glasses : 0"]) == {"hair": 1, "glasses": 0}
+    for values in (["hair"], ["hair:long"]):
+        with pytest.raises(UserError, match=r"type them as \[hair:1,glasses:0\]"):
+            wanted(values)
 
 
 def test_a_turn_is_scored_by_what_a_network_reads(

@@ -1,7 +1,7 @@
 """Figure 7: sums of concepts in the latent space, and the same sums in pixels."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -25,7 +25,8 @@ class VectorArithmetic(Item):
 
     Args:
         concepts: by ``first``, ``second``, ``third`` and ``result``: what a classifier trained on the data's labels is
-            to see. Exemplars that a person has named take the places of those that it would choose, not of its scores.
+            to see, as ``["hair:1", "glasses:0"]``. Exemplars that a person has named take the places of those that it
+            would choose, not of its scores.
         exemplars: of each concept.
         trials: sums that are scored.
         pool: exemplars that the trials choose among, of each concept.
@@ -50,14 +51,16 @@ class VectorArithmetic(Item):
         ),
     )
 
-    def __init__(self, concepts: Mapping[str, Wanted], exemplars: int, trials: int, pool: int, least: float) -> None:
-        self.sum = Sum(**concepts)
+    def __init__(
+        self, concepts: Mapping[str, Sequence[str]], exemplars: int, trials: int, pool: int, least: float
+    ) -> None:
+        self.sum = Sum(**{name: wanted(values) for name, values in concepts.items()})
         self.exemplars, self.trials, self.pool, self.least = exemplars, trials, pool, least
 
     def make(self, material: Material) -> Outcome:
         """Draw the figure, and score sums where the data's labels tell what they show."""
         sampler, outcome = material.model.sampler(), Outcome()
-        wanted = [getattr(self.sum, name) for name in CONCEPTS]
+        concepts = [getattr(self.sum, name) for name in CONCEPTS]
         pack = material.training
         judged = pack.labels is not None and (material.exemplars is None or self.trials > 0)
         classifier = material.judges.classifier(pack) if judged else None
@@ -71,7 +74,7 @@ class VectorArithmetic(Item):
         elif judge is not None:
             chosen = [
                 choose_exemplars(sampler, judge, concept, self.exemplars, material.seed + n, self.least)
-                for n, concept in enumerate(wanted)
+                for n, concept in enumerate(concepts)
             ]
         else:
             raise UserError(
@@ -109,6 +112,14 @@ class VectorArithmetic(Item):
         return arithmetic_picture(shown, means, sums, pixel_total(*shown))
 
 
-def spelt(wanted: Mapping[str, Any]) -> str:
-    """Return ``smile=1, glasses=0``."""
-    return ", ".join(f"{factor}={value}" for factor, value in wanted.items())
+def wanted(values: Sequence[str]) -> Wanted:
+    """Return values by factor, of ``["hair:1", "glasses:0"]``; ``UserError`` for anything else."""
+    pairs = [str(value).partition(":")[::2] for value in values]
+    if not all(number.strip().isdecimal() for _, number in pairs):
+        raise UserError(f"figure.concepts: {list(values)} are no values: type them as [hair:1,glasses:0]")
+    return {factor.strip(): int(number) for factor, number in pairs}
+
+
+def spelt(values: Wanted) -> str:
+    """Return ``hair:1, glasses:0``."""
+    return ", ".join(f"{factor}:{value}" for factor, value in values.items())

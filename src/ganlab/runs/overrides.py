@@ -99,9 +99,10 @@ def _unknown_key(key: str, conf: Path, name: str) -> str:
     """Name the keys that look most like the one that does not exist."""
     known = {path.name: "" for path in conf.iterdir() if path.is_dir() and path.name != "hydra"}
     for file in [conf / f"{name}.yaml", *conf.glob("*/*.yaml")]:
-        group = "" if file.parent == conf or file.parent.name in ("experiment", "sweep", "debug") else file.parent.name
+        whole = file.parent == conf or "@package _global_" in file.read_text()
+        group = "" if whole else file.parent.name
         for found in _keys(OmegaConf.to_container(OmegaConf.load(file)), group):
-            known.setdefault(found, f"{group}={file.stem}")
+            known.setdefault(found, f"{file.parent.name}={file.stem}")
     if key in known:
         return f"there is no key {key} with the options chosen: it belongs to {known[key]}"
     names = [found for found in known if not found.startswith(("hydra", "defaults"))]
