@@ -51,7 +51,7 @@ class FeatureAccuracy(Item):
             if pack.labels is None or pack.labels.ndim != 1:
                 raise UserError(f"{pack.manifest['source']} has no class an image to classify: type data=cifar10")
         outcome = Outcome()
-        random = random_filters(material.model.discriminator, material.seed)
+        random = random_filters(material.model.discriminator, material.seed + material.model.system.seed)
         for suffix, network in (("", material.model.discriminator), ("_random", random)):
             outcome.scores |= self.measure(network, train, test, material, suffix)
         outcome.remarks.append(f"{len(self.order(train, 0)):,} training and {len(test):,} test images")

@@ -42,7 +42,7 @@ class FeatureResponses(Item):
     def make(self, material: Material) -> Outcome:
         """Find and explain the patches of the trained and of random filters."""
         model, held_out = material.model, material.held_out()
-        random = random_filters(model.discriminator, material.seed)
+        random = random_filters(model.discriminator, material.seed + model.system.seed)
         trained, other = (self.found(net, model, material.training, held_out) for net in (model.discriminator, random))
         outcome = Outcome({"": beside([self.picture(part[: self.features]) for part in (trained, other)])})
         outcome.remarks.append("left: trained filters; right: random ones; below each patch its derivative")

@@ -52,7 +52,7 @@ class FewLabelsError(Item):
         """Measure the trained discriminator, one of random weights, and the supervised network."""
         outcome, model = Outcome(), material.model
         parts = self.parts(material)
-        random = random_filters(model.discriminator, material.seed)
+        random = random_filters(model.discriminator, material.seed + model.system.seed)
         for suffix, network in (("", model.discriminator), ("_random", random)):
             features = PooledFeatures(network, model.image()[0], model.value_range, label=model.label)
             features.freeze(parts[0][0])
