@@ -10,6 +10,13 @@ from torch.utils._pytree import tree_map
 from torch.utils.flop_counter import FlopCounterMode
 
 PRODUCTS = ("convolution", "convolution_backward", "mm", "addmm", "bmm", "baddbmm")
+KINDS = {  # parts of the names of PyTorch's operations; the first that fits
+    "convolutions and matrix products": ("convolution", "mm", "conv"),
+    "batch norm": ("batch_norm",),
+    "Adam": ("adam", "addcmul", "addcdiv", "lerp"),
+    "activations and losses": ("relu", "tanh", "sigmoid", "softplus", "cross_entropy"),
+    "copies, fills and additions": ("copy", "clone", "cat", "fill", "zero", "empty", "add", "contiguous", "resize"),
+}
 SIDES = {"cpu": 2048, "cuda": 8192}  # of the matrices that the peak is measured with
 
 
@@ -67,6 +74,25 @@ def products_of(step: Callable[[], object]) -> Callable[[], None]:
                 func(*args, **kwargs)
 
     return alone
+
+
+def profile_of(step: Callable[[], object], device: torch.device, steps: int = 5) -> dict[str, float]:
+    """Return the share of a step's time that each kind of operation takes by itself, most first."""
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    if device.type == "cuda":
+        activities.append(torch.profiler.ProfilerActivity.CUDA)
+    step()
+    with torch.profiler.profile(activities=activities) as profile:
+        for _ in range(steps):
+            step()
+        finish(device)
+    shares = dict.fromkeys([*KINDS, "the rest"], 0.0)
+    for event in profile.key_averages():
+        spent = event.self_device_time_total if device.type == "cuda" else event.self_cpu_time_total
+        kind = next((kind for kind, parts in KINDS.items() if any(part in event.key.lower() for part in parts)), None)
+        shares[kind or "the rest"] += spent
+    whole = sum(shares.values())
+    return {kind: shares[kind] / whole for kind in sorted(shares, key=lambda kind: -shares[kind])}
 
 
 def flops_of(step: Callable[[], object]) -> int:

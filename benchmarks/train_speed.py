@@ -43,7 +43,7 @@ from ganlab.runs.assembly import build_system  # noqa: E402
 from ganlab.runs.checking import check  # noqa: E402
 from ganlab.runs.machine import Machine, resident, settle  # noqa: E402
 from ganlab.runs.training import quieten  # noqa: E402
-from limits import finish, flops_of, matrix_peak, products_of  # noqa: E402
+from limits import finish, flops_of, matrix_peak, products_of, profile_of  # noqa: E402
 from loops import own_step, project_loop, tutorial_loop  # noqa: E402
 from rounds import Times, take_turns  # noqa: E402
 
@@ -96,6 +96,7 @@ def compare(size: int, width: int, batch: int, options: argparse.Namespace, fold
     tutorial = tutorial_loop(networks["generator"], networks["discriminator"], data, batch, device)
     step = own_step(bare, config, batch, size, device)
     products, flops = products_of(step), flops_of(step)  # of eager networks: both look at single operations
+    profile = profile_of(step, device)
     if (mode := config["machine"]["compile"]) != "none":
         system.compile_networks(mode)
         bare.compile_networks(mode)
@@ -119,7 +120,9 @@ def compare(size: int, width: int, batch: int, options: argparse.Namespace, fold
     times = take_turns(routes | {"peak": lambda: peaks.append(peak()) or 0.0}, options.rounds)
     title = f"{size}x{size} width {width} batch {batch} {config['trainer']['precision']} compile {mode}"
     absolute = options.absolute or device.type == "cuda"
-    return said(title, times, options.steps, batch, flops, float(np.median(peaks[1:])), absolute)
+    spent = ", ".join(f"{share:.0%} {kind}" for kind, share in profile.items() if share >= 0.005)
+    text = said(title, times, options.steps, batch, flops, float(np.median(peaks[1:])), absolute)
+    return f"{text}\n    profile of the bare step, uncompiled: {spent}"
 
 
 def said(title: str, times: dict[str, Times], steps: int, batch: int, flops: int, peak: float, absolute: bool) -> str:
