@@ -6,12 +6,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ganlab.data.pack import Pack
 from ganlab.errors import UserError
 from ganlab.latent.arithmetic import neighbourhood, pixel_total, total
 from ganlab.latent.exemplars import Wanted, choose_exemplars, judge_of, read_exemplars
 from ganlab.latent.pictures import arithmetic_picture
 from ganlab.latent.sampler import Sampler
 from ganlab.latent.scoring import Sum, distances_to_shown, draw_sums, score_arithmetic
+from ganlab.metrics.labels import Labelled
 from ganlab.paper.item import Choices, Claim, Item, Material, Outcome
 from ganlab.systems.clock import generator_of
 
@@ -36,7 +38,7 @@ class VectorArithmetic(Item):
     title = "vector arithmetic for visual concepts"
     published: ClassVar = {"means_of_three": "stable (by eye)", "single": "unstable (by eye)"}
     differs: ClassVar = (
-        "exemplars are chosen by a classifier of the data's labels, which also says what a sum shows; the paper's were "
+        "exemplars that no person named are chosen by a classifier of the labels, which also says what a sum shows; the paper's were "
         "chosen and judged by eye",
         "standing batch statistics (the authors: of the batch)",
     )
@@ -62,7 +64,9 @@ class VectorArithmetic(Item):
         sampler, outcome = material.model.sampler(), Outcome()
         concepts = [getattr(self.sum, name) for name in CONCEPTS]
         pack = material.training
-        judged = pack.labels is not None and (material.exemplars is None or self.trials > 0)
+        told = factors_of(pack)
+        asked = {factor for part in (*concepts, self.sum.result) for factor in part}
+        judged = bool(told) if material.exemplars is None else self.trials > 0 and asked <= told
         classifier = material.judges.classifier(pack) if judged else None
         judge = None if classifier is None else judge_of(classifier)
         if material.exemplars is not None:
@@ -110,6 +114,14 @@ class VectorArithmetic(Item):
         means = sampler(torch.stack([latents.mean(dim=0) for latents in chosen]))
         sums = sampler(neighbourhood(total(*chosen), generator_of(seed)))
         return arithmetic_picture(shown, means, sums, pixel_total(*shown))
+
+
+def factors_of(pack: Pack) -> set[str]:
+    """Return what a pack's labels tell apart; nothing where it has none."""
+    try:
+        return set(Labelled.of(pack).factors)
+    except UserError:
+        return set()
 
 
 def wanted(values: Sequence[str]) -> Wanted:
