@@ -38,8 +38,8 @@ class VectorArithmetic(Item):
     title = "vector arithmetic for visual concepts"
     published: ClassVar = {"means_of_three": "stable (by eye)", "single": "unstable (by eye)"}
     differs: ClassVar = (
-        "exemplars that no person named are chosen by a classifier of the labels, which also says what a sum shows; the paper's were "
-        "chosen and judged by eye",
+        "exemplars that no person named are chosen by a classifier of the labels, which also says what sums show; the "
+        "paper's were chosen and judged by eye",
         "standing batch statistics (the authors: of the batch)",
     )
     claims: ClassVar = (
