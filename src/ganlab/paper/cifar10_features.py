@@ -68,6 +68,7 @@ class FeatureAccuracy(Item):
         features = PooledFeatures(network, model.image()[0], model.value_range, label=model.label)
         features.freeze(train.images[np.sort(order)])
         labels, wanted = np.asarray(train.labels)[order], torch.as_tensor(np.asarray(test.labels))
+        material.folder.mkdir(parents=True, exist_ok=True)
         seen = np.memmap(
             material.folder / f"features{suffix}.dat", np.float32, "w+", shape=(len(order), features.length)
         )

@@ -9,8 +9,11 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import hydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -42,6 +45,8 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                 sys.argv[1:] = check_overrides(sys.argv[1:], CONF)
                 if os.environ.get("WORLD_SIZE", "1") != "1" and not named and "run=" not in " ".join(sys.argv):
                     raise UserError("several processes were started from outside: type run=NAME, the same for all")
+                if {"--help", "-h"} & set(sys.argv):
+                    list_groups_at_once()
                 mistakes: list[Exception] = []
 
                 @functools.wraps(task)
@@ -71,3 +76,15 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
         return application
 
     return decorate
+
+
+def list_groups_at_once() -> None:
+    """Let Hydra list its groups from where they lie: for each it would copy all sources first, most of its time."""
+    original = ConfigLoaderImpl.get_group_options
+
+    def options(self: Any, group_name: str, results_filter: Any = ObjectType.CONFIG, *more: Any, **named: Any) -> Any:
+        if more or named:
+            return original(self, group_name, results_filter, *more, **named)
+        return self.repository.get_group_options(group_name, results_filter)
+
+    ConfigLoaderImpl.get_group_options = options  # type: ignore[method-assign]
