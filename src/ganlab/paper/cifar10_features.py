@@ -69,20 +69,16 @@ class FeatureAccuracy(Item):
         features.freeze(train.images[np.sort(order)])
         labels, wanted = np.asarray(train.labels)[order], torch.as_tensor(np.asarray(test.labels))
         material.folder.mkdir(parents=True, exist_ok=True)
-        seen = np.memmap(
-            material.folder / f"features{suffix}.dat", np.float32, "w+", shape=(len(order), features.length)
-        )
-        try:
-            features.extract(train.images[order], out=seen)
-            known = features.extract(np.asarray(test.images))
-            cut = len(order) - round(self.held_out * len(order))
-            device = model.device
-            choice = choose_svm((seen[:cut], labels[:cut]), (seen[cut:], labels[cut:]), self.grid, device=device)
-            whole = fit_svm(seen, labels, choice.c, device=device, start=choice.classifier)
-            few = self.few((seen[:cut], labels[:cut]), (seen[cut:], labels[cut:]), (known, wanted), material.seed)
-        finally:
-            del seen
-            (material.folder / f"features{suffix}.dat").unlink(missing_ok=True)
+        file = material.folder / f"features{suffix}.dat"
+        seen = np.memmap(file, np.float32, "w+", shape=(len(order), features.length))
+        file.unlink()  # its bytes stay while they are mapped, and are gone with the process, however that ends
+        features.extract(train.images[order], out=seen)
+        known = features.extract(np.asarray(test.images))
+        cut = len(order) - round(self.held_out * len(order))
+        device = model.device
+        choice = choose_svm((seen[:cut], labels[:cut]), (seen[cut:], labels[cut:]), self.grid, device=device)
+        whole = fit_svm(seen, labels, choice.c, device=device, start=choice.classifier)
+        few = self.few((seen[:cut], labels[:cut]), (seen[cut:], labels[cut:]), (known, wanted), material.seed)
         scores = {"accuracy": whole.accuracy(known, wanted), "c": choice.c} | few
         return {f"{name}{suffix}": value for name, value in scores.items()} | {"features": features.length}
 
