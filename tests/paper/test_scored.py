@@ -41,11 +41,12 @@ def test_trained_patches_stand_beside_random_ones(plain: Callable, material: Cal
     assert outcome.scores["lift"] != outcome.scores["lift_random"]
 
 
-def test_windows_are_found_dropped_and_counted(plain: Callable, material: Callable, scenes: Packs) -> None:
+def test_windows_are_found_dropped_and_counted(
+    plain: Callable, material: Callable, scenes: Packs, tmp_path: Path
+) -> None:
     boxes = {str(n): [[0.0, 0.0, 0.6, 0.6]] for n in range(8)}
-    found = material({"checkpoint": plain()}, scenes)
-    (found.folder / "boxes.json").write_text(json.dumps({"boxes": boxes}))
-    found = material({"checkpoint": plain()}, {"test": None}, boxes=found.folder / "boxes.json")
+    (tmp_path / "boxes.json").write_text(json.dumps({"boxes": boxes}))
+    found = material({"checkpoint": plain()}, {"test": None}, boxes=tmp_path / "boxes.json")
     object.__setattr__(found, "pack", lambda split: bare(scenes))
     outcome = WindowForgetting("window", 20, 5, 40, 2, 64).make(found)
     assert outcome.pictures[""].shape == (3, 2 * CELL + 2, 5 * CELL + 2)
