@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+HELD_OUT = ("test", "val", "valid", "validation")  # names of splits, in the order in which they are looked for
 Record = Mapping[str, Any]
 Arrays = dict[str, tuple[str, tuple[int, ...]]]
 

@@ -11,7 +11,6 @@ from ganlab.errors import UserError
 from ganlab.paper.item import Claim, Item, Material, Outcome
 from ganlab.probes.features import PooledFeatures
 from ganlab.probes.few_labels import balanced_draw
-from ganlab.probes.guided import random_filters
 from ganlab.probes.svm import choose_svm, fit_svm
 
 
@@ -51,7 +50,7 @@ class FeatureAccuracy(Item):
             if pack.labels is None or pack.labels.ndim != 1:
                 raise UserError(f"{pack.manifest['source']} has no class an image to classify: type data=cifar10")
         outcome = Outcome()
-        random = random_filters(material.model.discriminator, material.seed + material.model.system.seed)
+        random = material.random_discriminator()
         for suffix, network in (("", material.model.discriminator), ("_random", random)):
             outcome.scores |= self.measure(network, train, test, material, suffix)
         outcome.remarks.append(f"{len(self.order(train, 0)):,} training and {len(test):,} test images")

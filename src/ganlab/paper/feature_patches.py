@@ -9,7 +9,6 @@ from ganlab.data.pack import Pack
 from ganlab.latent.pictures import beside, sheet
 from ganlab.paper.item import Claim, Item, Material, Model, Outcome
 from ganlab.probes.features import real_averages
-from ganlab.probes.guided import random_filters
 from ganlab.probes.layers import find_layers
 from ganlab.probes.patches import FeaturePatches, feature_patches, lift
 
@@ -42,7 +41,7 @@ class FeatureResponses(Item):
     def make(self, material: Material) -> Outcome:
         """Find and explain the patches of the trained and of random filters."""
         model, held_out = material.model, material.held_out()
-        random = random_filters(model.discriminator, material.seed + model.system.seed)
+        random = material.random_discriminator()
         trained, other = (self.found(net, model, material.training, held_out) for net in (model.discriminator, random))
         outcome = Outcome({"": beside([self.picture(part[: self.features]) for part in (trained, other)])})
         outcome.remarks.append("left: trained filters; right: random ones; below each patch its derivative")

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.data.pack import Pack
+from ganlab.data.source import HELD_OUT
 from ganlab.errors import UserError
 from ganlab.latent.sampler import Sampler
 from ganlab.networks.latents import LatentGenerator
 from ganlab.paper.judges import Judges
 from ganlab.probes.features import with_label
+from ganlab.probes.guided import random_filters
 from ganlab.systems.gan import GAN
 from ganlab.systems.images import Range
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR
@@ -99,6 +101,10 @@ class Material:
         """The model of ``checkpoint=``."""
         return self.models["checkpoint"]
 
+    def random_discriminator(self) -> nn.Module:
+        """Return the model's discriminator with random filters, others for a model of another seed."""
+        return random_filters(self.model.discriminator, self.seed + self.model.system.seed)
+
     @property
     def training(self) -> Pack:
         """The real images that there are."""
@@ -108,7 +114,7 @@ class Material:
 
     def held_out(self) -> Pack:
         """Return real images that were not trained on; ``UserError`` where the data have no other split."""
-        for split in ("test", "val", "valid", "validation"):
+        for split in HELD_OUT:
             if (pack := self.pack(split)) is not None:
                 return pack
         raise UserError(

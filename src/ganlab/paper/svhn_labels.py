@@ -11,7 +11,6 @@ from ganlab.errors import UserError
 from ganlab.paper.item import Claim, Item, Material, Outcome
 from ganlab.probes.features import PooledFeatures
 from ganlab.probes.few_labels import FewLabels, balanced_draw, measure_few_labels
-from ganlab.probes.guided import random_filters
 from ganlab.probes.supervised import classifier_like, train_supervised, trials
 
 
@@ -52,7 +51,7 @@ class FewLabelsError(Item):
         """Measure the trained discriminator, one of random weights, and the supervised network."""
         outcome, model = Outcome(), material.model
         parts = self.parts(material)
-        random = random_filters(model.discriminator, material.seed + model.system.seed)
+        random = material.random_discriminator()
         for suffix, network in (("", model.discriminator), ("_random", random)):
             features = PooledFeatures(network, model.image()[0], model.value_range, label=model.label)
             features.freeze(parts[0][0])

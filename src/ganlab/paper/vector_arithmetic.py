@@ -64,7 +64,7 @@ class VectorArithmetic(Item):
         sampler, outcome = material.model.sampler(), Outcome()
         concepts = [getattr(self.sum, name) for name in CONCEPTS]
         pack = material.training
-        told = factors_of(pack)
+        told = told_apart(pack)
         asked = {factor for part in (*concepts, self.sum.result) for factor in part}
         judged = bool(told) if material.exemplars is None else self.trials > 0 and asked <= told
         classifier = material.judges.classifier(pack) if judged else None
@@ -116,7 +116,7 @@ class VectorArithmetic(Item):
         return arithmetic_picture(shown, means, sums, pixel_total(*shown))
 
 
-def factors_of(pack: Pack) -> set[str]:
+def told_apart(pack: Pack) -> set[str]:
     """Return what a pack's labels tell apart; nothing where it has none."""
     try:
         return set(Labelled.of(pack).factors)

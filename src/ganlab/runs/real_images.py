@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from ganlab.data.pack import Pack
+from ganlab.data.source import HELD_OUT
 from ganlab.data.sources.folder import SPLITS
 from ganlab.errors import UserError
 from ganlab.metrics.evaluation import Generating
 from ganlab.runs.assembly import build_data
 from ganlab.runs.bench import Bench
 from ganlab.runs.image_folders import open_images
-
-HELD_OUT = ("test", "val", "valid", "validation")  # names of splits, in the order in which they are looked for
 
 
 def bench_of(config: dict[str, Any], trained: dict[str, Any], system: Any) -> Bench:
