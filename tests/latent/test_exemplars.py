@@ -6,6 +6,8 @@ import torch
 
 from ganlab.errors import UserError
 from ganlab.latent.exemplars import Sheet, certainty, choose_exemplars, read_exemplars
+from ganlab.latent.sampler import Sampler
+from ganlab.networks.dcgan_conditional import Generator as Conditional
 
 
 @pytest.fixture
@@ -34,6 +36,39 @@ def test_a_json_names_exemplars_by_row_and_column(sheet, tmp_path):
     assert found["woman"].tolist() == [[2, 3], [12, 13]] and found["man"].tolist() == [[8, 9]]
     with pytest.raises(UserError, match="names no exemplars of child"):
         read_exemplars(tmp_path / "named.json", ("child",))
+
+
+def test_exemplars_of_concepts_are_as_many(sheet, tmp_path):
+    sheet.save(tmp_path / "grid.npz")
+    named = {"latents": "grid.npz", "exemplars": {"left": [[1, 2], [3, 1]], "right": [[2, 2]], "other": [[1, 1]]}}
+    (tmp_path / "named.json").write_text(json.dumps(named))
+    with pytest.raises(UserError, match="unequal numbers of exemplars, 2 of left, 1 of right: give each as many"):
+        read_exemplars(tmp_path / "named.json", ("left", "right"))
+    assert len(read_exemplars(tmp_path / "named.json", ("right", "other"))["left"]) == 2
+
+
+def test_exemplars_are_what_the_sampler_shows(dcgan, tmp_path):
+    plain = Sampler(dcgan)
+    shown = Sampler(Conditional(image_size=16, channels=1, classes=3, width=2, latent_size=6), label=1)
+
+    def read(size, labels, places, sampler):
+        Sheet(torch.zeros(4, size), labels, 2).save(tmp_path / "grid.npz")
+        named = {"latents": "grid.npz", "exemplars": {"a": places}}
+        (tmp_path / "named.json").write_text(json.dumps(named))
+        return read_exemplars(tmp_path / "named.json", ("a",), sampler)["a"]
+
+    labels = torch.tensor([1, 1, 2, 0])
+    assert len(read(6, None, [[2, 1]], plain)) == 1
+    assert len(read(6, labels, [[1, 1], [1, 2]], shown)) == 2
+    assert len(read(6, None, [[2, 1]], shown)) == 1  # a sheet that does not tell
+    for size, given, places, sampler, message in (
+        (5, None, [[1, 1]], plain, "names latents of 5 numbers, and the generator takes 6: pick among"),
+        (6, labels, [[1, 1]], plain, "names samples of class 1, and the generator knows no classes: pick among"),
+        (6, labels, [[2, 1]], shown, "names samples of class 2, and class 1 is shown: type label=2"),
+        (6, labels, [[1, 1], [2, 1]], shown, "samples of classes 1, 2, and class 1 is shown: name samples of one"),
+    ):
+        with pytest.raises(UserError, match=message):
+            read(size, given, places, sampler)
 
 
 @pytest.mark.parametrize(

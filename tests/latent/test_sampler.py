@@ -3,7 +3,8 @@ import torch
 
 from ganlab.latent.sampler import Sampler
 from ganlab.networks.dcgan_conditional import Generator as Conditional
-from ganlab.networks.statistics import batch_norms
+from ganlab.networks.statistics import batch_norms, standing_averages
+from ganlab.systems.clock import generator_of
 
 
 def test_images_stand_alone_with_standing_statistics_and_not_with_the_batchs(dcgan):
@@ -33,6 +34,19 @@ def test_classes_are_shown_one_at_a_time(dcgan):
     ):
         with pytest.raises(ValueError, match=message):
             Sampler(given, label=label)
+    with pytest.raises(ValueError, match="batch norm's statistics 'frozen' does not exist; choose one of running"):
+        Sampler(dcgan, statistics="frozen")
+
+
+def test_standing_statistics_are_over_all_classes_and_a_stream_of_the_seed():
+    network = Conditional(image_size=16, channels=1, classes=3, width=2, latent_size=6, standing_batches=2)
+    rng, batches = generator_of(5, 0, 1), []
+    for _ in range(2):
+        latents = network.draw_latents(64, rng)
+        batches.append((latents, torch.randint(3, (64,), generator=rng)))
+    expected = standing_averages(network, batches)
+    for pair, own in zip(expected, Sampler(network, label=1, seed=5).standing, strict=True):
+        assert torch.equal(pair[0], own[0]) and torch.equal(pair[1], own[1])
 
 
 def test_it_shows_what_the_system_shows(gan):

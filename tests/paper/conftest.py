@@ -72,7 +72,7 @@ def material(tmp_path: Path) -> Callable[..., Material]:
 
     def make(models: dict[str, Model], packs: dict[str | None, Pack], **files: Path) -> Material:
         training = {"images": 3_000, "batch_size": 64, "learning_rate": 3e-3, "width": 8, "seed": 0}
-        judges = Judges(training | {"factors": None, "accuracy": 0.5})
+        judges = Judges(training)
         given = {"exemplars": None, "boxes": None} | files
         return Material(models, packs.get, judges, **given, seed=0, folder=tmp_path / "reproduction")
 

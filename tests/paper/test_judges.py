@@ -1,6 +1,6 @@
 """Networks that tell what samples show are trained once for all checkpoints."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -12,7 +12,7 @@ SHORT = Training(images=256, batch_size=32, learning_rate=3e-3, width=4, seed=0)
 
 
 def test_each_is_trained_once(scenes: dict[str | None, Pack], monkeypatch: pytest.MonkeyPatch) -> None:
-    judges, pack = Judges({}), scenes[None]
+    judges, pack = Judges(asdict(SHORT)), scenes[None]
     factor = pack.manifest["factors"][0]
     finder, reader = judges.segmenter(pack, 64, 0), judges.reader(pack, factor, SHORT)
     assert judges.segmenter(pack, 64, 0) is finder

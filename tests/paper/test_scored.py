@@ -4,15 +4,19 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from ganlab.data.pack import Pack
 from ganlab.errors import UserError
+from ganlab.latent.directions import turn
 from ganlab.latent.exemplars import Sheet
+from ganlab.latent.scoring import random_direction, score_turn
+from ganlab.networks import dcgan
 from ganlab.paper.feature_patches import FeatureResponses
 from ganlab.paper.forgetting import WindowForgetting
-from ganlab.paper.turn import Turn
+from ganlab.paper.turn import SCORED, Turn
 from ganlab.paper.vector_arithmetic import VectorArithmetic, wanted
 
 Packs = dict[str | None, Pack]
@@ -39,6 +43,17 @@ def test_trained_patches_stand_beside_random_ones(plain: Callable, material: Cal
     assert outcome.pictures[""].shape == (3, 6 * side + 2, 2 * (2 * side + 2) + 8)
     assert outcome.scores["lift"] > 0 and outcome.scores["lift_random"] > 0
     assert outcome.scores["lift"] != outcome.scores["lift_random"]
+    with pytest.raises(UserError, match="figure.patches=101 .* 100 are looked through: type figure.patches=100"):
+        FeatureResponses(3, 101, 100, 5, "leaky").make(material({"checkpoint": plain()}, scenes))
+
+
+def test_the_last_features_are_not_the_logit(plain: Callable, material: Callable, scenes: Packs) -> None:
+    torch.manual_seed(0)
+    discriminator = dcgan.Discriminator(32, 3, width=4, head="convolution", deviation=0.2)
+    model = plain()
+    model.system.networks["discriminator"] = discriminator
+    outcome = FeatureResponses(20, 1, 40, 20, "leaky").make(material({"checkpoint": model}, scenes))
+    assert outcome.remarks[-1] == "scores over 16 features of the last convolution"
 
 
 def test_windows_are_found_dropped_and_counted(
@@ -53,6 +68,7 @@ def test_windows_are_found_dropped_and_counted(
     scores = outcome.scores
     assert scores["boxes"] == scores["samples_with_boxes"] == 8 and 0 < scores["maps_dropped"] < scores["maps"] == 8
     assert "gone" not in scores  # nothing tells what a window is
+    assert outcome.differs == [] and outcome.remarks[0] == f"boxes: {tmp_path / 'boxes.json'}"
 
 
 def bare(scenes: Packs) -> Pack:
@@ -62,7 +78,9 @@ def bare(scenes: Packs) -> Pack:
 
 def test_a_network_finds_the_boxes_where_there_are_masks(plain: Callable, material: Callable, scenes: Packs) -> None:
     item, given = WindowForgetting("floor", 30, 4, 60, 2, 1_600), material({"checkpoint": plain()}, scenes)
-    scores = item.make(given).scores
+    outcome = item.make(given)
+    scores = outcome.scores
+    assert "what is gone is told by a network" in outcome.differs[0] and "boxes are found" in outcome.differs[1]
     assert {"gone", "gone_random", "others", "others_random", "finder_iou"} <= scores.keys()
     assert scores["finder_iou"] > 0.3 and 0 <= scores["gone"] <= 1
     fewer = WindowForgetting("floor", 30, 4, 60, 2, 1_600, layer=1, strongest=3).make(given)
@@ -82,17 +100,20 @@ def test_a_sum_of_exemplars_that_a_person_named(
     item = VectorArithmetic(LIGHT, 2, 0, 4, 0.5)
     given = material({"checkpoint": plain()}, {None: bare(portraits)}, exemplars=named)
     outcome = item.make(given)
-    assert outcome.scores == {} and str(named) in outcome.remarks[0]
+    assert outcome.scores == {} and str(named) in outcome.remarks[0] and outcome.differs == []
     assert outcome.pictures[""].shape[0] == 3
     with pytest.raises(UserError, match="no labels to choose exemplars by: name them in a file"):
         item.make(material({"checkpoint": plain()}, {None: bare(portraits)}))
 
 
 def test_sums_are_scored_by_a_classifier(plain: Callable, material: Callable, portraits: Packs) -> None:
-    outcome = VectorArithmetic(LIGHT, 2, 10, 4, 0.01).make(material({"checkpoint": plain()}, portraits))
+    given = material({"checkpoint": plain()}, portraits)
+    outcome = VectorArithmetic(LIGHT, 2, 10, 4, 0.01).make(given)
     shares = {"means_of_three", "single", "neighbours", "pixels_of_three", "pixels_single", "chance"}
     distances = {f"fid_classifier_{name}" for name in shares - {"neighbours", "chance"}}
-    assert set(outcome.scores) == shares | distances
+    assert set(outcome.scores) == shares | distances | {"classifier_smile"}
+    accuracy = given.judges.classifier(portraits[None]).accuracy
+    assert outcome.scores["classifier_smile"] == accuracy["smile"] and len(outcome.differs) == 2
     assert all(0 <= outcome.scores[name] <= 1 for name in shares) and min(outcome.scores.values()) >= 0
 
 
@@ -111,10 +132,40 @@ def test_a_turn_is_scored_by_what_a_network_reads(
     assert outcome.pictures[""].shape == (3, 2 * CELL + 2, 5 * CELL + 2)
     assert outcome.pictures["exemplars"].shape == (3, 2 * CELL + 2, 3 * CELL + 2)
     scores = outcome.scores
-    assert -1 <= scores["correlation"] <= 1 and scores["random"] >= 0 and scores["reader"] > 0.3
+    assert -1 <= scores["correlation"] <= 1 and scores["reader"] > 0.3
+    assert outcome.differs[0].startswith("exemplars are the ends of pose as a network reads it")
     named = material({"checkpoint": plain()}, {None: bare(portraits)}, exemplars=exemplars(tmp_path, "left", "right"))
     object.__setattr__(named, "pack", lambda split: unknowing(portraits))
-    assert item.make(named).scores == {}
+    found = item.make(named)
+    assert found.scores == {} and found.differs == [] and found.remarks[0].startswith("exemplars: ")
+
+
+def test_a_turn_is_compared_with_ten_random_directions(plain: Callable, material: Callable, portraits: Packs) -> None:
+    item, given = Turn(2, 5, 3, 40, 1.0, "pose", 20, READER), material({"checkpoint": plain()}, portraits)
+    read = given.judges.reader(portraits[None], "pose", item.reader)
+    sampler = given.model.sampler()
+    vector = turn(*item.ends(sampler, read, 0))
+    latents = sampler.draw(20, 0, SCORED)
+    each = [score_turn(sampler, read, latents, random_direction(vector, n), 5, 1.0).overall for n in range(10)]
+    assert item.make(given).scores["random"] == pytest.approx(np.abs(each).mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("cells", "size", "message"),
+    [
+        ([[[1, 1], [1, 2]], [[2, 1]]], 6, "unequal numbers of exemplars, 2 of left, 1 of right"),
+        ([[[1, 1]], [[2, 1]]], 9, "names latents of 9 numbers, and the generator takes 6"),
+    ],
+)
+def test_exemplars_that_cannot_be_turned_are_told(
+    plain: Callable, material: Callable, portraits: Packs, tmp_path: Path, cells: list, size: int, message: str
+) -> None:
+    Sheet(torch.randn(6, size), None, 3).save(tmp_path / "grid.npz")
+    named = {"latents": "grid.npz", "exemplars": dict(zip(("left", "right"), cells, strict=True))}
+    (tmp_path / "chosen.json").write_text(json.dumps(named))
+    given = material({"checkpoint": plain()}, portraits, exemplars=tmp_path / "chosen.json")
+    with pytest.raises(UserError, match=message):
+        Turn(2, 5, 3, 40, 1.0, "pose", 20, READER).make(given)
 
 
 def unknowing(portraits: Packs) -> Pack:

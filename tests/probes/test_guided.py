@@ -96,7 +96,7 @@ def test_patches_lie_in_the_image() -> None:
     assert patch((42, 0, 64, 15), 29, 64) == (slice(0, 29), slice(35, 64))
 
 
-@pytest.mark.parametrize("normalization", ["batch", "spectral"])
+@pytest.mark.parametrize("normalization", ["batch", "spectral", "weight"])
 def test_random_filters_are_fresh(normalization: str) -> None:
     network = dcgan.Discriminator(16, width=2, normalization=normalization)
     image = torch.randn(3, 3, 16, 16)
@@ -126,5 +126,7 @@ def test_a_feature_that_looks_at_an_object_has_its_response_there() -> None:
     assert [one.feature for one in found] == [0, 1]
     assert found[0].pixels.shape == found[0].guided.shape == (3, 3, 13, 13) and found[0].pixels.dtype == torch.uint8
     assert found[0].pixels[:, 0].float().amax() == 250 and lift(found) > 1.2
+    with pytest.raises(ValueError, match="13 patches of a feature need as many images, and there are 12"):
+        feature_patches(network, images, layer, [0], 13)
     without = feature_patches(network, images, layer, [0], 3)[0]
     assert without.inside is None and torch.equal(without.pixels, found[0].pixels)

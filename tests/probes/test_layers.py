@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from ganlab.networks import dcgan, dcgan_conditional, dcgan_imagenet32, resnet, sndcgan
-from ganlab.probes.layers import find_layers, pick, recorded, tapped
+from ganlab.probes.layers import feature_layers, find_layers, pick, recorded, tapped
 
 
 def test_layers_end_after_norm_and_activation() -> None:
@@ -35,6 +35,16 @@ def test_a_module_that_is_called_twice_ends_two_layers() -> None:
     found = find_layers(network, torch.zeros(1, 3, 32, 32))
     assert len({(one.end, one.call) for one in found}) == len(found) == 3 + 3 + 2 + 2
     assert {(one.name, one.end, one.call) for one in found} >= {("downsample.0.conv1", "downsample.0.activate", 1)}
+
+
+@pytest.mark.parametrize("head", ["flatten", "global_average_pool", "convolution"])
+def test_the_logit_is_no_feature_map(head: str) -> None:
+    network = dcgan.Discriminator(32, width=2, head=head)
+    image = torch.zeros(1, 3, 32, 32)
+    assert [one.maps for one in feature_layers(network, image)] == [2, 4, 8]
+    assert len(find_layers(network, image)) == 3 + (head == "convolution")
+    with pytest.raises(ValueError, match="has no feature maps: its only convolution makes the logit"):
+        feature_layers(nn.Sequential(nn.Conv2d(3, 1, 32), nn.Flatten()), image)
 
 
 def test_conditional_networks() -> None:

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 
+from ganlab.data.source import NoSuchSplitError
 from ganlab.errors import UserError
-from ganlab.runs.real_images import held_out_of, with_split
+from ganlab.runs.entry import CONF
+from ganlab.runs.real_images import held_out_of, pack_of_split, with_split
 
 
 def trained(split: str = "train", **node: Any) -> dict[str, Any]:
@@ -39,6 +43,21 @@ def test_the_other_split_of_a_folder_is_the_one_beside_it(tmp_path: Path) -> Non
 
 def test_data_in_one_piece_hold_nothing_out() -> None:
     assert held_out_of({"data": {"name": "set", "source": {"_target_": "T"}}}) is None
+
+
+def test_what_was_trained_on_is_not_held_out() -> None:
+    assert pack_of_split(trained("test"), "test") is None  # without a look at the data, which are not there
+    assert pack_of_split(trained("all"), "test") is None
+
+
+def test_a_split_that_a_set_does_not_have_is_passed_over(tmp_path: Path) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("train", ["data=lsun", f"data.root={tmp_path}", "run=none"]))
+    config["data"]["source"] |= {"split": "train", "root": str(tmp_path), "classes": ["bedroom"], "download": False}
+    assert pack_of_split(config, "test") is None  # which has no labels: bedrooms are held out in val
+    with pytest.raises(UserError, match="bedroom_val_lmdb") as missing:
+        pack_of_split(config, "val")
+    assert not isinstance(missing.value, NoSuchSplitError)
 
 
 def test_a_conditional_model_is_judged_by_class_and_against_what_was_held_out(

@@ -38,6 +38,11 @@ def gather(array: np.ndarray | torch.Tensor, indices: np.ndarray) -> torch.Tenso
     return torch.from_numpy(np.asarray(array)[indices])  # a plain view of a memory map: indexing it is faster
 
 
+def channels_first(pictures: np.ndarray) -> torch.Tensor:
+    """Return pictures (N, H, W, C) as a tensor (N, C, H, W) that owns its memory: a pack's are mapped and read-only."""
+    return torch.from_numpy(np.array(pictures.transpose(0, 3, 1, 2), order="C"))
+
+
 def copied(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """Copy an array to a device, part by part: a pack may be larger than the memory of the machine around it."""
     held = torch.empty(array.shape, dtype=torch.from_numpy(np.array(array[:1])).dtype, device=device)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ganlab.errors import UserError
+from ganlab.transfer import send
 
 HOLES = ("centre_hole", "random_region", "occlusion")
 KINDS = ("none", *HOLES, "edges", "grey")
@@ -95,10 +96,10 @@ def make_inputs(kind: str, images: Tensor, masks: Tensor | None) -> dict[str, Te
 
 def fill(images: Tensor, masks: Tensor) -> Tensor:
     """Return ``images`` (B,H,W,C) with the mean colour where ``masks`` (B,H,W) are True."""
-    colour = torch.tensor(MEAN_COLOUR, dtype=torch.uint8, device=images.device)
+    colour = torch.tensor(MEAN_COLOUR, dtype=torch.uint8)
     if images.shape[-1] == 1:
         colour = grey(colour.view(1, 1, 1, 3)).view(1)
-    return torch.where(masks[..., None], colour, images)
+    return torch.where(masks[..., None], send(colour, images.device), images)
 
 
 def grey(images: Tensor) -> Tensor:

@@ -4,9 +4,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ganlab.errors import UserError
+
 HELD_OUT = ("test", "val", "valid", "validation")  # names of splits, in the order in which they are looked for
 Record = Mapping[str, Any]
 Arrays = dict[str, tuple[str, tuple[int, ...]]]
+
+
+class NoSuchSplitError(UserError):
+    """The data have no split of that name."""
 
 
 class Reading(NamedTuple):

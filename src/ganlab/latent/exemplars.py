@@ -76,7 +76,7 @@ class Sheet:
         return cls(latents, labels, columns)
 
 
-def read_exemplars(path: Path, names: tuple[str, ...] = ()) -> dict[str, Tensor]:
+def read_exemplars(path: Path, names: tuple[str, ...] = (), sampler: Sampler | None = None) -> dict[str, Tensor]:
     """Return the latents (n, latent_size) of each concept that a JSON names by rows and columns, counted from 1.
 
     ``{"latents": "last_000100000_seed0.npz", "exemplars": {"smiling woman": [[3, 5], [4, 1], [8, 2]], ...}}``; the
@@ -84,10 +84,12 @@ def read_exemplars(path: Path, names: tuple[str, ...] = ()) -> dict[str, Tensor]
 
     Args:
         path: of the JSON.
-        names: concepts that it must have.
+        names: concepts that it must have, with as many exemplars each.
+        sampler: what is to show them; None: anything.
 
     Raises:
-        UserError: no such file, other content, a place outside the grid, or a concept that is missing.
+        UserError: no such file, other content, a place outside the grid, a concept that is missing or has more
+            exemplars than another, or samples of another generator or class than the sampler shows.
     """
     try:
         content = json.loads(path.read_text())
@@ -105,7 +107,27 @@ def read_exemplars(path: Path, names: tuple[str, ...] = ()) -> dict[str, Tensor]
     for name in (*names, *places):
         if not places.get(name):
             raise UserError(f"{path} names no exemplars of {name}: add their rows and columns")
-    return {name: sheet.latents[[sheet.index(row, column) for row, column in cells]] for name, cells in places.items()}
+    if len({len(places[name]) for name in names}) > 1:
+        counts = ", ".join(f"{len(places[name])} of {name}" for name in names)
+        raise UserError(f"{path} names unequal numbers of exemplars, {counts}: give each as many")
+    chosen = {name: [sheet.index(row, column) for row, column in cells] for name, cells in places.items()}
+    if sampler is not None:
+        _require_shown(path, sheet, sorted({index for indices in chosen.values() for index in indices}), sampler)
+    return {name: sheet.latents[indices] for name, indices in chosen.items()}
+
+
+def _require_shown(path: Path, sheet: Sheet, chosen: list[int], sampler: Sampler) -> None:
+    """Raise ``UserError`` where the chosen samples of a sheet are not what a sampler shows of their latents."""
+    anew = "pick among this generator's samples, pick=PAGE.html"
+    if (size := sheet.latents.shape[1]) != (wanted := sampler.network.latent_size):
+        raise UserError(f"{path} names latents of {size} numbers, and the generator takes {wanted}: {anew}")
+    if sheet.labels is None or (found := sheet.labels[chosen].unique().tolist()) == [sampler.label]:
+        return
+    named = f"class{'es' if len(found) > 1 else ''} {', '.join(map(str, found))}"
+    if sampler.label is None:
+        raise UserError(f"{path} names samples of {named}, and the generator knows no classes: {anew}")
+    mend = "name samples of one class" if len(found) > 1 else f"type label={found[0]}"
+    raise UserError(f"{path} names samples of {named}, and class {sampler.label} is shown: {mend}")
 
 
 def certainty(answers: Mapping[str, Tensor], wanted: Wanted) -> Tensor:

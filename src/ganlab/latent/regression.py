@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganlab.data.batches import channels_first
 from ganlab.data.pack import Pack
 from ganlab.errors import UserError
 from ganlab.metrics.classifier import ImageClassifier
@@ -68,7 +69,7 @@ def train_reader(pack: Pack, factor: str, training: Training) -> FactorReader:
     network.to(memory_format=torch.channels_last).train()
     with torch.enable_grad():
         for chosen in batches(seen, training.batch_size, steps, training.seed):
-            found = network.answers(network(_pixels(images[chosen])))[0][:, 0]
+            found = network.answers(network(channels_first(images[chosen])))[0][:, 0]
             loss = F.mse_loss(found, torch.from_numpy(values[chosen]))
             optimizer.zero_grad()
             loss.backward()
@@ -76,11 +77,7 @@ def train_reader(pack: Pack, factor: str, training: Training) -> FactorReader:
             schedule.step()
     reader = FactorReader(network.eval().requires_grad_(False))
     held_out = np.sort(held_out)
-    found = reader(_pixels(images[held_out]))
+    found = reader(channels_first(images[held_out]))
     reader.correlation = float(np.corrcoef(found.numpy(), values[held_out])[0, 1])
     reader.held_out = len(held_out)
     return reader
-
-
-def _pixels(images: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))

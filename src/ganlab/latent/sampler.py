@@ -5,10 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ganlab.networks.choosing import choose
 from ganlab.networks.latents import LatentGenerator
-from ganlab.networks.statistics import sampling, standing_averages
+from ganlab.networks.statistics import STATISTICS, sampling
 from ganlab.systems.clock import generator_of
-from ganlab.systems.gan import STANDING, STANDING_BATCH
+from ganlab.systems.gan import standing_statistics
 from ganlab.systems.images import to_bytes
 
 Show = Callable[[Tensor], Tensor]  # latents (..., latent_size) to uint8 images (..., C, H, W)
@@ -28,7 +29,8 @@ class Sampler:
         seed: of the batches that standing statistics are averaged over; with a system's own, those of `GAN.show`.
 
     Raises:
-        ValueError: the generator has classes and ``label`` is none of them, or it has none and a label is given.
+        ValueError: the generator has classes and ``label`` is none of them, or it has none and a label is given; or
+            there are no such statistics.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Sampler:
         batch_size: int = 64,
         seed: int = 0,
     ) -> None:
+        choose(STATISTICS, statistics, "batch norm's statistics")
         if label is None and network.classes:
             raise ValueError(f"the generator has classes 0 to {network.classes - 1}: give the label to be shown")
         if label is not None and not 0 <= label < network.classes:
@@ -46,7 +49,7 @@ class Sampler:
             raise ValueError(f"label={label} is not there: the generator knows {known}")
         self.network, self.label, self.statistics, self.batch_size = network, label, statistics, batch_size
         self.device = next(network.parameters()).device
-        self.standing = self._averages(seed) if statistics == "standing" else None
+        self.standing = standing_statistics(network, seed) if statistics == "standing" else None
 
     def __call__(self, latents: Tensor) -> Tensor:
         """Return uint8 images (..., C, H, W) on the CPU of latents (..., latent_size)."""
@@ -65,13 +68,3 @@ class Sampler:
 
     def _labels(self, labels: Tensor) -> tuple[Tensor, ...]:
         return (labels.to(self.device),) if self.network.classes else ()
-
-    def _averages(self, seed: int) -> list[tuple[Tensor | None, Tensor | None]]:
-        rng, batches = generator_of(seed, 0, STANDING), []
-        for _ in range(self.network.standing_batches):
-            latents = self.network.draw_latents(STANDING_BATCH, rng).to(self.device)
-            labels: tuple[Tensor, ...] = ()
-            if classes := self.network.classes:  # of all, as in training: one alone would take away what it shares
-                labels = self._labels(torch.randint(classes, (STANDING_BATCH,), generator=rng))
-            batches.append((latents, *labels))
-        return standing_averages(self.network, batches)

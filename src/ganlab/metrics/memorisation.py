@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from ganlab.data.batches import channels_first
 from ganlab.metrics.features import Features
 from ganlab.metrics.generated import Generated
 from ganlab.metrics.neighbours import closest, radii, slack, squared_distances, tiles
@@ -98,8 +98,7 @@ class Memorisation(Sampled):
         nearest = distances.topk(min(BESIDE, len(real)), dim=1, largest=False).indices.cpu().numpy()
         rows = []
         for sample, places in zip(samples[shown].cpu(), self.reals.order[nearest], strict=True):
-            beside = np.ascontiguousarray(self.reals.pack.images[places].transpose(0, 3, 1, 2))
-            rows += [sample, *torch.from_numpy(beside)]
+            rows += [sample, *channels_first(self.reals.pack.images[places])]
         return make_grid(rows, nrow=1 + nearest.shape[1], pad_value=255)
 
 

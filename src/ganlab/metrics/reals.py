@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
 from ganlab.files import replacing
 from ganlab.metrics.classifier import ClassifierFeatures
@@ -158,10 +159,7 @@ class Reals:
 
     def _batches(self, indices: np.ndarray) -> Iterator[Tensor]:
         for start in range(0, len(indices), self.batch_size):
-            images = np.ascontiguousarray(
-                self.pack.images[indices[start : start + self.batch_size]].transpose(0, 3, 1, 2)
-            )
-            yield torch.from_numpy(images).to(self.device)
+            yield channels_first(self.pack.images[indices[start : start + self.batch_size]]).to(self.device)
 
 
 def _load(file: Path, origin: str) -> dict[str, np.ndarray] | None:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from ganlab.data.batches import channels_first
 from ganlab.metrics.features import InceptionFeatures
 from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
 from ganlab.metrics.generated import Generated
@@ -43,9 +43,9 @@ class SIFID(Gathered):
 
     def take_reals(self, reals: Reals) -> None:
         """Remember the statistics of the first real images, no more than there are generated ones to compare with."""
-        images = np.ascontiguousarray(reals.pack.images[: min(self.samples, reals.count)].transpose(0, 3, 1, 2))
+        images = channels_first(reals.pack.images[: min(self.samples, reals.count)])
         self.features.to(reals.device)
-        self.real = [self._statistics(image.to(reals.device)) for image in torch.from_numpy(images).split(1)]
+        self.real = [self._statistics(image.to(reals.device)) for image in images.split(1)]
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
         """Keep the number of places, sum and outer products, (n, 1 + 64 + 64 * 64)."""

@@ -16,6 +16,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 from tqdm import trange
 
+from ganlab.data.batches import channels_first
 from ganlab.data.pictures import PictureProtocol
 from ganlab.data.sources.digits import Digits
 from ganlab.metrics.features import DIGITS_WEIGHTS, DigitsFeatures, digits_network
@@ -27,7 +28,7 @@ def digits() -> tuple[Tensor, Tensor]:
     records = [source.read(index) for index in range(len(source))]
     images = np.stack([protocol.prepare(record["images"]) for record in records])
     labels = torch.tensor([int(record["labels"]) for record in records])
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), labels
+    return channels_first(images), labels
 
 
 def split(labels: Tensor) -> tuple[Tensor, Tensor]:

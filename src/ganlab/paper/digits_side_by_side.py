@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ganlab.data.batches import channels_first
 from ganlab.latent.pictures import beside, sheet
 from ganlab.metrics.classifier import ClassifierFeatures
 from ganlab.paper.item import Claim, Item, Material, Model, Outcome
@@ -14,8 +15,6 @@ SCORED = 2_000  # samples that the classifier judges
 
 class SideBySide(Item):
     """Three grids: real images, samples of the baseline GAN, samples of the DCGAN.
-
-    A conditional model's rows are a class each.
 
     Args:
         rows: of each grid (paper: 20 of 10).
@@ -49,7 +48,7 @@ class SideBySide(Item):
         """Return real images (rows, columns, C, H, W), row by row as they come."""
         order = torch.randperm(len(material.training), generator=torch.Generator().manual_seed(material.seed))
         chosen = order[: self.rows * self.columns].sort().values.numpy()
-        images = torch.from_numpy(material.training.images[chosen].copy()).permute(0, 3, 1, 2)
+        images = channels_first(material.training.images[chosen])
         return images.unflatten(0, (self.rows, self.columns))
 
     def grid(self, model: Model, seed: int) -> Tensor:

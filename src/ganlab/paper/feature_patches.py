@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.data.pack import Pack
+from ganlab.errors import UserError
 from ganlab.latent.pictures import beside, sheet
 from ganlab.paper.item import Claim, Item, Material, Model, Outcome
 from ganlab.probes.features import real_averages
-from ganlab.probes.layers import find_layers
+from ganlab.probes.layers import feature_layers
 from ganlab.probes.patches import FeaturePatches, feature_patches, lift
 
 AVERAGED = 5_000  # training images that batch norm's statistics are averaged over
@@ -41,6 +42,11 @@ class FeatureResponses(Item):
     def make(self, material: Material) -> Outcome:
         """Find and explain the patches of the trained and of random filters."""
         model, held_out = material.model, material.held_out()
+        if self.patches > (count := min(self.images, len(held_out))):
+            raise UserError(
+                f"figure.patches={self.patches} of a feature come of as many images, and {count:,} are looked through: "
+                f"type figure.patches={count}, or more of figure.images"
+            )
         random = material.random_discriminator()
         trained, other = (self.found(net, model, material.training, held_out) for net in (model.discriminator, random))
         outcome = Outcome({"": beside([self.picture(part[: self.features]) for part in (trained, other)])})
@@ -52,7 +58,7 @@ class FeatureResponses(Item):
 
     def found(self, network: nn.Module, model: Model, training: Pack, held_out: Pack) -> list[FeaturePatches]:
         """Return the strongest patches of a discriminator's last features."""
-        layer = find_layers(network, *model.image())[-1]
+        layer = feature_layers(network, *model.image())[-1]
         boxes = held_out.arrays.get("boxes")
         return feature_patches(
             network,

@@ -30,11 +30,13 @@ class Model:
         system: with its weights.
         config: of its run.
         name: of its checkpoint, for messages and records.
+        shown: the class that samples are of, where the generator has classes.
     """
 
     system: GAN
     config: dict[str, Any]
     name: str
+    shown: int = 0
 
     @property
     def generator(self) -> LatentGenerator:
@@ -61,10 +63,9 @@ class Model:
         """The label that a conditional discriminator is given with every image, so that it tells nothing; else None."""
         return 0 if self.system.classes else None
 
-    def sampler(self, statistics: str = "standing", label: int | None = None) -> Sampler:
-        """Return the generator as a function from latents to images; a conditional one is asked for one class."""
-        asked = (label or 0) if self.system.classes else None
-        return Sampler(self.generator, asked, statistics, seed=self.system.seed)
+    def sampler(self, statistics: str = "standing") -> Sampler:
+        """Return the generator as a function from latents to images, of the class ``shown`` where it has classes."""
+        return Sampler(self.generator, self.shown if self.system.classes else None, statistics, seed=self.system.seed)
 
     def image(self) -> tuple[Tensor, ...]:
         """Return what the discriminator takes, for one image of zeros."""
@@ -86,6 +87,7 @@ class Material:
         boxes: a file of boxes, see `ganlab.probes.boxes.read_boxes`.
         seed: of all that is drawn.
         folder: for what is too large for memory.
+        interim: called with what is known so far, by items of which parts take hours.
     """
 
     models: dict[str, Model]
@@ -95,6 +97,7 @@ class Material:
     boxes: Path | None
     seed: int
     folder: Path
+    interim: Callable[["Outcome"], None] = lambda outcome: None
 
     @property
     def model(self) -> Model:
@@ -149,12 +152,14 @@ class Outcome:
         animations: uint8 (T, C, H, W) each, by name.
         scores: numbers by name.
         remarks: what is to be known about them, such as the size of a sample.
+        differs: from the paper's protocol, with the values and files that were given; beside `Item.differs`.
     """
 
     pictures: dict[str, Tensor] = field(default_factory=dict)
     animations: dict[str, Tensor] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    differs: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -196,6 +201,13 @@ class Item(ABC):
     published: ClassVar[dict[str, str]] = {}
     differs: ClassVar[tuple[str, ...]] = ()
     claims: ClassVar[tuple[Claim, ...]] = ()
+
+    def layout(self, told: Callable[[str], str]) -> list[list[str]]:
+        """Return a table as the paper lays it out, headings first, then its rows and ours; nothing for a figure.
+
+        ``told`` returns our score of a name in percent, with its spread over checkpoints; ``-`` where there is none.
+        """
+        return []
 
     @abstractmethod
     def make(self, material: Material) -> Outcome:

@@ -5,9 +5,8 @@ from typing import Any
 
 from ganlab.data.pack import Pack
 from ganlab.latent.regression import FactorReader, train_reader
-from ganlab.metrics.choosing import labelled_features
 from ganlab.metrics.classifier import ClassifierFeatures
-from ganlab.metrics.train_classifier import Training
+from ganlab.metrics.train_classifier import Training, trained_classifier
 from ganlab.probes.windows import Segmenter, train_segmenter
 
 
@@ -15,17 +14,19 @@ class Judges:
     """Each network is trained when it is first asked for, and serves all checkpoints that are compared.
 
     Args:
-        classifier: how the classifier of a pack's labels is trained, keywords of
-            `ganlab.metrics.choosing.labelled_features`.
+        classifier: how the classifier of a pack's labels is trained, values of
+            `ganlab.metrics.train_classifier.Training`.
     """
 
     def __init__(self, classifier: dict[str, Any]) -> None:
-        self._classifier = classifier
+        self._training = Training(**classifier)
         self._known: dict[Hashable, Any] = {}
 
     def classifier(self, pack: Pack) -> ClassifierFeatures:
         """Return a classifier of a pack's labels."""
-        return self._once(("classifier", pack.folder), lambda: labelled_features(pack, **self._classifier))
+        return self._once(
+            ("classifier", pack.folder), lambda: ClassifierFeatures(trained_classifier(pack, self._training))
+        )
 
     def segmenter(self, pack: Pack, images: int, seed: int) -> Segmenter:
         """Return a network that names the thing at each pixel, see `ganlab.probes.windows.train_segmenter`."""

@@ -2,8 +2,7 @@
 
 from typing import ClassVar
 
-import torch
-
+from ganlab.data.batches import channels_first
 from ganlab.latent.interpolation import walk
 from ganlab.latent.pictures import sheet
 from ganlab.latent.scoring import score_walk
@@ -25,7 +24,6 @@ class LatentWalk(Item):
 
     title = "a walk in the latent space"
     differs: ClassVar = (
-        "standing batch statistics, so that an image depends on its own latent alone (the authors: of the batch)",
         "smoothness is the largest step over the mean step of a row, in pixels; the paper looks at the picture",
     )
     claims: ClassVar = (
@@ -45,8 +43,9 @@ class LatentWalk(Item):
         images = sampler(walk(sampler.draw(self.rows + 1, material.seed), self.columns, self.how))
         pack = material.training
         chosen = slice(None, None, max(1, len(pack) // REALS))
-        reals = torch.from_numpy(pack.images[chosen][:REALS].copy()).permute(0, 3, 1, 2)
+        reals = channels_first(pack.images[chosen][:REALS])
         scores = score_walk(images, reals)
+        alone = f"{self.statistics} batch statistics, so that an image depends on its own latent alone"
         return Outcome(
             {"": sheet(images)},
             {"": frames(images, back=True)},
@@ -56,4 +55,5 @@ class LatentWalk(Item):
                 "largest_step_memorised": scores["memorised"].largest.nanmean().item(),
             },
             [f"{self.how} walk; by heart: the nearest of {len(reals):,} training images"],
+            [] if self.statistics == "batch" else [f"{alone} (the authors: of the batch)"],
         )

@@ -17,6 +17,7 @@ from ganlab.paper.item import Choices, Claim, Item, Material, Outcome
 
 DRAWN, SHOWN, SCORED = range(3)  # streams of a seed
 OFFERED = 144  # samples that a person picks from
+RANDOM = 10  # directions that the turn is compared with
 ENDS = ("left", "right")
 
 
@@ -36,7 +37,6 @@ class Turn(Item):
 
     title = "the turn vector"
     differs: ClassVar = (
-        "exemplars are the ends of what a network trained on the truth reads; the paper's were chosen by eye",
         "standing batch statistics (the authors: of the batch)",
         "the reach of the interpolation is not told in the paper",
     )
@@ -53,13 +53,18 @@ class Turn(Item):
     def make(self, material: Material) -> Outcome:
         """Find the vector, show it, and correlate the value with the steps."""
         sampler, pack, outcome = material.model.sampler(), material.training, Outcome()
+        named = None if material.exemplars is None else read_exemplars(material.exemplars, ENDS, sampler)
         known = self.factor in (pack.manifest.get("factors") or [])
         read = material.judges.reader(pack, self.factor, self.reader) if known else None
-        if material.exemplars is not None:
-            ends = read_exemplars(material.exemplars, ENDS)
-            left, right = (ends[name] for name in ENDS)
+        if named is not None:
+            left, right = (named[name] for name in ENDS)
+            outcome.remarks.append(f"exemplars: {material.exemplars}")
         elif read is not None:
             left, right = self.ends(sampler, read, material.seed)
+            outcome.differs.append(
+                f"exemplars are the ends of {self.factor} as a network reads it that was trained on the truth; the "
+                "paper's were chosen by eye"
+            )
         else:
             raise UserError(
                 f"{pack.manifest['source']} does not know the factor {self.factor} to choose exemplars by: name some "
@@ -71,20 +76,22 @@ class Turn(Item):
         outcome.pictures["exemplars"] = sheet(torch.stack([sampler(left), sampler(right)]))
         if read is not None:
             latents = sampler.draw(self.scored, material.seed, SCORED)
-            found, other = (
+            others = [random_direction(vector, material.seed + n) for n in range(RANDOM)]
+            found, *compared = (
                 score_turn(sampler, read, latents, direction, self.columns, self.reach)
-                for direction in (vector, random_direction(vector, material.seed))
+                for direction in (vector, *others)
             )
             outcome.scores = {
                 "correlation": found.overall,
                 "correlation_in_a_row": found.by_row.nanmean().item(),
                 "change": found.change,
-                "random": abs(other.overall),
+                "random": torch.tensor([other.overall for other in compared]).abs().nanmean().item(),
                 "reader": read.correlation,
             }
             outcome.remarks.append(
                 f"correlation of {self.factor}, read off {self.scored} samples at {self.columns} steps, with the step; "
-                f"the reader's own with the truth on {read.held_out} images held out is `reader`"
+                f"random: mean absolute one along {RANDOM} random directions of the same length; reader: its own with "
+                f"the truth on {read.held_out} images held out"
             )
         return outcome
 

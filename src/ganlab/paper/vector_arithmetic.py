@@ -13,6 +13,7 @@ from ganlab.latent.exemplars import Wanted, choose_exemplars, judge_of, read_exe
 from ganlab.latent.pictures import arithmetic_picture
 from ganlab.latent.sampler import Sampler
 from ganlab.latent.scoring import Sum, distances_to_shown, draw_sums, score_arithmetic
+from ganlab.metrics.classifier import ClassifierFeatures
 from ganlab.metrics.labels import Labelled
 from ganlab.paper.item import Choices, Claim, Item, Material, Outcome
 from ganlab.systems.clock import generator_of
@@ -37,11 +38,7 @@ class VectorArithmetic(Item):
 
     title = "vector arithmetic for visual concepts"
     published: ClassVar = {"means_of_three": "stable (by eye)", "single": "unstable (by eye)"}
-    differs: ClassVar = (
-        "exemplars that no person named are chosen by a classifier of the labels, which also says what sums show; the "
-        "paper's were chosen and judged by eye",
-        "standing batch statistics (the authors: of the batch)",
-    )
+    differs: ClassVar = ("standing batch statistics (the authors: of the batch)",)
     claims: ClassVar = (
         Claim("the sum of means shows what is wanted more often than samples at random", "means_of_three", "chance"),
         Claim("means of three are more stable than single exemplars", "means_of_three", "single"),
@@ -65,19 +62,17 @@ class VectorArithmetic(Item):
         concepts = [getattr(self.sum, name) for name in CONCEPTS]
         pack = material.training
         told = told_apart(pack)
-        asked = {factor for part in (*concepts, self.sum.result) for factor in part}
-        judged = bool(told) if material.exemplars is None else self.trials > 0 and asked <= told
+        asked = dict.fromkeys(factor for part in (*concepts, self.sum.result) for factor in part)
+        named = None if material.exemplars is None else read_exemplars(material.exemplars, CONCEPTS, sampler)
+        judged = bool(told) if named is None else self.trials > 0 and asked.keys() <= told
         classifier = material.judges.classifier(pack) if judged else None
-        judge = None if classifier is None else judge_of(classifier)
-        if material.exemplars is not None:
-            named = read_exemplars(material.exemplars, CONCEPTS)
+        if named is not None:
             chosen = [named[name] for name in CONCEPTS]
-            if len({len(latents) for latents in chosen}) > 1:
-                raise UserError(f"{material.exemplars} names unequal numbers of exemplars: give each concept as many")
             outcome.remarks.append(f"exemplars: {material.exemplars}")
-        elif judge is not None:
+        elif classifier is not None:
+            outcome.differs.append("exemplars shown are chosen by a classifier of the labels; the paper's were by eye")
             chosen = [
-                choose_exemplars(sampler, judge, concept, self.exemplars, material.seed + n, self.least)
+                choose_exemplars(sampler, judge_of(classifier), concept, self.exemplars, material.seed + n, self.least)
                 for n, concept in enumerate(concepts)
             ]
         else:
@@ -86,19 +81,33 @@ class VectorArithmetic(Item):
                 "exemplars=FILE (python src/reproduce.py figure=7 checkpoint=... pick=PAGE.html makes one by clicks)"
             )
         outcome.pictures[""] = self.picture(sampler, chosen, material.seed)
-        if classifier is not None and judge is not None and self.trials:
-            images = draw_sums(sampler, judge, self.sum, self.trials, material.seed, self.pool, self.least)
-            shares = score_arithmetic(images, judge, self.sum.result)
-            outcome.scores = {name: share.value for name, share in shares.items()}
-            outcome.remarks.append(f"shares of {self.trials} sums that show {spelt(self.sum.result)}")
-            compared = {name: images[name] for name in DISTANT}
-            distances = distances_to_shown(sampler, classifier, compared, self.sum.result, material.seed, self.least)
-            outcome.scores |= {f"fid_classifier_{name}": distance for name, distance in distances.items()}
+        if classifier is not None:
+            known = [factor for factor in asked if factor in classifier.accuracy]
+            outcome.scores = {f"classifier_{factor}": classifier.accuracy[factor] for factor in known}
             outcome.remarks.append(
-                f"fid_classifier: of {self.trials} sums to as many samples that show {spelt(self.sum.result)} by "
-                "themselves, in the features of the same classifier"
+                f"classifier_...: its share of right answers on {classifier.held_out:,} images held out, by factor"
             )
+            if self.trials:
+                self.score(outcome, sampler, classifier, material.seed)
         return outcome
+
+    def score(self, outcome: Outcome, sampler: Sampler, classifier: ClassifierFeatures, seed: int) -> None:
+        """Add how often sums show what is wanted, and how far they are from samples that show it by themselves."""
+        judge, result = judge_of(classifier), self.sum.result
+        images = draw_sums(sampler, judge, self.sum, self.trials, seed, self.pool, self.least)
+        outcome.scores |= {name: share.value for name, share in score_arithmetic(images, judge, result).items()}
+        compared = {name: images[name] for name in DISTANT}
+        distances = distances_to_shown(sampler, classifier, compared, result, seed, self.least)
+        outcome.scores |= {f"fid_classifier_{name}": distance for name, distance in distances.items()}
+        outcome.remarks += [
+            f"shares of {self.trials} sums that show {spelt(result)}",
+            f"fid_classifier: of {self.trials} sums to as many samples that show {spelt(result)} by themselves, in the "
+            "features of the same classifier",
+        ]
+        outcome.differs.append(
+            "exemplars of the sums that are scored, and what these show, are told by a classifier of the labels; the "
+            "paper's were chosen and judged by eye"
+        )
 
     def choices(self, material: Material) -> Choices:
         """Samples to name the three concepts in."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ganlab.networks.statistics import Averages, sampling, standing_averages
-from ganlab.probes.layers import Layer, find_layers, pick, recorded
+from ganlab.probes.layers import Layer, feature_layers, pick, recorded
 from ganlab.systems.images import Range, to_floats
 
 SIDE = 4  # to which maps are pooled
@@ -25,7 +25,7 @@ class PooledFeatures:
         network: a discriminator of any kind, on the device where it is to run; it is left as it is.
         image: one image as the network takes it, (1, C, H, W), from which the layers are found.
         value_range: of the images that the network takes.
-        layers: names of the layers; None for all. ``find_layers`` lists them.
+        layers: names of the layers; None for all. ``feature_layers`` lists them.
         label: that a conditional discriminator is given with every image. One for all: an image's own label would tell
             a classifier upon the features the answer.
         side: maps that are smaller stay as they are.
@@ -50,7 +50,7 @@ class PooledFeatures:
     ) -> None:
         self.network, self.value_range, self.side, self.label = network, value_range, side, label
         self.device = image.device
-        found = find_layers(network, *with_label(image, label))
+        found = feature_layers(network, *with_label(image, label))
         chosen = {pick(found, name).name for name in layers} if layers is not None else {one.name for one in found}
         self.layers: list[Layer] = [layer for layer in found if layer.name in chosen]
         self.length = sum(one.maps * min(one.height, side) * min(one.width, side) for one in self.layers)

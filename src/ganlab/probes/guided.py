@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganlab.networks.layers import initialize
 from ganlab.networks.statistics import Averages, sampling
 from ganlab.probes.features import float_batches, with_label
+from ganlab.probes.fresh import draw_anew
 from ganlab.probes.layers import ACTIVATIONS, Layer, recorded
 from ganlab.systems.images import Range
 
@@ -215,17 +215,12 @@ def patch(box: tuple[int, int, int, int], size: int, side: int) -> tuple[slice, 
 
 
 def random_filters(network: nn.Module, seed: int, deviation: float = 0.02) -> nn.Module:
-    """Return a copy of a network with fresh weights from N(0, deviation), the baseline of figure 5.
+    """Return a copy of a network with fresh weights, see `ganlab.probes.fresh.draw_anew`: the baseline of figure 5.
 
-    Its batch norms still hold the old averages: take new ones.
+    Its batch norms hold no averages: take new ones.
     """
-    copy = deepcopy(network)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
-        initialize(copy.cpu(), deviation)
-        for module in copy.modules():
-            if nn.utils.parametrize.is_parametrized(module, "weight"):  # spectral norm computes weights of these
-                module.parametrizations.weight.original.normal_(0, deviation)  # type: ignore[union-attr,operator]
+    copy = deepcopy(network).cpu()
+    draw_anew(copy, seed, deviation)
     return copy.to(next(network.parameters()).device)
 
 

@@ -77,6 +77,20 @@ def find_layers(network: nn.Module, *inputs: Tensor) -> list[Layer]:
     return [Layer(*names, *shape) for names, shape in zip(found, shapes, strict=True)]
 
 
+def feature_layers(network: nn.Module, *inputs: Tensor) -> list[Layer]:
+    """Return a discriminator's layers of feature maps: `find_layers` without a convolution that makes the logit.
+
+    That one has a single map of 1x1, where ``head=convolution`` ends the network.
+
+    Raises:
+        ValueError: there are none.
+    """
+    layers = [one for one in find_layers(network, *inputs) if (one.maps, one.height, one.width) != (1, 1, 1)]
+    if not layers:
+        raise ValueError(f"{type(network).__name__} has no feature maps: its only convolution makes the logit")
+    return layers
+
+
 def pick(layers: list[Layer], name: str) -> Layer:
     """Return the layer of a name.
 

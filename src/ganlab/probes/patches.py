@@ -64,7 +64,12 @@ def feature_patches(
         rule: see `ganlab.probes.guided.guided`.
         batch_size: images that pass together.
         label: given to a conditional discriminator with every image.
+
+    Raises:
+        ValueError: fewer images than patches, of which each image has one.
     """
+    if count > len(images):
+        raise ValueError(f"{count} patches of a feature need as many images, and there are {len(images)}")
     options: dict[str, Any] = {"averages": averages, "label": label}
     device, side = next(network.parameters()).device, images.shape[1]
     found = find_peaks(

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganlab.networks.layers import initialize
 from ganlab.networks.statistics import sampling
 from ganlab.probes.features import float_batches, real_averages
+from ganlab.probes.fresh import draw_anew
 from ganlab.systems.images import Range, to_floats
 
 JUDGED = 500  # images judged together
@@ -56,6 +56,8 @@ def trials(count: int, seed: int) -> Iterator[Trial]:
 def classifier_like(discriminator: nn.Module, classes: int, seed: int) -> nn.Module:
     """Return a network of the same layers with fresh weights and ``classes`` outputs in the place of the one logit.
 
+    The last layer is a plain one: spectral norm would bound the classes' scores.
+
     Raises:
         ValueError: its last layer is not a linear one of one output.
     """
@@ -65,11 +67,8 @@ def classifier_like(discriminator: nn.Module, classes: int, seed: int) -> nn.Mod
         raise ValueError("the discriminator does not end in a linear layer of one logit: type table.trials=0")
     name, last = linear[-1]
     parent, _, own = name.rpartition(".")
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(seed)
-        head = nn.Linear(last.in_features, classes)
-        setattr(network.get_submodule(parent), own, head)
-        initialize(network, 0.02)
+    setattr(network.get_submodule(parent), own, nn.utils.skip_init(nn.Linear, last.in_features, classes))
+    draw_anew(network, seed)
     return network
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
+from ganlab.data.batches import channels_first
 from ganlab.data.pack import Pack
 from ganlab.errors import UserError
 from ganlab.probes.boxes import boxes_in
@@ -86,7 +87,7 @@ def train_segmenter(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps)
     for _ in tqdm(range(steps), desc="training a segmenter", disable=None):
         chosen = np.sort(rng.choice(len(pack), min(batch_size, len(pack)), replace=False))
-        pixels = torch.from_numpy(pack.images[chosen]).permute(0, 3, 1, 2)
+        pixels = channels_first(pack.images[chosen])
         soft = functional.avg_pool2d(pixels.float(), 3, 1, 1, count_include_pad=False)
         amount = torch.from_numpy(rng.random((len(chosen), 1, 1, 1), dtype=np.float32))
         loss = functional.cross_entropy(

@@ -4,7 +4,9 @@ import base64
 import html
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -18,7 +20,13 @@ PAGE = Path(__file__).with_suffix(".html")
 
 
 def save_picker(
-    images: Tensor, path: Path, title: str, task: str, columns: int, concepts: tuple[str, ...] = ()
+    images: Tensor,
+    path: Path,
+    title: str,
+    task: str,
+    columns: int,
+    concepts: tuple[str, ...] = (),
+    origin: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a page that shows samples and saves what a person picks of them; it works without a network.
 
@@ -33,6 +41,7 @@ def save_picker(
         task: what the person is to do.
         columns: of the grid.
         concepts: names of what exemplars are picked for.
+        origin: what the samples are of, which the JSON repeats.
     """
     height, width = images.shape[2:]
     scale = max(1, -(-LEAST_SIDE // width))
@@ -42,6 +51,7 @@ def save_picker(
         "width": width * scale,
         "height": height * scale,
         "concepts": list(concepts),
+        "origin": dict(origin or {}),
         "colours": COLOURS,
         "latents": path.with_suffix(".npz").name,
         "file": path.with_suffix(".json").name,

@@ -128,6 +128,44 @@ LEAST: dict[str, tuple[type, float]] = {
     "trainer.num_nodes": (int, 1),
     "count": (int, 1),
     "label": (int, 0),
+    "seeds": (int, 1),
+    "classifier.images": (int, 1),
+    "classifier.batch_size": (int, 2),
+    "classifier.learning_rate": (float, 0),
+    "classifier.width": (int, 1),
+    "classifier.seed": (int, 0),
+    "figure.rows": (int, 1),
+    "figure.columns": (int, 1),
+    "figure.batch_size": (int, 2),
+    "figure.features": (int, 1),
+    "figure.patches": (int, 1),
+    "figure.images": (int, 1),
+    "figure.scored": (int, 2),
+    "figure.samples": (int, 2),
+    "figure.draws": (int, 1),
+    "figure.layer": (int, 1),
+    "figure.strongest": (int, 1),
+    "figure.segmenter": (int, 1),
+    "figure.exemplars": (int, 1),
+    "figure.trials": (int, 0),
+    "figure.pool": (int, 1),
+    "figure.least": (float, 0),
+    "figure.among": (int, 2),
+    "figure.reach": (float, 0),
+    "figure.reader.images": (int, 1),
+    "figure.reader.batch_size": (int, 2),
+    "figure.reader.learning_rate": (float, 0),
+    "figure.reader.width": (int, 1),
+    "figure.reader.seed": (int, 0),
+    "table.held_out": (float, 0),
+    "table.per_class": (int, 1),
+    "table.draws": (int, 1),
+    "table.images": (int, 2),
+    "table.choosing": (int, 1),
+    "table.testing": (int, 1),
+    "table.trials": (int, 0),
+    "table.reals": (int, 1),
+    "table.test": (int, 1),
     "batch_size": (int, 2),
 }
 NULLABLE = (
@@ -141,6 +179,9 @@ NULLABLE = (
     "max_images",
     "max_epochs",
     "label",
+    "figure.strongest",
+    "table.images",
+    "table.test",
 )
 SHARES = (
     "data.max_broken",
@@ -154,6 +195,7 @@ SHARES = (
     "augment.adaptive.target",
     "metrics.modes.confidence",
     "features.classifier.accuracy",
+    "figure.least",
     "penalty.lecam.decay",
     "objective.targets.real",
     "objective.targets.fake",
@@ -175,9 +217,21 @@ BOOLEANS = (
     "trainer.detect_anomaly",
     "trainer.deterministic",
 )
-PRECISIONS = ("auto", "32", "32-true", "bf16", "bf16-mixed")
+PRECISIONS = {  # as it may be typed: as Lightning names it
+    "auto": "auto",
+    "32": "32-true",
+    "32-true": "32-true",
+    "bf16": "bf16-mixed",
+    "bf16-mixed": "bf16-mixed",
+}
 COMPILE = ("auto", "none", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
-AUTOMATIC = ("machine.fused", "machine.tf32", "machine.data_on_device", "trainer.benchmark")  # or true or false
+AUTOMATIC = (  # or true or false
+    "machine.channels_last",
+    "machine.fused",
+    "machine.tf32",
+    "machine.data_on_device",
+    "trainer.benchmark",
+)
 TRUSTED = ("ganlab.", "torch.optim.", "lightning.")
 
 
@@ -219,14 +273,16 @@ def check(config: DictConfig) -> dict[str, Any]:
     for key in ("run", "name"):
         if key in values and (str(values[key]) in ("", ".", "..") or "/" in str(values[key])):
             raise UserError(f"{key}={values[key]} is not a name: type one without slashes, and the place as outputs=")
-    precision = str(values.get("trainer.precision", "32-true"))
-    if precision not in PRECISIONS:
-        raise UserError(f"trainer.precision={precision} is not supported: choose 32-true or bf16-mixed, or auto")
+    if "trainer.precision" in values:
+        if (precision := str(values["trainer.precision"])) not in PRECISIONS:
+            raise UserError(f"trainer.precision={precision} is not supported: choose 32-true or bf16-mixed, or auto")
+        plain["trainer"]["precision"] = PRECISIONS[precision]
     if (mode := values.get("machine.compile", "none")) not in COMPILE:
         raise UserError(f"machine.compile={mode} is not known: choose one of {', '.join(COMPILE)}")
     for key in AUTOMATIC:
-        if values.get(key) not in ("auto", True, False, None):
-            raise UserError(f"{key}={values[key]} must be auto, true or false")
+        value = values.get(key, "auto")
+        if value != "auto" and not isinstance(value, bool) and (value is not None or key != "trainer.benchmark"):
+            raise UserError(f"{key}={'null' if value is None else value} must be auto, true or false")
     check_targets(plain)
     return plain
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ganlab.data.batches import channels_first
 from ganlab.data.pack import Pack, build
 from ganlab.data.pictures import MODES, PictureFile, PictureProtocol, UnreadableImageError, decode
 from ganlab.data.sources.folder import Folder
@@ -103,7 +104,7 @@ class Pictures:
     def generation_batch(self, index: int, size: int, seed: int) -> Tensor:
         """Return images ``index * size`` and following, uint8 (n, C, H, W); the last batch may be short."""
         chosen = order(len(self.pack), seed)[index * size : (index + 1) * size]
-        return torch.from_numpy(np.ascontiguousarray(self.pack.images[chosen].transpose(0, 3, 1, 2)))
+        return channels_first(self.pack.images[chosen])
 
     def generation_labels(self, index: int, size: int, seed: int) -> Tensor | None:
         """Return the classes of the same images."""

@@ -27,4 +27,4 @@ def list_items() -> None:
 def recipes_of(file: Path) -> list[str]:
     """Return the command lines behind the models of a figure's or table's configuration file."""
     trained: dict[str, str] = yaml.safe_load(file.read_text()).get("train") or {}
-    return [f"{role}: {overrides}" for role, overrides in trained.items()]
+    return [f"{role}: {overrides}" for role, overrides in trained.items() if role != "take"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from ganlab.data.batches import channels_first
 from ganlab.data.pack import Pack, whole
 from ganlab.data.recipe import Recipe
 from ganlab.errors import UserError, one_line
@@ -159,5 +159,5 @@ def write_sheet(pack: Pack) -> Path:
     channels = max(array.shape[3] for array in pictures)
     row = np.concatenate([np.repeat(array, channels // array.shape[3], axis=3) for array in pictures], axis=2)
     path = pack.folder / "sheet.png"
-    save_grid(torch.from_numpy(row).permute(0, 3, 1, 2), path)
+    save_grid(channels_first(row), path)
     return path

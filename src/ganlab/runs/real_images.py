@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ganlab.data.pack import Pack
-from ganlab.data.source import HELD_OUT
+from ganlab.data.source import HELD_OUT, NoSuchSplitError
 from ganlab.data.sources.folder import SPLITS
 from ganlab.errors import UserError
 from ganlab.metrics.evaluation import Generating
@@ -28,9 +28,8 @@ def bench_of(config: dict[str, Any], trained: dict[str, Any], system: Any) -> Be
         require_size(system, pack)
         return Bench.of(config, pack, device)
     trained = deepcopy(trained) | {"packs": config["packs"]}
-    nodes = trained["data"]["source"]
     if config["root"]:
-        for node in [nodes] if "_target_" in nodes else nodes.values():
+        for node in sources(trained["data"]):
             node["root"] = config["root"]
     if config["split"] is None:
         split = trained["data"].get("split")
@@ -54,18 +53,17 @@ def with_split(trained: dict[str, Any], split: str) -> dict[str, Any]:
     """Return a run's configuration with another split of its data: of a folder ``train``, the one beside it.
 
     Raises:
-        UserError: its data are in one piece.
+        NoSuchSplitError: its data are in one piece.
     """
     trained = deepcopy(trained)
     data = trained["data"]
-    nodes = [data["source"]] if "_target_" in data["source"] else list(data["source"].values())
-    for node in nodes:
+    for node in sources(data):
         if "split" in node:
             data["split"] = node["split"] = split
         elif beside := folder_beside(Path(str(node.get("root", ""))).expanduser(), split):
             node["root"] = str(beside)
         else:
-            raise UserError(f"split={split}: data={data['name']} is all in one piece; leave it out")
+            raise NoSuchSplitError(f"split={split}: data={data['name']} is all in one piece; leave it out")
     return trained
 
 
@@ -75,17 +73,35 @@ def folder_beside(root: Path, split: str) -> Path | None:
     return beside if root.name.lower() in SPLITS and beside.is_dir() and beside != root else None
 
 
+def sources(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the nodes of all sources of pictures of a data configuration: one, or one a domain."""
+    return [data["source"]] if "_target_" in data["source"] else list(data["source"].values())
+
+
+def pack_of_split(trained: dict[str, Any], split: str) -> Pack | None:
+    """Return the pack of a split that a run was not trained on; None where its data have none of that name.
+
+    Raises:
+        UserError: it is not here, or damaged.
+    """
+    if trained["data"].get("split") in (split, "all"):
+        return None
+    try:
+        return build_data(with_split(trained, split)).pack
+    except NoSuchSplitError:
+        return None
+
+
 def held_out_of(trained: dict[str, Any]) -> Pack | None:
     """Return the pack of a split that the run was not trained on, where the data have one and it is here."""
+    trained = deepcopy(trained)
+    for node in sources(trained["data"]):
+        if "download" in node:
+            node["download"] = False  # nobody has asked for it
     for split in HELD_OUT:
         try:
-            other = with_split(trained, split)
-            if trained["data"].get("split") in (split, "all"):
-                continue
-            for node in [other["data"]["source"]] if "_target_" in other["data"]["source"] else []:
-                if "download" in node:
-                    node["download"] = False  # nobody has asked for it
-            return build_data(other).pack
-        except UserError:  # no such split, or not here
+            if (pack := pack_of_split(trained, split)) is not None:
+                return pack
+        except UserError:  # not here
             continue
     return None

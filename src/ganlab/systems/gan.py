@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ganlab.errors import UserError
 from ganlab.networks.layers import sampling, standing_averages
+from ganlab.networks.statistics import Averages
 from ganlab.objectives.augmentations import Augmentation
 from ganlab.objectives.losses import Objective
 from ganlab.objectives.penalties import Judged, Penalty
@@ -243,13 +244,7 @@ class GAN(AdversarialSystem):
         network = self.sampler(GENERATOR)
         moment = (self.clock.images_seen, *(parameter._version for parameter in network.parameters()))
         if self._standing[0] != moment:
-            rng = generator_of(self.seed, 0, STANDING)
-            batches = []
-            for _ in range(network.standing_batches):
-                latents = network.draw_latents(STANDING_BATCH, rng)
-                labels = self.condition(self.draw_labels(STANDING_BATCH, rng) if self.classes else None)
-                batches.append(tuple(value.to(self.device) for value in (latents, *labels)))
-            self._standing = moment, standing_averages(network, batches)
+            self._standing = moment, standing_statistics(network, self.seed)
         return self._standing[1]
 
     def sample(self, count: int, seed: int = 0, batch_size: int = 100, label: int | None = None) -> Tensor:
@@ -289,6 +284,20 @@ class GAN(AdversarialSystem):
         if self.classes:
             protocol["labels"] = f"uniform over {self.classes} classes"
         return protocol
+
+
+def standing_statistics(network: Any, seed: int) -> Averages:
+    """Return a generator's standing statistics: averages over batches of its own samples, drawn by a seed.
+
+    With classes, over samples of all of them: one alone would take away what its images share.
+    """
+    rng, device = generator_of(seed, 0, STANDING), next(network.parameters()).device
+    classes, batches = getattr(network, "classes", 0), []
+    for _ in range(network.standing_batches):
+        latents = network.draw_latents(STANDING_BATCH, rng)
+        labels = [torch.randint(classes, (STANDING_BATCH,), generator=rng)] if classes else []
+        batches.append(tuple(value.to(device) for value in (latents, *labels)))
+    return standing_averages(network, batches)
 
 
 def ranking(real: Tensor, fake: Tensor) -> Batch:

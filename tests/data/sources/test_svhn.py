@@ -3,13 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.io import savemat
 from torchvision import datasets
 
 from ganlab.data.sources import svhn
-from ganlab.data.sources.svhn import SVHN, balanced_draw, hold_out
+from ganlab.data.sources.svhn import SVHN, hold_out
 from ganlab.errors import UserError
 
 
@@ -66,19 +64,3 @@ def test_the_held_out_pictures_are_always_the_same():
     assert held_out[:4].tolist() == [5, 15, 37, 57]
     with pytest.raises(UserError, match="10,000 of 500 pictures"):
         hold_out(500, 10_000)
-
-
-@settings(max_examples=20, deadline=None)
-@given(draw=st.integers(0, 1000), per_class=st.integers(1, 20))
-def test_draws_are_balanced_and_repeat(draw, per_class):
-    labels = np.random.default_rng(5).permutation(np.repeat(np.arange(10), 25))
-    chosen = balanced_draw(labels, draw, per_class)
-    assert len(set(chosen.tolist())) == 10 * per_class
-    assert np.bincount(labels[chosen]).tolist() == [per_class] * 10
-    assert np.array_equal(chosen, balanced_draw(labels.tolist(), draw, per_class))
-    assert not np.array_equal(chosen, balanced_draw(labels, draw + 1, per_class))
-
-
-def test_a_class_that_is_too_small_is_told():
-    with pytest.raises(ValueError, match="class 1 has 3 pictures, fewer than 100"):
-        balanced_draw([0] * 200 + [1] * 3, 0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ganlab.data.drawn.drawing import Shape, bounds, paint
-from ganlab.data.source import Arrays, Record, Source
+from ganlab.data.source import Arrays, NoSuchSplitError, Record, Source
 from ganlab.errors import UserError
 
 SPLITS = {"train": 0, "test": 1}
@@ -40,7 +40,7 @@ def draw(
         UserError: a split that is not known, or a seed that is none.
     """
     if split not in SPLITS:
-        raise UserError(f"data.split={split} is not known: take one of {', '.join(SPLITS)}")
+        raise NoSuchSplitError(f"data.split={split} is not known: take one of {', '.join(SPLITS)}")
     if not 0 <= seed < 2**32:  # longer seeds would share their words with the split and the index
         raise UserError(f"data.seed={seed} is not possible: take a whole number from 0 to 4294967295")
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, SPLITS[split], index))))

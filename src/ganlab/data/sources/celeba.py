@@ -11,7 +11,7 @@ import numpy as np
 from torchvision import datasets
 
 from ganlab.data.pictures import PictureFile, UnreadableImageError
-from ganlab.data.source import Arrays, Record, Source
+from ganlab.data.source import Arrays, NoSuchSplitError, Record, Source
 from ganlab.data.sources.folder import Folder
 from ganlab.data.sources.published import stamps
 from ganlab.errors import UserError
@@ -34,7 +34,7 @@ class CelebA(Source):
 
     def __init__(self, root: str, split: str) -> None:
         if split not in (*SPLITS, "all"):
-            raise UserError(f"data.split={split} is not in CelebA: take one of {', '.join(SPLITS)}, all")
+            raise NoSuchSplitError(f"data.split={split} is not in CelebA: take one of {', '.join(SPLITS)}, all")
         self.root = Path(root).expanduser().absolute()
         self.name = f"celeba-{split}"
         folder, archive = self.root / PICTURES, self.root / f"{PICTURES}.zip"

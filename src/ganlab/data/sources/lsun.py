@@ -16,7 +16,7 @@ import lmdb
 
 from ganlab.data.pictures import PictureFile, UnreadableImageError
 from ganlab.data.reading import depend_on_parent
-from ganlab.data.source import Record, Source
+from ganlab.data.source import NoSuchSplitError, Record, Source
 from ganlab.errors import UserError
 
 SITE = "http://dl.yf.io/lsun"
@@ -124,12 +124,12 @@ class LSUN(Source):
 def require_published(classes: Sequence[str], split: str) -> None:
     """Raise ``UserError`` where LSUN has no such classes or split."""
     if split not in SPLITS:
-        raise UserError(f"data.split={split} is not in LSUN: take one of {', '.join(SPLITS)}")
+        raise NoSuchSplitError(f"data.split={split} is not in LSUN: take one of {', '.join(SPLITS)}")
     if isinstance(classes, str):
         raise UserError(f"data.classes={classes} is no list of classes: write data.classes=[{classes}]")
     if split == "test":
         if classes:
-            raise UserError("LSUN's test set has no labels: write data.split=test data.classes=[]")
+            raise NoSuchSplitError("LSUN's test set has no labels: write data.split=test data.classes=[]")
         return
     if not classes:
         raise UserError(
@@ -143,7 +143,9 @@ def require_published(classes: Sequence[str], split: str) -> None:
                 f"data.classes holds {name}, which LSUN does not: take {' or '.join(near) or ', '.join(known)}"
             )
         if name in OBJECTS and split != "train":
-            raise UserError(f"LSUN's objects, such as {name}, are not split: take data.split=train for all of them")
+            raise NoSuchSplitError(
+                f"LSUN's objects, such as {name}, are not split: take data.split=train for all of them"
+            )
     if len(set(classes)) < len(classes):
         raise UserError(f"data.classes=[{','.join(classes)}] names a class twice: name each once")
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ganlab.data.source import Record, Source
+from ganlab.data.source import NoSuchSplitError, Record, Source
 from ganlab.errors import UserError
 
 
@@ -40,7 +40,7 @@ class PublishedSet(Source):
 
     def __init__(self, root: str, split: str, download: bool) -> None:
         if split not in self.splits:
-            raise UserError(f"data.split={split} is not in {self.option}: take one of {', '.join(self.splits)}")
+            raise NoSuchSplitError(f"data.split={split} is not in {self.option}: take one of {', '.join(self.splits)}")
         self.root = Path(root).expanduser().absolute()
         self.split = split
         self.name = f"{self.option}-{split.replace('+', '-and-')}"

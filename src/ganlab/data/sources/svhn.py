@@ -1,6 +1,5 @@
 """SVHN: house numbers photographed from the street, 32x32, with the paper's protocol for 1,000 labels."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,22 +61,3 @@ def hold_out(count: int, held_out: int) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"{held_out:,} of {count:,} pictures cannot be held out: take a smaller part")
     order = np.random.default_rng(SHUFFLE_SEED).permutation(count)
     return np.sort(order[:held_out]), np.sort(order[held_out:])
-
-
-def balanced_draw(labels: Sequence[int] | np.ndarray, draw: int, per_class: int = 100) -> np.ndarray:
-    """Return the indices of ``per_class`` pictures of every class, the ``draw``-th such choice, in random order.
-
-    Ten classes at 100 each are the 1,000 labels of the paper (sec. 5.2); its authors average over such draws.
-
-    Raises:
-        ValueError: a class has fewer pictures.
-    """
-    labels = np.asarray(labels)
-    generator = np.random.default_rng((SHUFFLE_SEED, draw))
-    chosen = []
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        if len(members) < per_class:
-            raise ValueError(f"class {label} has {len(members)} pictures, fewer than {per_class}")
-        chosen.append(generator.choice(members, per_class, replace=False))
-    return generator.permutation(np.concatenate(chosen))
