@@ -88,6 +88,8 @@ def profile_of(step: Callable[[], object], device: torch.device, steps: int = 5)
         finish(device)
     shares = dict.fromkeys([*KINDS, "the rest"], 0.0)
     for event in profile.key_averages():
+        if event.device_type != torch.autograd.DeviceType.CPU:
+            continue  # a kernel, whose time its operation has already
         spent = event.self_device_time_total if device.type == "cuda" else event.self_cpu_time_total
         kind = next((kind for kind, parts in KINDS.items() if any(part in event.key.lower() for part in parts)), None)
         shares[kind or "the rest"] += spent

@@ -2,22 +2,21 @@
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
+import lightning as L
 import numpy as np
 import torch
 from torch import nn
 
-from ganlab.callbacks.checkpoints import Checkpoints, Signals
-from ganlab.callbacks.length import Length
-from ganlab.callbacks.meter import Meter
-from ganlab.callbacks.writer import Writer
 from ganlab.data.module import ImageDataModule
 from ganlab.runs.assembly import build_trainer
+from ganlab.runs.folder import RunFolder
 from ganlab.runs.loggers import MetricsFile
+from ganlab.runs.watching import watch
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR
+from ganlab.transfer import send
 from limits import finish
 
 
@@ -60,7 +59,7 @@ def own_step(
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=low, cache_enabled=False):
-            latents = generator.draw_latents(batch, random).to(device)
+            latents = send(generator.draw_latents(batch, random), device)
             fakes = system.trained(GENERATOR)(latents)
             generator.requires_grad_(False)
             objective.discriminator(judge(reals), judge(fakes.detach())).backward()
@@ -76,23 +75,33 @@ def own_step(
     return step
 
 
+class Stopwatch(L.Callback):
+    """Takes the time from the first batch to the last, without what the other callbacks do before and after."""
+
+    def __init__(self, until: int) -> None:
+        self.until, self.began, self.ended = until, 0.0, 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        """Begin: the callbacks before have looked at the network."""
+        finish(pl_module.device)
+        self.began = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """End with the last batch."""
+        if pl_module.clock.images_seen >= self.until:
+            finish(pl_module.device)
+            self.ended = time.perf_counter()
+
+
 def project_loop(
-    system: AdversarialSystem, config: dict[str, Any], data: ImageDataModule, images: int, folder: Path
+    system: AdversarialSystem, config: dict[str, Any], data: ImageDataModule, images: int, folder: RunFolder
 ) -> float:
-    """Train ``images`` images more through the Trainer; return the seconds from the first batch to the last."""
-    times: list[float] = []
-
-    class Stopwatch(Length):
-        def on_train_start(self, *_: Any) -> None:
-            times.append(time.perf_counter())
-
-        def on_train_end(self, *_: Any) -> None:
-            finish(system.device)
-            times.append(time.perf_counter())
-
-    writer = Writer()
-    watch = Stopwatch(system.clock.images_seen + images)
-    callbacks = [Meter(config["every"]["log"]), watch, writer, Checkpoints(folder, config, None, None, Signals())]
-    trainer = build_trainer(config, callbacks, [MetricsFile(folder / "metrics.csv", writer)])
+    """Train ``images`` images more as ``src/train.py`` does; return the seconds from the first batch to the last."""
+    until = system.clock.images_seen + images
+    watched, stopwatch = watch(folder, config, data.pack, until, bool(system.classes)), Stopwatch(until)
+    logger = MetricsFile(folder.metrics, watched.writer)
+    trainer = build_trainer(config, [*watched.callbacks, stopwatch], [logger], watched.writer)
     trainer.fit(system, datamodule=data)
-    return times[1] - times[0]
+    return stopwatch.ended - stopwatch.began

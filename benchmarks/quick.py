@@ -1,7 +1,7 @@
 """The quick set: every benchmark with small values, written to docs/benchmarks.md with the machine's description.
 
 python benchmarks/quick.py                    some minutes; nothing else should run meanwhile
-python benchmarks/quick.py --only startup scaling
+python benchmarks/quick.py --only startup scaling     some of them, printed and not written
 """
 
 import argparse
@@ -60,8 +60,9 @@ def main() -> None:
         print(f"{done.stdout}({time.monotonic() - began:.0f} s)", flush=True)
         lines = "".join(f"    {line}\n" for line in done.stdout.splitlines())
         parts.append(f"\n## {name}\n\n`{shlex.join(command)}`\n\n{lines}")
-    PAGE.write_text("".join(parts))
-    print(f"written to {PAGE}")
+    if options.only == list(SET):
+        PAGE.write_text("".join(parts))
+        print(f"written to {PAGE}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of one route, the first round dropped."""
+    """Seconds of one route, the round that warmed up dropped."""
 
     seconds: list[float]
 
@@ -23,15 +23,15 @@ class Times:
         return (max(self.seconds) - min(self.seconds)) / 2 / self.median
 
 
-def take_turns(routes: Mapping[str, Callable[[], float | None]], rounds: int) -> dict[str, Times]:
-    """Run every route once a round, and once before that to warm up.
+def take_turns(routes: Mapping[str, Callable[[], float | None]], rounds: int, warm_up: bool = True) -> dict[str, Times]:
+    """Run every route once a round, and unless ``warm_up`` is false, as for whole processes, once before that.
 
     A route that returns seconds has measured by itself, else its whole call is timed.
     """
     seconds: dict[str, list[float]] = {name: [] for name in routes}
-    for _ in range(rounds + 1):
+    for _ in range(rounds + warm_up):
         for name, route in routes.items():
             began = time.perf_counter()
             own = route()
             seconds[name].append(time.perf_counter() - began if own is None else own)
-    return {name: Times(values[1:]) for name, values in seconds.items()}
+    return {name: Times(values[warm_up:]) for name, values in seconds.items()}

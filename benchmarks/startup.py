@@ -2,12 +2,13 @@
 
     python benchmarks/startup.py
     python benchmarks/startup.py --rounds 9 --logger wandb       with the default logger, recording offline
+    python benchmarks/startup.py --all                           with all that the default command does first
 
 ``--help`` and ``--cfg job`` are compared with ``python -c "import torch"``; the first training step, of the default
 network on packed digits, with importing torch, torchvision, lightning, torchmetrics and wandb, which is what the step
-needs at most. It has been taken when the first row stands in metrics.csv; metrics and diagnostics, which look at the
-untrained network before, are switched off. Whole processes take turns, and the first round, which fills the system's
-file cache, is dropped.
+needs at most. It has been taken when its row stands in metrics.csv; metrics and diagnostics, which look at the
+untrained network before, are switched off but with ``--all``. Whole processes take turns, and the first round, which
+fills the system's file cache, is dropped.
 """
 
 import argparse
@@ -37,19 +38,20 @@ def process(*arguments: str) -> Callable[[], None]:
     return run
 
 
-def first_step(folder: Path, logger: str) -> Callable[[], float]:
+def first_step(folder: Path, logger: str, everything: bool) -> Callable[[], float]:
     """Return a function that starts a training and returns the seconds until its first step was logged."""
     numbers = count()
 
     def run() -> float:
         name = f"run{next(numbers)}"
-        table, typed = folder / name / "metrics.csv", ["metrics=none", "diagnostics=none", f"logger={logger}"]
+        table, typed = folder / name / "metrics.csv", [f"logger={logger}"]
+        typed += [] if everything else ["metrics=none", "diagnostics=none"]
         typed += [f"outputs={folder}", f"packs={folder}/packs", f"run={name}", "every.log=1", "max_images=1024"]
         began = time.perf_counter()
         training = subprocess.Popen(
             [sys.executable, TRAIN, *typed], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT
         )
-        while not table.exists():
+        while not stepped(table):
             if training.poll() is not None:
                 raise SystemExit(training.communicate()[1].decode())
             time.sleep(0.005)
@@ -60,11 +62,17 @@ def first_step(folder: Path, logger: str) -> Callable[[], float]:
     return run
 
 
+def stepped(table: Path) -> bool:
+    """Whether a table of metrics has a row of some images seen."""
+    return table.exists() and any(row.split(",")[0].strip("0") for row in table.read_text().splitlines()[1:])
+
+
 def main() -> None:
     """Compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--logger", choices=["none", "wandb"], default="none")
+    parser.add_argument("--all", action="store_true", help="metrics and diagnostics of the untrained network before")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -74,7 +82,7 @@ def main() -> None:
                 "help": process(TRAIN, "--help"),
                 "configuration": process(TRAIN, "--cfg", "job"),
                 "libraries": process("-c", LIBRARIES),
-                "step": first_step(folder, options.logger),
+                "step": first_step(folder, options.logger, options.all),
             },
             options.rounds,
         )

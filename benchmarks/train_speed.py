@@ -6,11 +6,12 @@
     python benchmarks/train_speed.py --sizes 64 --widths 128 --batches 128 --rounds 7      the authors' network: a GPU
     python benchmarks/train_speed.py --whole 10000 --sizes 64 --widths 64     whole processes, start-up included
 
-Four routes take turns in one process, the first round is dropped:
+Four routes take turns in one process, a first round warms up:
 
 * ``ganlab``: ``Trainer.fit`` as ``src/train.py`` calls it, with what the machine chooses (precision, fused optimisers,
-  compilation, ...), data module, meter, metrics.csv, and checkpoints about every 30 seconds.
-* ``tutorial``: a loop as tutorials write it, of the same networks: float32, contiguous images, PyTorch's Adam.
+  compilation, ...), data module, every callback but metrics, metrics.csv, and checkpoints about every 30 seconds.
+* ``tutorial``: a loop as tutorials write it, of the same networks: float32, contiguous images, PyTorch's Adam, and
+  PyTorch's own settings.
 * ``step``: this project's step without the Trainer, its callbacks and its clock.
 * ``products``: the step's convolutions and matrix products alone, forward and both backwards, one after the other.
 
@@ -23,7 +24,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from ganlab.data.recipe import Recipe  # noqa: E402
 from ganlab.data.source import Record, Source  # noqa: E402
 from ganlab.runs.assembly import build_system  # noqa: E402
 from ganlab.runs.checking import check  # noqa: E402
+from ganlab.runs.folder import RunFolder  # noqa: E402
 from ganlab.runs.machine import Machine, resident, settle  # noqa: E402
 from ganlab.runs.training import quieten  # noqa: E402
 from limits import finish, flops_of, matrix_peak, products_of, profile_of  # noqa: E402
@@ -83,7 +85,7 @@ def compare(size: int, width: int, batch: int, options: argparse.Namespace, fold
     """Let the routes take turns, and return what came of it in a few lines."""
     config = configuration(size, width, batch, options.set)
     machine = Machine.here(config["trainer"]["accelerator"])
-    config = settle(config, machine.choices() | machine.compiling(float("inf")), None)
+    config = settle(config, machine.choices(width=width) | machine.compiling(float("inf")), None)
     machine.prepare(config)
     device = torch.device(machine.device)
     recipe = Recipe(Noise(8 * batch, size), PictureProtocol(size, 3), folder / "packs", max_broken=0, workers=0)
@@ -100,8 +102,8 @@ def compare(size: int, width: int, batch: int, options: argparse.Namespace, fold
     if (mode := config["machine"]["compile"]) != "none":
         system.compile_networks(mode)
         bare.compile_networks(mode)
-    run = folder / "run"
-    run.mkdir(exist_ok=True)
+    run = RunFolder(folder / "run")
+    run.create(config, {})
 
     def repeated(route: Any) -> None:
         for _ in range(options.steps):
@@ -109,7 +111,7 @@ def compare(size: int, width: int, batch: int, options: argparse.Namespace, fold
         finish(device)
 
     routes = {
-        "tutorial": lambda: repeated(lambda: next(tutorial)),
+        "tutorial": lambda: as_installed(lambda: repeated(lambda: next(tutorial))),
         "ganlab": lambda: project_loop(system, config, data, options.steps * batch, run),
         "step": lambda: repeated(step),
         "products": lambda: repeated(products),
@@ -123,6 +125,15 @@ def compare(size: int, width: int, batch: int, options: argparse.Namespace, fold
     spent = ", ".join(f"{share:.0%} {kind}" for kind, share in profile.items() if share >= 0.005)
     text = said(title, times, options.steps, batch, flops, float(np.median(peaks[1:])), absolute)
     return f"{text}\n    profile of the bare step, uncompiled: {spent}"
+
+
+def as_installed(route: Callable[[], None]) -> None:
+    """Run a route with PyTorch's own settings, in the place of those that this project makes for the process."""
+    products = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, allow_tf32=True):
+        route()
+    torch.set_float32_matmul_precision(products)
 
 
 def said(title: str, times: dict[str, Times], steps: int, batch: int, flops: int, peak: float, absolute: bool) -> str:
@@ -165,7 +176,8 @@ def compare_whole(size: int, width: int, batch: int, options: argparse.Namespace
         number = next(rounds)  # a pack of its own each time: packing is part of it
         call([sys.executable, str(ROOT / "src/train.py"), *typed, f"packs={folder}/packs{number}", f"run=r{number}"])
 
-    times = take_turns({"tutorial": lambda: call([*theirs, "--output", str(folder)]), "ganlab": ours}, options.rounds)
+    routes = {"tutorial": lambda: call([*theirs, "--output", str(folder)]), "ganlab": ours}
+    times = take_turns(routes, options.rounds, warm_up=False)
     ratio = times["tutorial"].median / times["ganlab"].median
     spread = ", ".join(f"{name} {each.spread:.0%}" for name, each in times.items())
     text = f"whole processes, {images:,} images, {size}x{size} width {width} batch {batch}: {ratio:.2f} x the tutorial"

@@ -1,4 +1,5 @@
 import os
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -6,6 +7,7 @@ from typing import Any
 import pytest
 
 from ganlab.callbacks.checkpoints import Checkpoints, Signals
+from ganlab.callbacks.writer import Writer
 from ganlab.errors import UserError
 from ganlab.systems.clock import Clock
 
@@ -22,14 +24,15 @@ def play(folder: Path, minibatches: int, seen: int = 0, kept: int | None = 25, r
     system.clock.images_seen, system.clock.previous = seen, max(seen - size, 0)
     trainer: Any = SimpleNamespace(
         world_size=1, is_global_zero=rank == 0, ckpt_path=str(folder / "last.ckpt") if seen else None,
-        save_checkpoint=lambda path: write(path, system.clock.images_seen),
+        save_checkpoint=lambda path: writer.submit(partial(write, path, system.clock.images_seen)),
     )  # fmt: skip
-    checkpoints = Checkpoints(folder, {}, 1000, kept, Signals())
+    checkpoints = Checkpoints(folder, {}, 1000, kept, Signals(), writer := Writer())
     checkpoints.on_train_start(trainer, system)
     for _ in range(minibatches):
         system.clock.tick(size)
         checkpoints.on_train_batch_end(trainer, system, None, None, 0)
     checkpoints.on_train_end(trainer, system)
+    writer.thread.shutdown()
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -101,6 +101,31 @@ def test_what_is_not_finite_is_named_with_its_minibatch(various):
     assert stage.callback.tripped[0]["sentence"].startswith("discriminator/r1 not finite since minibatch 2 ")
 
 
+def test_the_ranks_exchange_all_sentences_of_a_moment_at_once(various):
+    stage, sent = Stage(various), list[dict[str, str | None]]()
+
+    def broadcast(sentences):
+        sent.append(sentences)
+        return sentences | {"oscillation": "oscillation: says rank 0"} if len(sent) == 2 else sentences
+
+    stage.trainer.world_size, stage.trainer.strategy = 2, SimpleNamespace(broadcast=broadcast)
+    stage.batch(40.0, **{"loss/generator": 1.0})  # a log and a score
+    stage.batch(40.0, **{"loss/generator": 1.0})  # and a look
+    assert [list(each) for each in sent] == [
+        ["not_finite", "vanishing_gradient", "non_convergence"],
+        ["mode_collapse", "oscillation", "not_finite", "vanishing_gradient", "non_convergence"],
+    ]
+    assert stage.names == ["oscillation"]
+
+
+def test_stop_names_all_the_trouble_of_a_moment(various):
+    stage = Stage(various[:1].repeat(LOOK, 1, 1, 1), on_trouble="stop")
+    stage.callback.history["slope"] = [1e-3] * 3
+    with pytest.raises(UserError, match="stopped after 10 images: loss/generator not finite .*; vanishing gradient: "):
+        stage.batch(**{"loss/generator": float("nan"), "generator/slope": 1e-3})
+    assert stage.names == ["not_finite", "vanishing_gradient"] and stage.saved == 1
+
+
 @pytest.mark.parametrize("ruined", [False, True])
 def test_stop_ends_with_one_line_and_saves_what_is_worth_saving(various, ruined):
     stage = Stage(various[:1].repeat(LOOK, 1, 1, 1), on_trouble="stop")

@@ -19,7 +19,7 @@ class Ledger:
 def play(meter: Meter, minibatches: int, system: Any = None) -> tuple[Ledger, Any]:
     ledger = Ledger()
     trainer = SimpleNamespace(loggers=[ledger])
-    system = system or SimpleNamespace(clock=Clock(["generator"]))
+    system = system or SimpleNamespace(clock=Clock(["generator"]), device=torch.device("cpu"))
     meter.on_train_start(trainer, system)
     for _ in range(minibatches):
         system.clock.tick(10)
@@ -42,6 +42,16 @@ def test_an_interval_may_be_interrupted() -> None:
     first = Meter(30)
     _, system = play(first, 2)
     second = Meter(30)
-    second.load_state_dict(first.state_dict())
+    state = first.state_dict()
+    assert state == {
+        "sums": {"loss/generator": 3.0, "generator/r1": 5.0},
+        "counts": {"loss/generator": 2, "generator/r1": 1},
+    }
+    second.load_state_dict(state)
+    assert all(isinstance(total, torch.Tensor) for total in second.sums.values())
     ledger, _ = play(second, 1, system)
     assert ledger.entries[0][1]["loss/generator"] == pytest.approx(2.0)
+
+
+def test_a_meter_without_a_minibatch_has_nothing_to_fetch() -> None:
+    assert Meter(30).state_dict() == {"sums": {}, "counts": {}}

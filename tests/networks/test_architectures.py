@@ -1,6 +1,7 @@
 """The architectures beside DCGAN's own: the numbers of their papers, and what holds for each."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -97,6 +98,24 @@ def test_sampling_in_any_mode_leaves_no_trace(name: str, statistics: str) -> Non
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(value, before[key]) for key, value in generator.state_dict().items())
     assert all(module.training and not module._forward_pre_hooks for module in generator.modules())
+
+
+@pytest.mark.parametrize("name", ["dcgan_conditional", "sndcgan", "resnet_32", "resnet_conditional"])
+def test_batch_norms_that_several_devices_share_sample_alike(name: str) -> None:
+    generator = SMALL[name]()[0].train()
+    given = (generator.draw_latents(COUNT, torch.Generator().manual_seed(0)), *labels_for(generator))
+    generator(*given)  # running averages that differ from those of the batch
+    shared = nn.SyncBatchNorm.convert_sync_batchnorm(deepcopy(generator))
+    kinds = [type(module) for module in shared.modules()]
+    assert nn.SyncBatchNorm in kinds and not {nn.BatchNorm1d, nn.BatchNorm2d} & set(kinds)
+    assert list(shared.state_dict()) == list(generator.state_dict())
+    samples = []
+    for statistics in ("running", "batch", "standing"):
+        for network in (generator, shared):
+            with sampling(network, statistics, standing_averages(network, [given])):
+                samples.append(network(*given))
+        assert torch.equal(*samples[-2:])
+    assert not torch.equal(samples[0], samples[2])  # running averages are not those of the batch
 
 
 def test_standing_averages_are_those_of_their_batches() -> None:

@@ -14,8 +14,9 @@ import yaml
 from ganlab.errors import UserError
 from ganlab.runs import machine as machines
 from ganlab.runs import training
-from ganlab.runs.assembly import build_trainer
+from ganlab.runs.assembly import build_trainer, load_system
 from ganlab.runs.machine import COMPILE_PAYS, Machine, has_fused_kernel, keep_memory, resident, settle
+from ganlab.systems.checkpoint import read
 from ganlab.systems.exchange import PlayerParallel
 
 PLAIN = Machine("cpu", "old")
@@ -42,12 +43,31 @@ def test_each_machine_gets_what_it_is_good_at(
     assert machine.choices() == {
         "trainer.precision": precision,
         "trainer.benchmark": benchmark,
+        "machine.channels_last": True,
         "machine.fused": fused,
         "machine.tf32": tf32,
     }
     assert machine.compiling(COMPILE_PAYS) == {"machine.compile": compiled}
     assert machine.compiling(COMPILE_PAYS - 1) == {"machine.compile": "none"}  # over before it would pay
     assert machine.choices(deterministic=True)["trainer.benchmark"] is None
+
+
+@pytest.mark.parametrize(
+    ("flags", "avx2", "widths"),
+    [
+        ({"avx2": True}, True, [16, 32]),
+        ({"avx2": True, "avx512_f": True}, False, [16, 32, 64, 128]),
+        ({"neon": True}, False, [16, 32, 64, 128]),
+    ],
+)
+def test_wide_networks_have_their_channels_first_on_avx2(
+    monkeypatch: pytest.MonkeyPatch, flags: dict[str, bool], avx2: bool, widths: list[int]
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags)
+    machine = Machine.here("cpu")
+    last = [width for width in (16, 32, 64, 128) if machine.choices(width=width)["machine.channels_last"]]
+    assert machine.avx2 is avx2 and last == widths
+    assert machine.choices()["machine.channels_last"] is True
 
 
 @pytest.mark.parametrize(("capability", "able"), [((7, 0), False), ((8, 0), True), ((9, 0), True)])
@@ -61,6 +81,40 @@ def test_a_gpu_is_looked_at(monkeypatch: pytest.MonkeyPatch, capability: tuple[i
     assert Machine.here("cpu").device == "cpu"
 
 
+@pytest.mark.parametrize(
+    ("triton", "commands", "typed", "headers", "compiles"),
+    [
+        (True, {"gcc"}, None, True, True),
+        (True, {"clang"}, None, True, True),
+        (True, {"gcc"}, "icx", True, False),
+        (True, {"icx"}, "icx", True, True),
+        (True, {"c++"}, None, True, False),
+        (True, {"gcc"}, None, False, False),
+        (False, {"gcc"}, None, True, False),
+    ],
+)
+def test_triton_is_looked_at_with_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    triton: bool,
+    commands: set[str],
+    typed: str | None,
+    headers: bool,
+    compiles: bool,
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    monkeypatch.setattr(machines, "find_spec", lambda name: name if triton else None)
+    monkeypatch.setattr(machines, "which", lambda command: command if command in commands else None)
+    monkeypatch.setattr(machines.sysconfig, "get_path", lambda *_: str(tmp_path))
+    monkeypatch.setattr(machines.sysconfig, "get_default_scheme", lambda: "posix_local")
+    monkeypatch.setenv("CC", typed) if typed else monkeypatch.delenv("CC", raising=False)
+    if headers:
+        (tmp_path / "Python.h").touch()
+    assert Machine.here("cuda").compiles is compiles
+
+
 @pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16", None])
 def test_a_processor_is_looked_at(monkeypatch: pytest.MonkeyPatch, flag: str | None) -> None:
     flags = dict.fromkeys(("avx512_bf16", "amx_bf16", "avx512_f"), False) | ({flag: True} if flag else {})
@@ -70,14 +124,17 @@ def test_a_processor_is_looked_at(monkeypatch: pytest.MonkeyPatch, flag: str | N
 
 
 def test_what_was_recorded_goes_before_the_machine_and_what_was_typed_before_both() -> None:
-    config = {"trainer": {"precision": "auto", "benchmark": "auto"}, "machine": {"fused": False, "tf32": "auto"}}
+    machine = {"channels_last": "auto", "fused": False, "tf32": "auto"}
+    config = {"trainer": {"precision": "auto", "benchmark": "auto"}, "machine": machine}
     choices = AMPERE.choices()
     fresh = settle(config, choices, None)
     assert fresh["trainer"] == {"precision": "bf16-mixed", "benchmark": True}
-    assert fresh["machine"] == {"fused": False, "tf32": True}
+    assert fresh["machine"] == {"channels_last": True, "fused": False, "tf32": True}
     recorded = settle(config, PLAIN.choices(), None)
     assert settle(config, choices, recorded)["trainer"] == {"precision": "32-true", "benchmark": None}
-    assert settle(config, choices, recorded)["machine"] == {"fused": False, "tf32": False}
+    assert settle(config, choices, recorded)["machine"] == {"channels_last": True, "fused": False, "tf32": False}
+    recorded["machine"]["channels_last"] = False  # once typed by hand
+    assert settle(config, choices, recorded)["machine"]["channels_last"] is False
     before_there_were_choices = {"trainer": {"precision": "32-true"}}
     assert settle(config, choices, before_there_were_choices)["trainer"]["precision"] == "32-true"
     typed = settle(config | {"trainer": {"precision": "bf16-mixed", "benchmark": None}}, choices, recorded)
@@ -108,8 +165,11 @@ def test_a_gpu_that_is_not_there_cannot_hold_data() -> None:
 
 
 def test_compiling_without_a_compiler_is_refused() -> None:
+    config = {"machine": {"compile": "default", "tf32": False}}
     with pytest.raises(UserError, match="needs a C[+][+] compiler, which is not here: type machine.compile=none"):
-        PLAIN.prepare({"machine": {"compile": "default", "tf32": False}})
+        PLAIN.prepare(config)
+    with pytest.raises(UserError, match="needs Triton, a C compiler and Python.h, which are not all here: type machi"):
+        Machine("cuda", "bare").prepare(config)
 
 
 def test_tf32_is_set_on_gpus_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,6 +209,25 @@ def test_fused_optimisers_are_known_and_step_alike() -> None:
             torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
 
 
+def test_the_machine_line_says_what_is_done() -> None:
+    def line(generator: Any, discriminator: Any, **chosen: Any) -> str:
+        made = {"generator": generator, "discriminator": discriminator}
+        players = {name: SimpleNamespace(optimizer=partial(kind, lr=1.0)) for name, kind in made.items()}
+        system: Any = SimpleNamespace(players=players, differentiated_twice=lambda: ["r1"])
+        config = {"machine": {"compile": "none", "channels_last": True, "fused": True, "tf32": True} | chosen}
+        config["trainer"] = {"precision": "bf16-mixed"}
+        data: Any = SimpleNamespace(resident=True)
+        return AMPERE.describe(config, system, data, 2)
+
+    adam, rmsprop = torch.optim.Adam, torch.optim.RMSprop
+    begins, ends = "2 x cuda (A100): bf16-mixed, TF32, ", "not compiled, data on the GPU"
+    assert line(adam, adam) == f"{begins}channels-last, fused optimisers, {ends}"
+    assert line(rmsprop, rmsprop) == f"{begins}channels-last, {ends}"  # PyTorch has no fused kernel for it
+    assert line(rmsprop, adam) == f"{begins}channels-last, fused optimiser of the discriminator, {ends}"
+    assert line(adam, adam, channels_last=False, fused=False) == f"{begins}{ends}"
+    assert "torch.compile default but for r1" in line(adam, adam, compile="default")
+
+
 def test_no_batch_waits_for_lightnings_question_of_signals() -> None:
     from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 
@@ -183,10 +262,31 @@ def test_a_run_keeps_its_choices_on_another_machine(
     assert yaml.safe_load(config.read_text())["trainer"]["precision"] == "32-true"
     line = starts_on(MODERN, "max_images=64", "trainer.precision=auto", "machine.fused=false")
     assert ": 32-true, channels-last, not compiled" in line
-    line = starts_on(PLAIN, "max_images=96", "trainer.precision=bf16-mixed")  # typed by hand
-    assert ": bf16-mixed (slow here: no bfloat16 products), channels-last, not compiled" in line
+    line = starts_on(PLAIN, "max_images=96", "trainer.precision=bf16", "machine.channels_last=false")  # typed by hand
+    assert ": bf16-mixed (slow here: no bfloat16 products), not compiled" in line
+    line = starts_on(PLAIN, "max_images=128", "trainer.precision=auto")
+    assert ": bf16-mixed (slow here: no bfloat16 products), not compiled" in line
     kept = yaml.safe_load(config.read_text())
-    assert kept["trainer"]["precision"] == "bf16-mixed" and kept["machine"]["fused"] is False
+    assert kept["trainer"]["precision"] == "bf16-mixed"
+    assert kept["machine"]["fused"] is False and kept["machine"]["channels_last"] is False
     starts = json.loads((tmp_path / "moved/environment.json").read_text())
-    assert [start["chosen"]["fused"] for start in starts] == [True, False, False]
-    assert [start["chosen"]["data_on_device"] for start in starts] == [False] * 3
+    assert [start["chosen"]["fused"] for start in starts] == [True, False, False, False]
+    assert [start["chosen"]["channels_last"] for start in starts] == [True, True, False, False]
+    assert [start["chosen"]["data_on_device"] for start in starts] == [False] * 4
+
+
+def test_the_record_does_not_call_an_optimiser_fused_that_cannot_be(command: Callable, tmp_path: Path) -> None:
+    options = ("debug=smoke", "logger=none", "metrics=none", "diagnostics=none", "optimizer=rmsprop", "max_images=32")
+    outcome = command("train", *options, f"outputs={tmp_path}", "run=rms")
+    assert outcome.code == 0 and "fused" not in outcome.out, outcome.err
+    (start,) = json.loads((tmp_path / "rms/environment.json").read_text())
+    assert start["chosen"]["fused"] is False
+
+
+@pytest.mark.parametrize("lacks", ["machine", "channels_last"])
+def test_a_checkpoint_from_before_there_were_choices_still_loads(smoke: Path, tmp_path: Path, lacks: str) -> None:
+    state = read(smoke / "checkpoints/last.ckpt")
+    del (state["config"] if lacks == "machine" else state["config"]["machine"])[lacks]
+    torch.save(state, tmp_path / "old.ckpt")
+    system, _ = load_system(tmp_path / "old.ckpt", "cpu")
+    assert system.channels_last and system.sample(4).shape == (4, 1, 32, 32)

@@ -1,5 +1,6 @@
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,23 @@ def test_it_is_written_beside_its_place_and_the_one_before_is_kept(tmp_path: Pat
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["last.ckpt", "previous.ckpt"]
     assert read(tmp_path / "checkpoints/last.ckpt")["images_seen"] == 3
     assert read(tmp_path / "checkpoints/previous.ckpt")["images_seen"] == 2
+
+
+def test_what_is_written_later_is_the_state_of_now(tmp_path: Path) -> None:
+    jobs: list[Callable[[], None]] = []
+    network, before = torch.nn.BatchNorm2d(3).to(memory_format=torch.channels_last), state(1)
+    before |= {"state_dict": network.state_dict(), "optimizer_states": [{"state": {0: {"step": torch.tensor(2.0)}}}]}
+    WholeCheckpointIO(jobs.append).save_checkpoint(before, tmp_path / "last.ckpt")
+    assert not list(tmp_path.iterdir())
+    with torch.no_grad():  # training goes on
+        network.weight.fill_(7)
+        before["optimizer_states"][0]["state"][0]["step"].add_(1)
+        before["images_seen"] = 2
+    jobs.pop()()
+    written = read(tmp_path / "last.ckpt")
+    assert torch.equal(written["state_dict"]["weight"], torch.ones(3)) and written["images_seen"] == 1
+    assert written["optimizer_states"][0]["state"][0]["step"] == 2
+    assert written["state_dict"]._metadata == network.state_dict()._metadata  # versions of the modules
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])

@@ -1,7 +1,9 @@
+import pytest
 import torch
 from torch import Tensor
 
 from ganlab.systems.pool import ImagePool
+from ganlab.transfer import send
 
 
 def fakes(*values: int) -> dict[str, Tensor]:
@@ -29,6 +31,20 @@ def test_what_belongs_together_stays_together() -> None:
         assert torch.equal(shown["images"][:, 0, 1, 1].long(), shown["labels"])
         assert len(pool.held["labels"]) == 5
         assert torch.equal(pool.held["images"][:, 0, 0, 0].long(), pool.held["labels"])
+
+
+def test_one_copy_a_minibatch_goes_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Tensor] = []
+
+    def noting(values: Tensor, device: torch.device) -> Tensor:
+        sent.append(values)
+        return send(values, device)
+
+    monkeypatch.setattr("ganlab.systems.pool.send", noting)
+    pool = ImagePool(8)
+    for start in (0, 8, 16):
+        pool(fakes(*range(start, start + 8)))
+    assert [values.shape[0] for values in sent] == [2, 2, 2] and sent[0].numel() == 0 < sent[2].numel()
 
 
 def test_it_neither_keeps_a_graph_nor_changes_the_fakes() -> None:

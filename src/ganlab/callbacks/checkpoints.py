@@ -4,11 +4,13 @@ import os
 import shutil
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 
+from ganlab.callbacks.writer import Writer
 from ganlab.errors import UserError
 from ganlab.files import replacing
 from ganlab.systems.adversarial import AdversarialSystem
@@ -62,12 +64,20 @@ class Checkpoints(L.Callback):
         interval: images between two saves; None for one about every 30 seconds.
         kept: images between two checkpoints that are kept for good; None for none.
         signals: what was noted while training.
+        writer: writes checkpoints in the background; it is waited for where training ends.
     """
 
     def __init__(
-        self, folder: Path, config: dict[str, Any], interval: int | None, kept: int | None, signals: Signals
+        self,
+        folder: Path,
+        config: dict[str, Any],
+        interval: int | None,
+        kept: int | None,
+        signals: Signals,
+        writer: Writer,
     ) -> None:
-        self.folder, self.config, self.interval, self.kept, self.signals = folder, config, interval, kept, signals
+        self.folder, self.config, self.interval, self.kept = folder, config, interval, kept
+        self.signals, self.writer = signals, writer
         self.saved = -1
         self.saved_at = self.polled_at = time.monotonic()
         self.polled, self.next_poll = 0, 0
@@ -93,6 +103,7 @@ class Checkpoints(L.Callback):
         if due or late or number:
             self.save(trainer, system)
         if number:
+            self.writer.flush()
             raise Interrupted(number)
 
     def _agreed(
@@ -109,10 +120,12 @@ class Checkpoints(L.Callback):
     def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
         if self.saved != pl_module.clock.images_seen:
             self.save(trainer, pl_module)
+        self.writer.flush()
 
     def save(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
         """Write ``last.ckpt``, unless the weights are ruined; keep it where that is due."""
         if broken := system.broken():
+            self.writer.flush()  # so that what is told of is there
             kept = f"; {self.folder / LAST} holds the state at {self.saved:,} images" if self.saved > 0 else ""
             raise UserError(
                 f"training diverged: weights of the {' and the '.join(broken)} are no longer finite after "
@@ -123,22 +136,9 @@ class Checkpoints(L.Callback):
         self.keep(self.folder / LAST, trainer, system)
 
     def keep(self, checkpoint: Path, trainer: L.Trainer, system: AdversarialSystem) -> None:
-        """Keep a checkpoint of this moment if that is due; no second copy on the disk where it can have two names."""
-        if not (trainer.is_global_zero and system.clock.crossed(self.kept)):
-            return
-        place = self.place(system)
-        try:
-            place.unlink(missing_ok=True)
-            try:
-                os.link(checkpoint, place)  # checkpoints are replaced, never changed: this one stays as it is
-            except OSError:  # not every file system gives a file two names
-                with checkpoint.open("rb") as source, replacing(place) as target:
-                    shutil.copyfileobj(source, target)
-        except OSError as error:
-            raise UserError(
-                f"{place} could not be written ({error}): make room, or type every.keep=null, then give the same "
-                f"command with run=NAME of this run to continue"
-            ) from error
+        """Keep a checkpoint of this moment if that is due, once it is written."""
+        if trainer.is_global_zero and system.clock.crossed(self.kept):
+            self.writer.submit(partial(keep, checkpoint, self.place(system)))
 
     def place(self, system: AdversarialSystem) -> Path:
         """Return where a checkpoint of this moment is kept."""
@@ -148,3 +148,23 @@ class Checkpoints(L.Callback):
         checkpoint["config"] = self.config
         checkpoint["images_seen"] = pl_module.clock.images_seen
         del checkpoint["loops"]  # Lightning's counters: the clock in the state dict is the only one
+
+
+def keep(checkpoint: Path, place: Path) -> None:
+    """Give a checkpoint a second name, or a copy where it cannot have two.
+
+    Raises:
+        UserError: the disk refuses.
+    """
+    try:
+        place.unlink(missing_ok=True)
+        try:
+            os.link(checkpoint, place)  # checkpoints are replaced, never changed: this one stays as it is
+        except OSError:  # not every file system gives a file two names
+            with checkpoint.open("rb") as source, replacing(place) as target:
+                shutil.copyfileobj(source, target)
+    except OSError as error:
+        raise UserError(
+            f"{place} could not be written ({error}): make room, or type every.keep=null, then give the same "
+            f"command with run=NAME of this run to continue"
+        ) from error

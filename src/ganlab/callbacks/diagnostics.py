@@ -26,6 +26,7 @@ LOOK = 128  # samples of one look
 LEAST_SIDE = 8  # pixels: smaller images have no structure to compare
 CONFIDENT = 0.9  # a classifier's word counts
 KEPT = 32  # last values of a signal's history
+Sentences = dict[str, str | None]  # by alarm: what it has to say
 
 
 class Diagnostics(L.Callback):
@@ -107,21 +108,26 @@ class Diagnostics(L.Callback):
         self.watch(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        found: list[Sentences] = []
         if self.looked != pl_module.clock.images_seen:
-            self.look(trainer, pl_module)
-        self.judge_score(trainer, pl_module)
+            found.append(self.look(trainer, pl_module))
+        if self.score_is_fresh(pl_module):
+            found.append(self.judge_score(pl_module))
+        self.sound(trainer, pl_module, found)
 
     def watch(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
         """Do what is due after this many images, once."""
-        clock = system.clock
+        clock, found = system.clock, list[Sentences]()
         if clock.images_seen == self.watched:
             return
         if clock.images_seen == 0 or clock.crossed(self.interval):
-            self.look(trainer, system)
+            found.append(self.look(trainer, system))
         if clock.images_seen > 0 and clock.crossed(self.meter.interval):
-            self.take_stock(trainer, system)
-        self.judge_score(trainer, system)
+            found.append(self.take_stock(trainer, system))
+        if self.score_is_fresh(system):
+            found.append(self.judge_score(system))
         self.watched = clock.images_seen
+        self.sound(trainer, system, found)
 
     # What is measured
 
@@ -133,36 +139,40 @@ class Diagnostics(L.Callback):
         first_bad = self.first_bad.to(total.device)
         self.first_bad = torch.where((first_bad == 0) & ~total.isfinite(), minibatch, first_bad)
 
-    def take_stock(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
+    def take_stock(self, trainer: L.Trainer, system: AdversarialSystem) -> Sentences:
         """Log the gradients, and judge what is known at every log."""
         latest, seen = self.meter.latest, system.clock.images_seen
         record(trainer, system, self.gradients)
         bad = [name for name, value in latest.items() if not isfinite(value)]
-        first = 0 if self.first_bad is None else int(self.first_bad)
-        sentence = alarms.not_finite(bad, first, seen) if bad and first else None
-        self.trip(trainer, system, "not_finite", sentence)
+        first = int(self.first_bad) if bad and self.first_bad is not None else 0
         if self.warm(system) and (slope := latest.get(f"{GENERATOR}/slope")) is not None:
             self.note("slope", slope)
-        self.trip(trainer, system, "vanishing_gradient", alarms.vanished(self.history["slope"], self.limits))
+        return {
+            "not_finite": alarms.not_finite(bad, first, seen) if first else None,
+            "vanishing_gradient": alarms.vanished(self.history["slope"], self.limits),
+        }
 
     @torch.no_grad()
-    def look(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
+    def look(self, trainer: L.Trainer, system: AdversarialSystem) -> Sentences:
         """Compare samples, of the same latents every time, with real images and with the looks before."""
         self.looked = system.clock.images_seen
-        samples = system.generation_batch(0, len(self.reals), system.seed, self.labels).cpu()
+        samples = system.generation_batch(0, len(self.reals), system.seed, self.labels)
         if min(samples.shape[2:]) < LEAST_SIDE:
-            return
+            return {}
+        self.reals = self.reals.to(samples.device)
         values = {"diversity": dissimilarity(samples) / max(self.real_dissimilarity, 1e-6)}
         if (shares := self.class_shares(samples)) and (present := self.real_classes):
             values |= shares | {"coverage": sum(shares[name] > 0 for name in present) / len(present)}
         record(trainer, system, values)
         if self.warm(system):
-            self.note("mean", samples.float().mean(0).flatten() / self.real_deviation, keep=alarms.SNAPSHOTS)
+            mean = samples.float().mean(0).flatten() / self.real_deviation
+            self.note("mean", mean.cpu(), keep=alarms.SNAPSHOTS)
             self.note("diversity", values["diversity"])
             self.note("coverage", values.get("coverage"))
-        alike = alarms.collapsed(self.history["diversity"], self.history["coverage"], self.limits)
-        self.trip(trainer, system, "mode_collapse", alike)
-        self.trip(trainer, system, "oscillation", alarms.oscillates(self.history["mean"], self.limits))
+        return {
+            "mode_collapse": alarms.collapsed(self.history["diversity"], self.history["coverage"], self.limits),
+            "oscillation": alarms.oscillates(self.history["mean"], self.limits),
+        }
 
     @cached_property
     def real_dissimilarity(self) -> float:
@@ -193,12 +203,17 @@ class Diagnostics(L.Callback):
         counts = torch.bincount(sure, minlength=probabilities.shape[1]).tolist()
         return {f"classes/{number}": count / len(sure) for number, count in enumerate(counts)}
 
-    def judge_score(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
+    def score_is_fresh(self, system: AdversarialSystem) -> bool:
+        """Whether there is a score of this moment that was not judged yet."""
+        if self.evaluations is None or self.evaluations.evaluation.score_name is None:
+            return False
+        return self.evaluations.measured == system.clock.images_seen != self.judged
+
+    def judge_score(self, system: AdversarialSystem) -> Sentences:
         """Compare a fresh score with those before."""
-        seen = system.clock.images_seen
-        name = self.evaluations.evaluation.score_name if self.evaluations else None
-        if self.evaluations is None or name is None or self.evaluations.measured != seen or self.judged == seen:
-            return
+        assert self.evaluations is not None
+        seen, name = system.clock.images_seen, self.evaluations.evaluation.score_name
+        assert name is not None
         self.judged, score = seen, self.evaluations.latest[name]
         if seen == 0:
             self.untrained = score
@@ -206,7 +221,7 @@ class Diagnostics(L.Callback):
             self.note("score", score, keep=None)
         accuracy = self.meter.latest.get(f"{DISCRIMINATOR}/accuracy")
         sentence = alarms.not_converging(self.history["score"], self.untrained, accuracy, name, self.limits)
-        self.trip(trainer, system, "non_convergence", sentence)
+        return {"non_convergence": sentence}
 
     def warm(self, system: AdversarialSystem) -> bool:
         """Whether the generator has taken enough steps for its samples to mean anything."""
@@ -218,23 +233,29 @@ class Diagnostics(L.Callback):
 
     # What comes of it
 
-    def trip(self, trainer: L.Trainer, system: AdversarialSystem, name: str, sentence: str | None) -> None:
-        """Sound an alarm that has something to say, once a run; all ranks call it, and rank 0 decides."""
-        if trainer.world_size > 1:
-            sentence = trainer.strategy.broadcast(sentence)
-        if sentence is None or any(alarm["name"] == name for alarm in self.tripped):
+    def sound(self, trainer: L.Trainer, system: AdversarialSystem, found: list[Sentences]) -> None:
+        """Sound the alarms that have something to say, each once a run; all ranks call it, and rank 0 decides."""
+        if not found:
             return
-        seen = system.clock.images_seen
-        self.tripped.append({"name": name, "images_seen": seen, "sentence": sentence})
-        record(trainer, system, {f"alarm/{name}": 1.0})
+        sentences = {name: sentence for each in found for name, sentence in each.items()}
+        if trainer.world_size > 1:
+            sentences = trainer.strategy.broadcast(sentences)
+        before, seen = {alarm["name"] for alarm in self.tripped}, system.clock.images_seen
+        new = {name: sentence for name, sentence in sentences.items() if sentence is not None and name not in before}
+        if not new:
+            return
+        self.tripped += [{"name": name, "images_seen": seen, "sentence": new[name]} for name in new]
+        record(trainer, system, {f"alarm/{name}": 1.0 for name in new})
         if self.on_trouble == "stop":
             if not system.broken():
                 self.checkpoints.save(trainer, system)
             raise UserError(
-                f"stopped after {seen:,} images: {sentence}. To go on all the same: diagnostics.on_trouble=warn"
+                f"stopped after {seen:,} images: {'; '.join(new.values())}. To go on all the same: "
+                "diagnostics.on_trouble=warn"
             )
         if trainer.is_global_zero:
-            print(f"trouble at {seen:,} images: {sentence}", flush=True)
+            for sentence in new.values():
+                print(f"trouble at {seen:,} images: {sentence}", flush=True)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -266,10 +287,11 @@ def gradient_norms(player: str, system: AdversarialSystem) -> dict[str, float]:
     }
     if not norms:
         return {}
-    whole = torch.stack(list(norms.values())).norm()
+    each = torch.stack(list(norms.values()))
+    whole, *fetched = torch.cat([each.norm()[None], each]).tolist()  # one wait for the device
     layers = {
         name.removesuffix(".weight").split(".parametrizations.")[0]: norm
-        for name, norm in norms.items()
+        for name, norm in zip(norms, fetched, strict=True)
         if system.networks[player].get_parameter(name).ndim > 1
     }
-    return {f"gradient/{player}": float(whole)} | {f"gradient/{player}/{n}": float(v) for n, v in layers.items()}
+    return {f"gradient/{player}": whole} | {f"gradient/{player}/{name}": norm for name, norm in layers.items()}

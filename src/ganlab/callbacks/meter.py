@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 import lightning as L
+import torch
 from torch import Tensor
 
 from ganlab.callbacks.record import record
@@ -25,6 +26,7 @@ class Meter(L.Callback):
         self.since = (0.0, 0)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        self.sums = {name: total.to(pl_module.device) for name, total in self.sums.items()}  # a checkpoint's
         self.since = (time.monotonic(), pl_module.clock.images_seen)
 
     def on_train_batch_end(
@@ -43,14 +45,19 @@ class Meter(L.Callback):
     def flush(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
         """Fetch the means, log them and start anew."""
         (before, images), now = self.since, time.monotonic()
-        self.latest = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        self.latest = {name: total / self.counts[name] for name, total in self.fetched().items()}
         self.latest["images/s"] = (system.clock.images_seen - images) / max(now - before, 1e-9)
         self.since = (now, system.clock.images_seen)
         self.sums, self.counts = {}, {}
         record(trainer, system, self.latest)
 
+    def fetched(self) -> dict[str, float]:
+        """Return the sums, all fetched from the device at once."""
+        return dict(zip(self.sums, torch.stack([*self.sums.values()]).tolist(), strict=True)) if self.sums else {}
+
     def state_dict(self) -> dict[str, Any]:
-        return {"sums": {name: float(value) for name, value in self.sums.items()}, "counts": dict(self.counts)}
+        return {"sums": self.fetched(), "counts": dict(self.counts)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.sums, self.counts = dict(state_dict["sums"]), dict(state_dict["counts"])
+        self.sums = {name: torch.tensor(total) for name, total in state_dict["sums"].items()}
+        self.counts = dict(state_dict["counts"])

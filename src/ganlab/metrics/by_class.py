@@ -107,7 +107,7 @@ class IntraClassFID(ByClass):
         rows, asked = self.in_order(), self.asked_in_order()
         distances = []
         for label, real in self.real.items():
-            features = rows[asked == label].double().cpu()
+            features = rows[asked == label].double()
             if len(features) > 1:
                 fake = FeatureStatistics(len(features), features.sum(dim=0), features.T @ features)
                 distances.append(frechet_distance(real, fake))

@@ -4,8 +4,11 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
+from ganlab.metrics.exactness import full_precision
+
 KERNEL = 7  # side of SSIM's window; the usual 11 leaves a single scale at 28x28
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # weights of the scales, finest first (Wang et al. 2003)
+COMPARED = 32  # pairs at a time: on a GPU a training needs the memory
 
 
 def dissimilarity(images: Tensor) -> float:
@@ -16,19 +19,23 @@ def dissimilarity(images: Tensor) -> float:
     Args:
         images: uint8 (N, C, H, W), N >= 2, sides of at least 8.
     """
-    floats = images.float() / 255
     betas = BETAS[: scales(min(images.shape[2:]))]
-    similarity = multiscale_structural_similarity_index_measure(
-        floats,
-        floats.roll(-1, 0),
-        gaussian_kernel=False,
-        kernel_size=KERNEL,
-        data_range=1.0,
-        betas=tuple(beta / sum(betas) for beta in betas),
-        normalize="relu",
-    )
-    assert isinstance(similarity, Tensor)
-    return 1 - float(torch.nan_to_num(similarity))
+    found = []
+    for one, other in zip(images.split(COMPARED), images.roll(-1, 0).split(COMPARED), strict=True):
+        with full_precision(images.device):  # variances are small differences of large means
+            similarity = multiscale_structural_similarity_index_measure(
+                one.float() / 255,
+                other.float() / 255,
+                gaussian_kernel=False,
+                kernel_size=KERNEL,
+                data_range=1.0,
+                betas=tuple(beta / sum(betas) for beta in betas),
+                normalize="relu",
+                reduction="none",
+            )
+        assert isinstance(similarity, Tensor)
+        found.append(similarity)
+    return 1 - float(torch.nan_to_num(torch.cat(found).mean()))
 
 
 def scales(side: int) -> int:

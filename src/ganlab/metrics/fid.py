@@ -50,7 +50,7 @@ class FID(Metric):
 
     def compute(self) -> dict[str, float]:
         """Return the distance under its full name; nothing on processes that only lend their samples."""
-        fake = FeatureStatistics(int(self.count), self.total.cpu(), self.outer.cpu())
+        fake = FeatureStatistics(int(self.count), self.total, self.outer)
         return {} if self.real is None else {self.names[0]: frechet_distance(self.real, fake)}
 
     def fitted(self, count: int) -> int:

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
+from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
 from ganlab.metrics.diversity import BETAS
+from ganlab.metrics.exactness import full_precision
 from ganlab.metrics.generated import Generated
 from ganlab.metrics.reals import Reals
 from ganlab.metrics.sampled import Gathered, enough
@@ -46,7 +48,7 @@ class MSSSIM(Gathered):
         """
         enough("count", reals.count, 2, reals.count)
         images = reals.pack.images[reals.order[: min(2 * self.pairs, reals.sample_count)]]
-        self.of_reals = similarity(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().to(reals.device))
+        self.of_reals = similarity(channels_first(images).to(reals.device))
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
         """Keep the images (n, C, H, W)."""
@@ -78,15 +80,16 @@ def similarity(images: Tensor) -> float:
     weights = tuple(beta / share for beta in betas)
     found = []
     for first, second in zip(images[::2].split(JUDGED), images[1::2].split(JUDGED), strict=True):
-        values = multiscale_structural_similarity_index_measure(
-            first.float(),
-            second.float(),
-            kernel_size=KERNEL,
-            data_range=255.0,
-            betas=weights,
-            normalize="relu",
-            reduction="none",
-        )
+        with full_precision(images.device):  # variances are small differences of large means
+            values = multiscale_structural_similarity_index_measure(
+                first.float(),
+                second.float(),
+                kernel_size=KERNEL,
+                data_range=255.0,
+                betas=weights,
+                normalize="relu",
+                reduction="none",
+            )
         assert isinstance(values, Tensor)
         found.append(values.double())
     return torch.cat(found).mean().item()

@@ -35,14 +35,6 @@ def encode(labels: Tensor, classes: int) -> Tensor:
     return functional.one_hot(labels, classes)
 
 
-class BatchNorm(nn.BatchNorm2d):
-    """Batch norm that takes labels, as the conditional one does, and ignores them."""
-
-    def forward(self, maps: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Normalise maps (N, C, H, W)."""
-        return super().forward(maps)
-
-
 class ConditionalBatchNorm(nn.Module):
     """Batch norm with a gain and a bias for each class and map (Dumoulin et al. 2017; Miyato and Koyama 2018)."""
 

@@ -9,7 +9,7 @@ from torch.nn.utils import parametrizations
 
 from ganlab.networks.choosing import choose
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)  # the last in the place of both, on several devices
 NORMS = (*BATCH_NORMS, nn.GroupNorm)
 MAPS_PER_GROUP = 16  # of group normalisation (Wu and He 2018, table 3)
 

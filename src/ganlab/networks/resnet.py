@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ganlab.networks.conditioning import BatchNorm, ConditionalBatchNorm, check_classes
+from ganlab.networks.conditioning import ConditionalBatchNorm, check_classes
 from ganlab.networks.finish import Finish
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers import OUTPUTS, choose
@@ -62,7 +62,9 @@ class Generator(LatentGenerator):
         super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range, labels)
         maps = [width * multiple for multiple in layout(image_size)[0]]
         side = image_size // 2 ** (len(maps) - 1)
-        norm: Norm = partial(ConditionalBatchNorm, classes=labels, eps=eps) if labels else partial(BatchNorm, eps=eps)
+        norm: Norm = (
+            partial(ConditionalBatchNorm, classes=labels, eps=eps) if labels else partial(nn.BatchNorm2d, eps=eps)
+        )
         self.project = nn.Sequential(nn.Linear(latent_size, maps[0] * side**2), nn.Unflatten(1, (maps[0], side, side)))
         self.upsample = nn.ModuleList(UpBlock(inputs, outputs, norm) for inputs, outputs in pairwise(maps))
         self.to_image = nn.Sequential(
@@ -73,8 +75,9 @@ class Generator(LatentGenerator):
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map latents (N, latent_size) and labels (N,) to images (N, channels, H, W) in ``value_range``."""
         values = self.project(latents)
+        given = (labels,) if self.classes else ()
         for block in self.upsample:
-            values = block(values, labels)
+            values = block(values, *given)
         return self.to_image(values)
 
 
@@ -127,7 +130,10 @@ class Discriminator(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Norm, ReLU, twice the side (nearest), 3x3; norm, ReLU, 3x3; beside it 1x1 at twice the side: doubles the side."""
+    """Norm, ReLU, twice the side (nearest), 3x3; norm, ReLU, 3x3; beside it 1x1 at twice the side: doubles the side.
+
+    Its norms take maps and whatever the block is given beside them: labels where they are conditional, else nothing.
+    """
 
     def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
         super().__init__()
@@ -137,10 +143,10 @@ class UpBlock(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
         self.activate, self.enlarge = nn.ReLU(), nn.Upsample(scale_factor=2)
 
-    def forward(self, maps: Tensor, labels: Tensor | None) -> Tensor:
-        """Map (N, inputs, H, W) to (N, outputs, 2H, 2W)."""
-        values = self.conv1(self.enlarge(self.activate(self.norm1(maps, labels))))
-        values = self.conv2(self.activate(self.norm2(values, labels)))
+    def forward(self, maps: Tensor, *labels: Tensor) -> Tensor:
+        """Map (N, inputs, H, W), and labels (N,) where there are classes, to (N, outputs, 2H, 2W)."""
+        values = self.conv1(self.enlarge(self.activate(self.norm1(maps, *labels))))
+        values = self.conv2(self.activate(self.norm2(values, *labels)))
         return values + self.enlarge(self.shortcut(maps))  # a 1x1 convolution before or after nearest: the same
 
 

@@ -148,7 +148,6 @@ def title(module: nn.Module) -> str:
     words = {
         "Linear": "linear",
         "Embedding": "embedding",
-        "BatchNorm": "batch norm",
         "BatchNorm1d": "batch norm",
         "BatchNorm2d": "batch norm",
         "LeakyReLU": "leaky ReLU",

@@ -12,6 +12,7 @@ from hydra.utils import get_class, instantiate
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from ganlab.callbacks.writer import Writer
 from ganlab.data.hashing import Hashing
 from ganlab.data.inputs import entries_of, require_known
 from ganlab.data.module import ImageDataModule
@@ -131,9 +132,9 @@ def build_system(config: Config) -> AdversarialSystem:
     seed_step(config["seed"], 0, 0)
     networks = {name: make(node, f"architecture.{name}") for name, node in _targets(config["architecture"])}
     optimizers = {name: make(node, f"optimizer.{name}") for name, node in _targets(config["optimizer"])}
-    fused = config.get("machine", {}).get("fused") is True
+    machine = config.get("machine", {})
     for name, optimizer in optimizers.items():
-        if fused and has_fused_kernel(optimizer):
+        if machine.get("fused") is True and has_fused_kernel(optimizer):
             optimizer = optimizers[name] = partial(optimizer, fused=True)
         try:
             optimizer([torch.nn.Parameter(torch.zeros(1))])
@@ -152,6 +153,7 @@ def build_system(config: Config) -> AdversarialSystem:
             half_life=config["ema"]["half_life"],
             clip_norm=config["optimizer"]["clip_norm"],
             schedule=make(config["schedule"], "schedule") if config["schedule"] else None,
+            channels_last=machine.get("channels_last") is not False,  # true where an old checkpoint says nothing
             **{key: value for key, value in config["system"].items() if key != "_target_"},
         )
     except ValueError as error:
@@ -224,8 +226,13 @@ def build_metrics(config: Config, pack: Pack) -> Evaluation | None:
     return build_evaluation(config["metrics"], features, seed=config["seed"])
 
 
-def build_trainer(config: Config, callbacks: list[L.Callback], loggers: list[Logger]) -> L.Trainer:
-    """Return Lightning's trainer, everything that would count in its own steps switched off."""
+def build_trainer(
+    config: Config, callbacks: list[L.Callback], loggers: list[Logger], writer: Writer | None = None
+) -> L.Trainer:
+    """Return Lightning's trainer, everything that would count in its own steps switched off.
+
+    ``writer`` writes its checkpoints; without one training waits until they are written.
+    """
     options = {key: value for key, value in config["trainer"].items() if key != "_target_"}
     if device_count(options["devices"]) > 1 or options["num_nodes"] > 1:
         if options["strategy"] not in ("auto", "ddp"):
@@ -234,9 +241,10 @@ def build_trainer(config: Config, callbacks: list[L.Callback], loggers: list[Log
                 "trainer.strategy=auto"
             )
         options["strategy"] = PlayerParallel()
+    checkpoint_io = WholeCheckpointIO(writer.submit if writer else None)
     try:
         trainer = L.Trainer(
-            **options | {"plugins": [WholeCheckpointIO(), *(options["plugins"] or [])]},
+            **options | {"plugins": [checkpoint_io, *(options["plugins"] or [])]},
             max_epochs=-1,
             callbacks=callbacks,
             logger=loggers,

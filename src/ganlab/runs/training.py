@@ -10,33 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import torch
 from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig
 
-from ganlab.callbacks.checkpoints import Checkpoints, Interrupted, Signals
-from ganlab.callbacks.diagnostics import LOOK, Diagnostics
+from ganlab.callbacks.checkpoints import Interrupted
 from ganlab.callbacks.evaluations import Evaluations
-from ganlab.callbacks.length import Length
-from ganlab.callbacks.meter import Meter
-from ganlab.callbacks.progress import Progress
-from ganlab.callbacks.samples import Samples
-from ganlab.callbacks.summary import Summary
-from ganlab.callbacks.writer import Writer
 from ganlab.data.module import ImageDataModule
-from ganlab.data.order import EndlessOrder
 from ganlab.errors import UserError
-from ganlab.runs.assembly import build_data, build_metrics, build_system, build_trainer, load_weights
+from ganlab.runs.assembly import build_data, build_system, build_trainer, load_weights
 from ganlab.runs.checking import check
 from ganlab.runs.environment import describe, new_run_id
 from ganlab.runs.folder import RunFolder
 from ganlab.runs.loggers import build_loggers, require_loggers
-from ganlab.runs.machine import Machine, resident, settle
+from ganlab.runs.machine import Machine, fused_players, resident, settle
 from ganlab.runs.ranks import rank
+from ganlab.runs.watching import watch
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import BEST, LAST, Checkpoint
-from ganlab.systems.gan import GRID
 
 
 def train(config: DictConfig) -> float | None:
@@ -59,7 +50,8 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     given = start is not None and start.path.parent != folder.checkpoints  # a new run from another's checkpoint
     recorded = start.state["config"] if start and not given else None
     machine = Machine.here(config["trainer"]["accelerator"])
-    config = settle(config, machine.choices(bool(config["trainer"]["deterministic"])), recorded)
+    exact, width = bool(config["trainer"]["deterministic"]), config["architecture"].get("width")
+    config = settle(config, machine.choices(exact, width), recorded)
     data = build_data(config)
     system = build_system(config)
     data.prepare_data()
@@ -79,55 +71,33 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     system.check_labels(data.pack.labels if config["data"]["labels"] else None)
     if start:
         load_weights(system, start)
-    every, pack = config["every"], data.pack
-    drawn_first = EndlessOrder(len(pack), config["seed"]).indices(0, min(LOOK, len(pack)))
-    reals = torch.from_numpy(pack.images[drawn_first]).permute(0, 3, 1, 2)
-    meter = Meter(every["log"])
-    signals, writer = Signals(), Writer()
-    checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], every["keep"], signals)
-    evaluation = build_metrics(config, pack)
-    evaluations = None
-    if evaluation:
-        evaluations = Evaluations(evaluation, folder.checkpoints, every["metrics"], checkpoints.poll)
-    diagnostics = None
-    if config["diagnostics"]["on_trouble"]:
-        labels = torch.from_numpy(pack.labels[drawn_first]) if system.classes and pack.labels is not None else None
-        watched = (every["diagnostics"], meter, evaluations, checkpoints)
-        diagnostics = Diagnostics(reals, labels, *watched, **config["diagnostics"])
-    callbacks: list[L.Callback | None] = [  # in this order: a checkpoint comes after all that it must remember
-        signals,
-        meter,
-        Progress(length, meter, evaluations),
-        Samples(folder.samples, reals[:GRID], every["samples"], writer),
-        evaluations,
-        diagnostics,
-        Length(length),
-        writer,
-        Summary(folder.summary, evaluations, diagnostics),
-        checkpoints,
-    ]
-    trainer = build_trainer(config, [callback for callback in callbacks if callback], [])
+    watched = watch(folder, config, data.pack, length, conditional=bool(system.classes))
+    trainer = build_trainer(config, watched.callbacks, [], watched.writer)
     data.check(trainer.world_size)
     data.resident = resident(config["machine"]["data_on_device"], data, trainer.strategy.root_device)
     share, parts = config["data"]["batch_size"] // trainer.world_size, config["accumulate"]
     if share % parts:
         raise UserError(f"accumulate={parts} must divide the {share} images of data.batch_size that a device gets")
     require_loggers(config["logger"])
-    if evaluation and first:
-        evaluation.prepare_reals(pack, trainer.strategy.root_device, split=config["data"].get("split"))
+    if watched.evaluations and first:
+        watched.evaluations.evaluation.prepare_reals(
+            data.pack, trainer.strategy.root_device, split=config["data"].get("split")
+        )
 
     if (mode := config["machine"]["compile"]) != "none":
         system.compile_networks(mode)
     run_id = new_run_id(folder.environment)
     if first:
-        chosen = config["machine"] | {"data_on_device": data.resident, "precision": config["trainer"]["precision"]}
-        environment = describe(HydraConfig.get().overrides.task, run_id, pack.manifest["key"])
+        fused = len(fused_players(config, system)) == len(system.players)
+        chosen = config["machine"] | {"fused": fused, "data_on_device": data.resident}
+        chosen["precision"] = config["trainer"]["precision"]
+        environment = describe(HydraConfig.get().overrides.task, run_id, data.pack.manifest["key"])
         folder.create(config, environment | {"chosen": chosen})
         if start and given:
             start = folder.adopt(start, config)
         folder.cut_back(start.state["images_seen"] if start else -1)
         announce(folder, config, data, system, machine.describe(config, system, data, trainer.world_size), start)
-    trainer.loggers = build_loggers(config["logger"], folder.path, folder.metrics, config, run_id, writer)
+    trainer.loggers = build_loggers(config["logger"], folder.path, folder.metrics, config, run_id, watched.writer)
     path = start.path if start else None
     if config["checkpoint"] and not first:
         path = folder.checkpoints / LAST  # by now the first process has put it there
@@ -135,7 +105,7 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
     try:
         trainer.fit(system, datamodule=data, ckpt_path=path, weights_only=True)
         if first:
-            conclude(folder, trainer, system, evaluations, time.monotonic() - began)
+            conclude(folder, trainer, system, watched.evaluations, time.monotonic() - began)
     except Interrupted as stop:
         if first:
             print(f"\n{stop}. Continue with the same command and run={config['run']}", file=sys.stderr)

@@ -54,6 +54,7 @@ class AdversarialSystem(L.LightningModule):
         half_life: of the moving average of the generating networks, in images; 0 for none.
         clip_norm: largest norm of a player's gradient; None for no limit.
         schedule: factor of the learning rates by images seen; None for constant ones.
+        channels_last: whether weights and images lie in memory with the channels last, instead of first.
 
     Attributes:
         learns_from: pictures that it needs in a batch: ``images``, or ``inputs``, ``targets`` and ``masks``, or the
@@ -74,6 +75,7 @@ class AdversarialSystem(L.LightningModule):
         half_life: float = 0.0,
         clip_norm: float | None = None,
         schedule: Schedule | None = None,
+        channels_last: bool = True,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -82,7 +84,9 @@ class AdversarialSystem(L.LightningModule):
         self.clock = Clock(list(players))
         self.observed: Batch = {}  # what a family notes beside a loss: detached scalars, logged by these names
         self.networks = nn.ModuleDict({name: player.network for name, player in players.items()})
-        self.networks.to(memory_format=torch.channels_last)
+        self.channels_last = channels_last
+        if channels_last:
+            self.networks.to(memory_format=torch.channels_last)
         self.compiled: dict[str, Callable[..., Tensor]] = {}
         averaged = [name for name, player in players.items() if player.generates and half_life > 0]
         self.averages = nn.ModuleDict({name: Average(self.networks[name], half_life) for name in averaged})
@@ -140,7 +144,7 @@ class AdversarialSystem(L.LightningModule):
             torch.compiler.cudagraph_mark_step_begin()  # the last minibatch's tensors may be overwritten
         turn = self.update[self.clock.minibatches % len(self.update)]
         images = self.trainer.world_size * len(next(iter(batch.values())))
-        batch, terms = self.prepare(batch), Batch()
+        batch, terms = self.laid_out(self.prepare(batch)), Batch()
         for index, phase in enumerate(turn):
             if phase.fresh:
                 rng = generator_of(self.seed, self.clock.images_seen, index)
@@ -187,7 +191,7 @@ class AdversarialSystem(L.LightningModule):
         return [player.optimizer(player.network.parameters()) for player in self.players.values()]
 
     def on_train_start(self) -> None:
-        """Let the configuration's hyper-parameters prevail over those that a checkpoint's optimisers carry."""
+        """Let the configuration prevail over what a checkpoint's optimisers carry: hyper-parameters, memory format."""
         for optimizer in self.trainer.optimizers:
             for group in optimizer.param_groups:
                 group.update(optimizer.defaults)
@@ -195,6 +199,9 @@ class AdversarialSystem(L.LightningModule):
                     state = optimizer.state.get(parameter, {})
                     if isinstance(step := state.get("step"), Tensor):
                         state["step"] = step.to(parameter.device if group.get("fused") else "cpu")
+                    for name, value in state.items():  # a fused kernel takes them to lie as their weights do
+                        if isinstance(value, Tensor) and lies_otherwise(value, parameter):
+                            state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
     # Its parts
 
@@ -209,6 +216,10 @@ class AdversarialSystem(L.LightningModule):
     def trained(self, name: str) -> Any:
         """Return a player's network as training calls it: compiled, where it is."""
         return self.compiled.get(name, self.networks[name])
+
+    def laid_out(self, batch: Batch) -> Batch:
+        """Return a batch in the networks' memory format; as data modules hold images, their channels lie last."""
+        return batch if self.channels_last else {name: values.contiguous() for name, values in batch.items()}
 
     def scheduled(self, optimizer: Optimizer) -> Tensor:
         """Set an optimiser's learning rate to the schedule's at this moment, and return it."""
@@ -258,8 +269,9 @@ class AdversarialSystem(L.LightningModule):
 
     def broken(self) -> list[str]:
         """Name the players whose weights are no longer finite."""
-        finite = {n: all(bool(p.isfinite().all()) for p in net.parameters()) for n, net in self.networks.items()}
-        return [name for name, whole in finite.items() if not whole]
+        flags = [torch.stack([p.isfinite().all() for p in net.parameters()]).all() for net in self.networks.values()]
+        whole = torch.stack(flags).tolist()  # one wait for the device
+        return [name for name, finite in zip(self.networks, whole, strict=True) if not finite]
 
     # What metrics, grids and exports call
 
@@ -274,3 +286,8 @@ class AdversarialSystem(L.LightningModule):
         """
         batches = [self.generation_batch(i, batch_size, seed).cpu() for i in range(-(-count // batch_size))]
         return torch.cat(batches)[:count]
+
+
+def lies_otherwise(value: Tensor, parameter: Tensor) -> bool:
+    """Whether a value of each weight has them in another memory format."""
+    return value.shape == parameter.shape and value.stride() != parameter.stride()

@@ -2,6 +2,9 @@
 
 import os
 import sys
+from collections.abc import Callable
+from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import ZipFile
@@ -19,11 +22,30 @@ class WholeCheckpointIO(CheckpointIO):
 
     Lightning's own writer passes through the system's temporary folder: across file systems its rename is a copy, and
     a kill leaves a torn file under the final name.
+
+    Args:
+        submit: does a job soon, in another thread: training then waits for no more than a copy of the state, which on
+            a GPU is made behind its work. None: everything is done at once.
     """
 
+    def __init__(self, submit: Callable[[Callable[[], None]], None] | None = None) -> None:
+        self.submit = submit
+
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write ``checkpoint`` to ``path``; what stood at ``last.ckpt`` becomes ``previous.ckpt``."""
-        path = Path(path)
+        """Write ``checkpoint``, as it is now, to ``path``; what stood at ``last.ckpt`` becomes ``previous.ckpt``."""
+        if self.submit is None:
+            self.write(checkpoint, Path(path))
+            return
+        state, copied = snapshot(checkpoint), None
+        if torch.cuda.is_initialized():
+            copied = torch.cuda.Event()
+            copied.record()
+        self.submit(partial(self.write, state, Path(path), copied))
+
+    def write(self, checkpoint: dict[str, Any], path: Path, copied: torch.cuda.Event | None = None) -> None:
+        """Write a checkpoint, once the copies of its tensors have arrived."""
+        if copied is not None:
+            copied.synchronize()
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.unfinished")
         try:
@@ -48,6 +70,22 @@ class WholeCheckpointIO(CheckpointIO):
     def remove_checkpoint(self, path: Any) -> None:
         """Delete a checkpoint file."""
         Path(path).unlink(missing_ok=True)
+
+
+def snapshot(values: Any) -> Any:
+    """Return nested containers with copies of all tensors on the CPU; those from a GPU arrive behind its work."""
+    if isinstance(values, torch.Tensor):
+        if not values.is_cuda:
+            return values.detach().to("cpu", copy=True)
+        held = torch.empty_like(values, device="cpu", pin_memory=True)
+        return held.copy_(values.detach(), non_blocking=True)
+    if isinstance(values, dict):
+        same = copy(values)  # of the same kind, with what a state dict notes about versions
+        same.update((key, snapshot(value)) for key, value in values.items())
+        return same
+    if isinstance(values, (list, tuple)):
+        return type(values)(map(snapshot, values))
+    return values
 
 
 def read(path: str | Path) -> dict[str, Any]:

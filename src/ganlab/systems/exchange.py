@@ -25,7 +25,8 @@ class PlayerParallel(DDPStrategy):
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         """Give every rank the first one's buffers, such as running statistics, and train on a minibatch."""
         assert self.model is not None
-        broadcast(self.model.buffers())
+        # Averages copy their buffers from the networks after every minibatch.
+        broadcast(buffer for name, buffer in self.model.named_buffers() if not name.startswith("averages."))
         return super().training_step(*args, **kwargs)
 
     def average_gradients(self, network: nn.Module) -> None:
@@ -60,5 +61,4 @@ def flattened(tensors: list[Tensor]) -> Tensor:
 def spread(flat: Tensor, tensors: list[Tensor]) -> None:
     """Write the values (n,) back into the tensors."""
     parts = flat.split([tensor.numel() for tensor in tensors])
-    for tensor, part in zip(tensors, parts, strict=True):
-        tensor.copy_(part.view(tensor.shape))
+    torch._foreach_copy_(tensors, [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)])

@@ -43,7 +43,8 @@ class GAN(AdversarialSystem):
         joint: whether real and fake images pass the discriminator in one batch, with common batch statistics, instead
             of each in a batch of its own (authors' code).
         replay: past fakes that are kept for the discriminator, see `ImagePool`; 0 for none.
-        **loop: ``seed``, ``accumulate``, ``half_life``, ``clip_norm`` and ``schedule`` of `AdversarialSystem`.
+        **loop: ``seed``, ``accumulate``, ``half_life``, ``clip_norm``, ``schedule`` and ``channels_last`` of
+            `AdversarialSystem`.
 
     Raises:
         ValueError: one network knows classes that the other does not.

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlab.transfer import send
+
 
 class ImagePool(nn.Module):
     """Keeps fakes, and shows the discriminator old ones in the place of half of the new (Shrivastava et al. 2017).
@@ -25,7 +27,8 @@ class ImagePool(nn.Module):
     def forward(self, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return fakes to be shown, for named tensors (N, ...) that belong together, without a graph."""
         fakes = {name: value.detach() for name, value in fakes.items()}
-        count, stored = (len(next(iter(values.values()), ())) for values in (fakes, self.held))
+        first = next(iter(fakes.values()))
+        count, stored = len(first), len(next(iter(self.held.values()), ()))
         new = min(self.capacity - stored, count)
         if new:
             added = {name: value[:new] for name, value in fakes.items()}
@@ -33,7 +36,7 @@ class ImagePool(nn.Module):
         chosen = torch.randperm(stored)[: count - new] if stored else torch.empty(0, dtype=torch.long)
         places = new + torch.arange(len(chosen))
         exchanged = torch.rand(len(chosen)) < 0.5
-        chosen, places = chosen[exchanged], places[exchanged]
+        chosen, places = send(torch.stack([chosen[exchanged], places[exchanged]]), first.device)
         shown = {name: value.clone() for name, value in fakes.items()}
         for name, value in fakes.items():
             shown[name][places] = self.held[name][chosen]
