@@ -53,7 +53,12 @@ def seed_of(*key: int) -> int:
 def seed_step(seed: int, rank: int, images_seen: int) -> None:
     """Seed the global generators of torch, numpy and Python for one step, so that nothing of them needs saving."""
     value = seed_of(seed, rank, images_seen)
-    torch.manual_seed(value)
+    # torch.manual_seed formats the stack for each kind of device that was not used yet: a millisecond, at every step.
+    torch.default_generator.manual_seed(value)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(value)
+    if torch.backends.mps.is_available():
+        torch.mps.manual_seed(value)
     np.random.seed(value % 2**32)
     random.seed(value)
 
