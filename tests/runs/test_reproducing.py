@@ -53,7 +53,7 @@ def test_a_figure_its_numbers_and_its_animation(command: Callable, smoke: Path, 
     assert {path.name for path in folder.iterdir()} == {"figure_4.png", "figure_4.gif", "figure_4.json"}
     assert f"picture: {folder / 'figure_4.gif'}" in outcome.out
     with Image.open(folder / "figure_4.png") as picture:
-        assert picture.size == (10 * 34 + 2, 3 * 34 + 2)
+        assert picture.size == (2 * (10 * 34 + 2), 2 * (3 * 34 + 2))  # enlarged to be seen
     record = json.loads((folder / "figure_4.json").read_text())
     step = record["scores"]["mean_step"]
     assert len(step["each"]) == 2 and step["spread"] == 0 and step["value"] == step["each"][0]
@@ -154,6 +154,8 @@ def test_what_is_missing_is_trained(command: Callable, smoke: Path, tmp_path: Pa
             "hair=0 is nothing that the classifier tells",
         ),
         (["figure=5", "checkpoint=SMOKE"], "digits has no images held out"),
+        (["figure=4", "checkpoint=SMOKE", "features=inception"], "src/reproduce.py has no features=: its --help lists"),
+        (["table=3", "checkpoint=a.ckpt", "baseline=b.ckpt", "table.counts=[]"], "table.counts=[] names no numbers"),
         (
             ["figure=6", "checkpoint=[SMOKE,SMOKE]", "boxes=b.json"],
             "boxes= goes by the samples of one model, and 2 are",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ganlab.data.batches import channels_first
+from ganlab.errors import UserError
 from ganlab.latent.pictures import beside, sheet
 from ganlab.metrics.classifier import ClassifierFeatures
 from ganlab.paper.item import Claim, Item, Material, Model, Outcome
@@ -34,6 +35,12 @@ class SideBySide(Item):
     def make(self, material: Material) -> Outcome:
         """Draw the grids and, of conditional models, judge samples."""
         pack, models = material.training, [material.models["baseline"], material.model]
+        sizes = [tuple(each.image()[0].shape[1:]) for each in models]
+        if sizes[0] != sizes[1]:
+            raise UserError(
+                f"{models[0].name} (baseline) draws images of {sizes[0]} and {models[1].name} of {sizes[1]}: give two "
+                "models of the same data"
+            )
         grids = [sheet(self.real(material)), *(sheet(self.grid(model, material.seed)) for model in models)]
         outcome = Outcome({"": beside(grids)}, remarks=["left to right: real, the baseline GAN, the DCGAN"])
         if pack.labels is not None and pack.labels.ndim == 1:

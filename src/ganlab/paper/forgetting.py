@@ -79,8 +79,8 @@ class WindowForgetting(Item):
                 "(python src/reproduce.py figure=6 checkpoint=... pick=PAGE.html makes one by clicks)"
             )
         if masked:
-            finder = material.judges.segmenter(pack, self.segmenter, material.seed)
             kinds = numbers_of(pack, self.thing)
+            finder = material.judges.segmenter(pack, self.segmenter, material.seed)
             outcome.differs.append(
                 "what is gone is told by a network trained on the data's masks; the paper looks at the picture"
             )

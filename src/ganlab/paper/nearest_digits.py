@@ -54,6 +54,8 @@ class NearestDigits(Item):
 
     def __init__(self, counts: list[int], reals: int, test: int | None) -> None:
         self.counts, self.reals, self.test = sorted(counts), reals, test
+        if not self.counts or self.counts[0] < 1:
+            raise UserError(f"table.counts={counts} names no numbers of samples: type some, as [1000,10000]")
 
     def make(self, material: Material) -> Outcome:
         """Stream samples past the test set."""

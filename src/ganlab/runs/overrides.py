@@ -103,6 +103,8 @@ def _unknown_key(key: str, conf: Path, name: str) -> str:
         group = "" if whole else file.parent.name
         for found in _keys(OmegaConf.to_container(OmegaConf.load(file)), group):
             known.setdefault(found, f"{file.parent.name}={file.stem}")
+    if key in known and not known[key]:
+        return f"src/{name}.py has no {key}=: its --help lists the groups that it has"
     if key in known:
         return f"there is no key {key} with the options chosen: it belongs to {known[key]}"
     names = [found for found in known if not found.startswith(("hydra", "defaults"))]

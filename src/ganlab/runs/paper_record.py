@@ -19,6 +19,7 @@ from ganlab.report.grids import save_image
 from ganlab.runs.bench import number, writing
 
 GIF_RATE = 12.5  # images a second of an animation
+PICTURE_SIDE = 1000  # to which small pictures are enlarged, by whole factors
 SHOWN_SIDE = 128  # to which small images of an animation are enlarged
 
 
@@ -109,7 +110,9 @@ class PaperRecord:
     def _save_pictures(self, outcome: Outcome) -> None:
         with writing(self.folder):
             for name, picture in outcome.pictures.items():
-                save_image(picture, self._keep(f"{self.stem}{'_' if name else ''}{name}.png"))
+                scale = max(1, PICTURE_SIDE // max(picture.shape[1:]))
+                larger = picture.repeat_interleave(scale, dim=1).repeat_interleave(scale, dim=2)
+                save_image(larger, self._keep(f"{self.stem}{'_' if name else ''}{name}.png"))
             for name, images in outcome.animations.items():
                 file = self._keep(f"{self.stem}{'_' if name else ''}{name}.gif")
                 save_gif(images, file, GIF_RATE, max(1, SHOWN_SIDE // images.shape[-1]))

@@ -123,6 +123,8 @@ def require_own(material: Material) -> None:
             picked = json.loads(file.read_text())
         except (OSError, ValueError):  # whoever reads it says so
             continue
+        if isinstance(picked, dict) and "model" not in picked:
+            print(f"{file} does not say which model it was picked on")
         for key in keys:
             if isinstance(picked, dict) and picked.get(key, origin[key]) != origin[key]:
                 what = "another model" if key == "model" else f"seed={picked[key]}"
@@ -156,7 +158,7 @@ def train(config: dict[str, Any], role: str, seed: int) -> Path:
     print(f"training the {role}: python src/train.py {' '.join([*overrides, *places])}", flush=True)
     told = os.environ | {"HYDRA_FULL_ERROR": "0"}  # it is set here for our own ends, see `entry_point`
     if subprocess.run(command, check=False, env=told).returncode:
-        raise UserError(f"the {role} was not trained to its end, see above; the same command continues")
+        raise UserError(f"the {role} was not trained to its end, see above: mend train.{role}=, or repeat to continue")
     folder = Path(config["outputs"]) / run / "checkpoints"
     wanted = folder / f"{take}.ckpt"
     return wanted if wanted.is_file() else folder / "last.ckpt"
