@@ -98,8 +98,7 @@ def offer(item: Item, material: Material, page: Path, name: str) -> None:
     columns = math.ceil(math.sqrt(len(choices.images)))
     with writing(page):
         title = f"{name}, {material.model.name}"
-        origin = {"model": fingerprint(material.model), "seed": material.seed}
-        save_picker(choices.images, page, title, choices.task, columns, choices.concepts, origin)
+        save_picker(choices.images, page, title, choices.task, columns, choices.concepts, origin_of(material))
         if choices.concepts:
             labels = (
                 torch.full((len(choices.latents),), material.model.shown) if material.model.system.classes else None
@@ -110,12 +109,16 @@ def offer(item: Item, material: Material, page: Path, name: str) -> None:
     print(f"open {page} in a browser, pick, save {file.name} beside it, and type the same with {key}={file}")
 
 
+def origin_of(material: Material) -> dict[str, Any]:
+    """Return what a page of samples is of, by which files that were picked on it are known again."""
+    return {"model": fingerprint(material.model), "seed": material.seed}
+
+
 def require_own(material: Material) -> None:
     """Raise ``UserError`` where exemplars or boxes were picked on another model's samples, as far as the file tells.
 
     Boxes lie in samples of a seed as well, while exemplars have their latents with them.
     """
-    origin = {"model": fingerprint(material.model), "seed": material.seed}
     for file, keys in ((material.exemplars, ("model",)), (material.boxes, ("model", "seed"))):
         if file is None:
             continue
@@ -123,10 +126,13 @@ def require_own(material: Material) -> None:
             picked = json.loads(file.read_text())
         except (OSError, ValueError):  # whoever reads it says so
             continue
-        if isinstance(picked, dict) and "model" not in picked:
+        if not isinstance(picked, dict):
+            continue
+        if "model" not in picked:
             print(f"{file} does not say which model it was picked on")
+        origin = origin_of(material)
         for key in keys:
-            if isinstance(picked, dict) and picked.get(key, origin[key]) != origin[key]:
+            if picked.get(key, origin[key]) != origin[key]:
                 what = "another model" if key == "model" else f"seed={picked[key]}"
                 raise UserError(f"{file} was picked on samples of {what}: give that one, or pick anew with pick=")
 
