@@ -35,9 +35,9 @@ sys.path.insert(0, str(ROOT / "src"))
 
 # Torch is imported where it is used: the processes that pack import this file again.
 from ganlab.data import reading  # noqa: E402
-from ganlab.data.pack import Pack, build  # noqa: E402
-from ganlab.data.pictures import PictureProtocol  # noqa: E402
-from ganlab.data.source import Source  # noqa: E402
+from ganlab.data.packs.pack import Pack, build  # noqa: E402
+from ganlab.data.packs.pictures import PictureProtocol  # noqa: E402
+from ganlab.data.packs.source import Source  # noqa: E402
 from ganlab.data.sources.folder import Folder  # noqa: E402
 from ganlab.data.sources.lsun import LSUN  # noqa: E402
 
@@ -164,7 +164,7 @@ def loading(folder: Path, rounds: int) -> None:
     from torchvision.transforms import v2
 
     from ganlab.data.batches import Batches, Drawing, Stream
-    from ganlab.data.order import EndlessOrder
+    from ganlab.data.packs.order import EndlessOrder
 
     lsun = LSUN(str(folder), ["bedroom"], "train", download=False)
     change = v2.Compose(

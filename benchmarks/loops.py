@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from ganlab.data.module import ImageDataModule
-from ganlab.runs.assembly import build_trainer
+from ganlab.runs.build import build_trainer
+from ganlab.runs.callbacks import watch
 from ganlab.runs.folder import RunFolder
 from ganlab.runs.loggers import MetricsFile
-from ganlab.runs.watching import watch
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR
 from ganlab.transfer import send

@@ -41,14 +41,16 @@ from torchvision import models
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-from ganlab.data.pack import Pack  # noqa: E402
-from ganlab.metrics.backbones import BackboneFeatures  # noqa: E402
-from ganlab.metrics.choosing import labelled_features  # noqa: E402
-from ganlab.metrics.features import DigitsFeatures, Features, InceptionFeatures  # noqa: E402
+from ganlab.data.packs.pack import Pack  # noqa: E402
+from ganlab.metrics.extractors.backbones import BackboneFeatures  # noqa: E402
+from ganlab.metrics.extractors.choosing import labelled_features  # noqa: E402
+from ganlab.metrics.extractors.digits import DigitsFeatures  # noqa: E402
+from ganlab.metrics.extractors.features import Features  # noqa: E402
+from ganlab.metrics.extractors.inception import InceptionFeatures  # noqa: E402
 from ganlab.metrics.frechet import FeatureStatistics, frechet_distance  # noqa: E402
 from ganlab.metrics.generated import Generated  # noqa: E402
-from ganlab.metrics.kid import discrepancy  # noqa: E402
-from ganlab.metrics.swd import SWD  # noqa: E402
+from ganlab.metrics.measures.kid import discrepancy  # noqa: E402
+from ganlab.metrics.measures.swd import SWD  # noqa: E402
 
 Spoil = Callable[[Image.Image, np.random.Generator], Image.Image]
 Values = dict[str, float]  # by metric

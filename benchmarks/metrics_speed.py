@@ -34,13 +34,13 @@ sys.path.insert(0, str(ROOT / "src"))
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # noqa: E402
 from torch_fidelity.metric_kid import kid_features_to_metric  # noqa: E402
 
-from ganlab.metrics.features import InceptionFeatures  # noqa: E402
+from ganlab.metrics.extractors.inception import InceptionFeatures  # noqa: E402
 from ganlab.metrics.frechet import FeatureStatistics, frechet_distance  # noqa: E402
 from ganlab.metrics.generated import Generated  # noqa: E402
-from ganlab.metrics.inception_score import InceptionScore  # noqa: E402
-from ganlab.metrics.kid import KID  # noqa: E402
-from ganlab.metrics.precision_recall import Coverage, Density, Precision, Recall  # noqa: E402
-from ganlab.metrics.swd import SWD  # noqa: E402
+from ganlab.metrics.measures.inception_score import InceptionScore  # noqa: E402
+from ganlab.metrics.measures.kid import KID  # noqa: E402
+from ganlab.metrics.measures.precision_recall import Coverage, Density, Precision, Recall  # noqa: E402
+from ganlab.metrics.measures.swd import SWD  # noqa: E402
 from ganlab.networks.dcgan import Generator  # noqa: E402
 
 CLASSES, SIDE, BATCH = 1008, 32, 50

@@ -32,12 +32,12 @@ def train(options: argparse.Namespace, folder: Path) -> None:
     """Train as one of ``--devices`` processes, and let the first write seconds a step and bytes a step."""
     import torch
 
-    from ganlab.callbacks.length import Length
-    from ganlab.callbacks.meter import Meter
+    from ganlab.callbacks.metric_logger import Meter
+    from ganlab.callbacks.stop import Length
     from ganlab.data.module import ImageDataModule
-    from ganlab.data.pictures import PictureProtocol
-    from ganlab.data.recipe import Recipe
-    from ganlab.runs.assembly import build_system, build_trainer
+    from ganlab.data.packs.pictures import PictureProtocol
+    from ganlab.data.spec import Recipe
+    from ganlab.runs.build import build_system, build_trainer
     from ganlab.runs.machine import Machine, settle
     from ganlab.runs.training import quieten
     from train_speed import Noise, configuration

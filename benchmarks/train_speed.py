@@ -36,12 +36,12 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from ganlab.configuration.checking import check  # noqa: E402
 from ganlab.data.module import ImageDataModule  # noqa: E402
-from ganlab.data.pictures import PictureProtocol  # noqa: E402
-from ganlab.data.recipe import Recipe  # noqa: E402
-from ganlab.data.source import Record, Source  # noqa: E402
-from ganlab.runs.assembly import build_system  # noqa: E402
-from ganlab.runs.checking import check  # noqa: E402
+from ganlab.data.packs.pictures import PictureProtocol  # noqa: E402
+from ganlab.data.packs.source import Record, Source  # noqa: E402
+from ganlab.data.spec import Recipe  # noqa: E402
+from ganlab.runs.build import build_system  # noqa: E402
 from ganlab.runs.folder import RunFolder  # noqa: E402
 from ganlab.runs.machine import Machine, resident, settle  # noqa: E402
 from ganlab.runs.training import quieten  # noqa: E402

@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from ganlab.runs.entry import entry_point
+from ganlab.configuration.entry import entry_point
 
 
 @entry_point("prepare")

@@ -2,18 +2,18 @@
 
 from omegaconf import DictConfig
 
-from ganlab.runs.entry import entry_point
+from ganlab.configuration.entry import entry_point
 
 
 @entry_point("reproduce")
 def main(config: DictConfig) -> None:
     """Write its picture and its numbers, and print them beside the paper's; without a choice, list what there is."""
     if config.figure is None and config.table is None:
-        from ganlab.runs.paper_items import list_items
+        from ganlab.paper.listing import list_items
 
         return list_items()
 
-    from ganlab.runs.reproducing import reproduce
+    from ganlab.paper.reproducing import reproduce
 
     reproduce(config)
 

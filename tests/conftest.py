@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
+pytest_plugins = ["stand_ins"]  # tests/stand_ins.py
 os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "OMP_NUM_THREADS": "1"}
 
 
@@ -161,3 +162,19 @@ def mnist_web(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.n
     monkeypatch.setattr(datasets.MNIST, "mirrors", [web.url])
     monkeypatch.setattr(datasets.MNIST, "resources", digests)
     return pixels
+
+
+SMOKE = ("debug=smoke", "logger=none")
+_trained: dict[str, Path] = {}
+
+
+@pytest.fixture
+def smoke(command: Callable, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished ``debug=smoke`` run, trained once; tests leave it as it is."""
+    if "smoke" not in _trained:
+        outputs = tmp_path_factory.mktemp("outputs")
+        outcome = command("train", *SMOKE, f"outputs={outputs}", "run=smoke")
+        assert outcome.code == 0, outcome.err
+        (outputs / "smoke" / "console.txt").write_text(outcome.out)
+        _trained["smoke"] = outputs / "smoke"
+    return _trained["smoke"]

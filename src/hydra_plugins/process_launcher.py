@@ -1,4 +1,4 @@
-"""Hydra's door to ``ganlab.runs.sweep``; Hydra finds launchers in a folder of this name on ``sys.path`` only."""
+"""Hydra's door to ``ganlab.sweeps.sweep``; Hydra finds launchers in a folder of this name on ``sys.path`` only."""
 
 import sys
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from ganlab.errors import UserError
-from ganlab.report.sweeps import write_report
-from ganlab.runs.devices import DevicePool
-from ganlab.runs.job import Job, override_key
-from ganlab.runs.sweep import Sweep
+from ganlab.sweeps.devices import DevicePool
+from ganlab.sweeps.job import Job, override_key
+from ganlab.sweeps.sweep import Sweep
+from ganlab.sweeps.table import write_report
 
 
 class ProcessLauncher(Launcher, Callback):

@@ -1,6 +1,6 @@
 from types import SimpleNamespace
 
-from ganlab.callbacks.meter import Meter
+from ganlab.callbacks.metric_logger import Meter
 from ganlab.callbacks.progress import Progress
 
 

@@ -11,10 +11,10 @@ import torch
 from ganlab.data import batches
 from ganlab.data.batches import Stream, copied, gather
 from ganlab.data.module import ImageDataModule
-from ganlab.data.order import EndlessOrder
-from ganlab.data.pictures import PictureProtocol
-from ganlab.data.recipe import Recipe
+from ganlab.data.packs.order import EndlessOrder
+from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.sources.folder import Folder
+from ganlab.data.spec import Recipe
 
 CPU = torch.device("cpu")
 

@@ -2,9 +2,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from ganlab.configuration.checking import check
+from ganlab.configuration.entry import CONF
 from ganlab.errors import UserError
-from ganlab.runs.checking import check
-from ganlab.runs.entry import CONF
 
 NAMES = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 SHARED = {"name", "source", "image_size", "channels", "num_classes"} | set(

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlab.data.pack import Pack, build
-from ganlab.data.pictures import PictureProtocol
+from ganlab.data.packs.pack import Pack, build
+from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.sources.folder import Folder
 
 

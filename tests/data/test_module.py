@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from ganlab.data.module import ImageDataModule
-from ganlab.data.order import EndlessOrder
-from ganlab.data.pictures import PictureProtocol, decode
-from ganlab.data.recipe import Recipe
-from ganlab.data.source import Record, Source
+from ganlab.data.packs.order import EndlessOrder
+from ganlab.data.packs.pictures import PictureProtocol, decode
+from ganlab.data.packs.source import Record, Source
 from ganlab.data.sources.folder import Folder
+from ganlab.data.spec import Recipe
 from ganlab.errors import UserError
 
 

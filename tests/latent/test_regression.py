@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from ganlab.data.pack import Pack
+from ganlab.classifiers.training import Training
+from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.latent.regression import train_reader
-from ganlab.metrics.train_classifier import Training
 
 TRAINING = Training(images=2000, batch_size=20, learning_rate=5e-3, width=4, seed=0)
 

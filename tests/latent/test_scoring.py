@@ -17,7 +17,7 @@ from ganlab.latent.scoring import (
     score_walk,
     share_of,
 )
-from ganlab.metrics.features import Features
+from ganlab.metrics.extractors.features import Features
 
 TASK = Sum({"left": 1, "right": 0}, {"left": 0, "right": 0}, {"left": 0, "right": 1}, {"left": 1, "right": 1})
 

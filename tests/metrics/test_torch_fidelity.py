@@ -11,12 +11,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torch_fidelity import calculate_metrics
 
-from ganlab.metrics.features import InceptionFeatures
-from ganlab.metrics.fid import FID
+from ganlab.metrics.extractors.inception import InceptionFeatures
 from ganlab.metrics.generated import Generated
-from ganlab.metrics.inception_score import InceptionScore
-from ganlab.metrics.kid import KID
-from ganlab.metrics.precision_recall import Precision, Recall
+from ganlab.metrics.measures.fid import FID
+from ganlab.metrics.measures.inception_score import InceptionScore
+from ganlab.metrics.measures.kid import KID
+from ganlab.metrics.measures.precision_recall import Precision, Recall
 from ganlab.metrics.reals import Reals
 
 COUNT = 6  # images of either kind: Inception takes a third of a second for each

@@ -17,7 +17,7 @@ from ganlab.networks import (
     resnet,
     sndcgan,
 )
-from ganlab.networks.layers import sampling, standing_averages
+from ganlab.networks.statistics import sampling, standing_averages
 
 COUNT, CLASSES = 4, 3
 Made = tuple[Any, nn.Module, int]  # generator, discriminator, image size

@@ -6,7 +6,7 @@ import torch
 
 from ganlab.errors import UserError
 from ganlab.networks.authors import load_discriminator, load_generator
-from ganlab.networks.layers import sampling
+from ganlab.networks.statistics import sampling
 
 EPS = 1e-8
 

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from ganlab.networks.dcgan import Discriminator, Generator
-from ganlab.networks.layers import nearest_sizes, pyramid, sampling
+from ganlab.networks.layers.blocks import nearest_sizes, pyramid
+from ganlab.networks.statistics import sampling
 
 TUTORIAL = {"width": 64, "kernel": 4, "eps": 1e-5}
 

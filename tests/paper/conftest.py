@@ -13,12 +13,12 @@ from sklearn.datasets import load_digits
 from ganlab.data.drawn.portraits import Portraits
 from ganlab.data.drawn.procedural import Procedural
 from ganlab.data.drawn.scenes import Scenes
-from ganlab.data.pack import Pack, build
-from ganlab.data.pictures import PictureProtocol
+from ganlab.data.packs.pack import Pack, build
+from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.networks import dcgan, dcgan_conditional
 from ganlab.objectives.losses import NonSaturating
-from ganlab.paper.item import Material, Model
-from ganlab.paper.judges import Judges
+from ganlab.paper.classifiers import Judges
+from ganlab.paper.figure import Material, Model
 from ganlab.systems.gan import GAN
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR, sequential
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from ganlab.data.pack import Pack
+from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.networks.authors import Generator
-from ganlab.paper.digits_side_by_side import SideBySide
-from ganlab.paper.generator_drawing import GeneratorDrawing, Stage, stages_of
-from ganlab.paper.latent_walk import LatentWalk
-from ganlab.paper.samples import Samples, SortedSamples, judged
+from ganlab.paper.figures.digits_side_by_side import SideBySide
+from ganlab.paper.figures.generator_drawing import GeneratorDrawing, Stage, stages_of
+from ganlab.paper.figures.latent_walk import LatentWalk
+from ganlab.paper.figures.samples import Samples, SortedSamples, judged
 
 Packs = dict[str | None, Pack]
 CELL, SMALL = 32 + 2, 16 + 2  # pixels of a sample and the line beside it, of drawn sets and of digits

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 
-from ganlab.data.pack import Pack
+from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.latent.directions import turn
 from ganlab.latent.exemplars import Sheet
 from ganlab.latent.scoring import random_direction, score_turn
 from ganlab.networks import dcgan
-from ganlab.paper.feature_patches import FeatureResponses
-from ganlab.paper.forgetting import WindowForgetting
-from ganlab.paper.turn import SCORED, Turn
-from ganlab.paper.vector_arithmetic import VectorArithmetic, wanted
+from ganlab.paper.figures.feature_patches import FeatureResponses
+from ganlab.paper.figures.forgetting import WindowForgetting
+from ganlab.paper.figures.turn import SCORED, Turn
+from ganlab.paper.figures.vector_arithmetic import VectorArithmetic, wanted
 
 Packs = dict[str | None, Pack]
 CELL = 32 + 2  # pixels of a sample and the line beside it

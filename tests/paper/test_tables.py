@@ -9,12 +9,12 @@ import torch
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
-from ganlab.data.pack import Pack
+from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.networks import dcgan
-from ganlab.paper.cifar10_features import FeatureAccuracy
-from ganlab.paper.nearest_digits import NearestDigits
-from ganlab.paper.svhn_labels import FewLabelsError
+from ganlab.paper.figures.cifar10_features import FeatureAccuracy
+from ganlab.paper.figures.nearest_digits import NearestDigits
+from ganlab.paper.figures.svhn_labels import FewLabelsError
 from ganlab.probes.features import PooledFeatures
 
 Packs = dict[str | None, Pack]

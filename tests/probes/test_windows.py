@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ganlab.data.pack import Pack
+from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.probes.windows import Segmenter, boxes_of, intersection_over_union, numbers_of, train_segmenter
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from ganlab.configuration.checking import differences
 from ganlab.errors import UserError
-from ganlab.runs.checking import differences
 from ganlab.runs.folder import FREE, RunFolder
 from ganlab.runs.loggers import MetricsFile
 

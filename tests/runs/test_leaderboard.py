@@ -11,7 +11,7 @@ import pytest
 import wandb
 from PIL import Image
 
-from ganlab.runs.bench import Measured
+from ganlab.evaluation.bench import Measured
 from ganlab.runs.folder import RunFolder
 from ganlab.runs.leaderboard import Row, log_to_wandb
 

@@ -4,9 +4,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from ganlab.configuration.entry import CONF
 from ganlab.errors import UserError
-from ganlab.runs.assembly import require_learnable
-from ganlab.runs.entry import CONF
+from ganlab.runs.build import require_learnable
 
 
 def config(*overrides: str) -> dict[str, Any]:

@@ -14,10 +14,10 @@ import yaml
 from ganlab.errors import UserError
 from ganlab.runs import machine as machines
 from ganlab.runs import training
-from ganlab.runs.assembly import build_trainer, load_system
+from ganlab.runs.build import build_trainer, load_system
 from ganlab.runs.machine import COMPILE_PAYS, Machine, has_fused_kernel, keep_memory, resident, settle
 from ganlab.systems.checkpoint import read
-from ganlab.systems.exchange import PlayerParallel
+from ganlab.systems.data_parallel import PlayerParallel
 
 PLAIN = Machine("cpu", "old")
 MODERN = Machine("cpu", "new", bf16=True, compiles=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlab.data.pack import Pack
+from ganlab.data.packs.pack import Pack
 from ganlab.runs.preparing import write_sheet
 
 ROOT = Path(__file__).parents[2]

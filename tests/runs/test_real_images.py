@@ -9,9 +9,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from ganlab.data.source import NoSuchSplitError
+from ganlab.configuration.entry import CONF
+from ganlab.data.packs.source import NoSuchSplitError
 from ganlab.errors import UserError
-from ganlab.runs.entry import CONF
 from ganlab.runs.real_images import held_out_of, pack_of_split, with_split
 
 

@@ -10,7 +10,7 @@ from ganlab.latent.exemplars import Sheet
 from ganlab.latent.sampler import Sampler
 from ganlab.networks.dcgan_conditional import Discriminator, Generator
 from ganlab.objectives.losses import NonSaturating
-from ganlab.runs.assembly import load_system
+from ganlab.runs.build import load_system
 from ganlab.runs.sampling import sheet_of, take_statistics
 from ganlab.systems.gan import GAN
 from ganlab.systems.update import sequential

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ganlab.callbacks.length import Length
+from ganlab.callbacks.stop import Length
 from ganlab.objectives.losses import NonSaturating
 from ganlab.objectives.penalties import R1
 from ganlab.systems.clock import generator_of, seed_step

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganlab.callbacks.length import Length
+from ganlab.callbacks.stop import Length
 from ganlab.errors import UserError
 from ganlab.networks import dcgan_conditional, mlp, mlp_conditional, resnet, sndcgan
 from ganlab.networks.latents import LatentGenerator

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
-from ganlab.callbacks.length import Length
+from ganlab.callbacks.stop import Length
 from ganlab.networks.dcgan import Discriminator, Generator
 from ganlab.objectives.losses import NonSaturating
 from ganlab.objectives.penalties import R1, LeCam

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganlab.callbacks.length import Length
+from ganlab.callbacks.stop import Length
 from ganlab.errors import UserError
 from ganlab.networks.latents import LatentGenerator
 from ganlab.objectives.augmentations import Augmentation

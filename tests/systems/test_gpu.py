@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ganlab.data.module import ImageDataModule
-from ganlab.data.pictures import PictureProtocol
-from ganlab.data.recipe import Recipe
-from ganlab.data.source import Record, Source
+from ganlab.data.packs.pictures import PictureProtocol
+from ganlab.data.packs.source import Record, Source
+from ganlab.data.spec import Recipe
 from ganlab.metrics.diversity import dissimilarity
 from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
 from ganlab.objectives.penalties import R1

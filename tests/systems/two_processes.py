@@ -31,8 +31,8 @@ class Shares:
 
 def main(devices: int, folder: Path) -> None:
     """Train each update rule, once with accumulation, and save what came out."""
-    from ganlab.callbacks.length import Length
-    from ganlab.runs.assembly import build_trainer
+    from ganlab.callbacks.stop import Length
+    from ganlab.runs.build import build_trainer
 
     rules = {"sequential": tiny.sequential(), "alternating": tiny.alternating(), "simultaneous": tiny.simultaneous()}
     config = {

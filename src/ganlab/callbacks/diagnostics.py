@@ -14,11 +14,11 @@ from ganlab.callbacks import alarms
 from ganlab.callbacks.alarms import Thresholds
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.evaluations import Evaluations
-from ganlab.callbacks.meter import Meter
+from ganlab.callbacks.metric_logger import Meter
 from ganlab.callbacks.record import record
 from ganlab.errors import UserError
 from ganlab.metrics.diversity import dissimilarity
-from ganlab.metrics.features import DigitsFeatures
+from ganlab.metrics.extractors.digits import DigitsFeatures
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR
 

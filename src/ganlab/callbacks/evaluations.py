@@ -9,7 +9,7 @@ from typing import Any
 import lightning as L
 
 from ganlab.callbacks.record import record
-from ganlab.metrics.evaluation import Evaluation
+from ganlab.evaluation.evaluator import Evaluation
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import BEST
 

@@ -8,7 +8,7 @@ import lightning as L
 from tqdm import tqdm
 
 from ganlab.callbacks.evaluations import Evaluations
-from ganlab.callbacks.meter import Meter
+from ganlab.callbacks.metric_logger import Meter
 from ganlab.systems.adversarial import AdversarialSystem
 
 SHORT = {"loss/discriminator": "D", "loss/generator": "G"}

@@ -8,7 +8,7 @@ import torch
 
 from ganlab.data.cropping import draw_geometry
 from ganlab.data.inputs import HOLES, draw_masks
-from ganlab.data.order import EndlessOrder
+from ganlab.data.packs.order import EndlessOrder
 from ganlab.transfer import send
 
 GEOMETRY, MASKS = 0, 1  # what is drawn for a batch, each from numbers of its own

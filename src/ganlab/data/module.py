@@ -13,9 +13,9 @@ from torch import Tensor
 from ganlab.data.batches import Batches, Drawing, Stream, copied
 from ganlab.data.cropping import crop
 from ganlab.data.inputs import make_inputs, require_known
-from ganlab.data.order import EndlessOrder
-from ganlab.data.pack import Pack
-from ganlab.data.recipe import Recipe
+from ganlab.data.packs.order import EndlessOrder
+from ganlab.data.packs.pack import Pack
+from ganlab.data.spec import Recipe
 from ganlab.errors import UserError
 from ganlab.transfer import send
 

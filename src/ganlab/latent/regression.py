@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganlab.classifiers.network import ImageClassifier
+from ganlab.classifiers.training import HELD_OUT, WEIGHT_DECAY, Training, batches
 from ganlab.data.batches import channels_first
-from ganlab.data.pack import Pack
+from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
-from ganlab.metrics.classifier import ImageClassifier
-from ganlab.metrics.train_classifier import HELD_OUT, WEIGHT_DECAY, Training, batches
 
 Read = Callable[[Tensor], Tensor]  # uint8 images (N, C, H, W) to values (N,)
 

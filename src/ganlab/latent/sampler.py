@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ganlab.networks.choosing import choose
 from ganlab.networks.latents import LatentGenerator
+from ganlab.networks.layers.choosing import choose
 from ganlab.networks.statistics import STATISTICS, sampling
 from ganlab.systems.clock import generator_of
 from ganlab.systems.gan import standing_statistics

@@ -14,7 +14,7 @@ from ganlab.latent.exemplars import Judge, Wanted, certainty, choose_exemplars, 
 from ganlab.latent.interpolation import Distance, Smoothness, pixels, smoothness
 from ganlab.latent.regression import Read
 from ganlab.latent.sampler import Sampler
-from ganlab.metrics.features import Features
+from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
 from ganlab.systems.clock import generator_of, seed_of
 

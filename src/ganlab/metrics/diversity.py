@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-from ganlab.metrics.exactness import full_precision
+from ganlab.metrics.extractors.precision import full_precision
 
 KERNEL = 7  # side of SSIM's window; the usual 11 leaves a single scale at 28x28
 BETAS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # weights of the scales, finest first (Wang et al. 2003)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ganlab.metrics.features import Features
+from ganlab.metrics.extractors.features import Features
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from ganlab.metrics.features import Features
+from ganlab.metrics.extractors.features import Features
 
 
 class Generated:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -15,35 +14,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganlab.data.batches import channels_first
+from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.files import replacing
-from ganlab.metrics.classifier import ClassifierFeatures
-from ganlab.metrics.features import Features
+from ganlab.metrics.extractors.classifier import ClassifierFeatures
+from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.frechet import FeatureStatistics
 
 log = logging.getLogger(__name__)
-
-
-class Pack(Protocol):
-    """What this package needs of a pack: uint8 images (N, H, W, C) and where they lie and come from."""
-
-    @property
-    def images(self) -> np.ndarray:
-        """Pixels, uint8 (N, H, W, C)."""
-
-    @property
-    def labels(self) -> np.ndarray | None:
-        """Classes, int64 (N,), or several labels, int64 (N, A)."""
-
-    @property
-    def manifest(self) -> dict[str, Any]:
-        """What ``pack.json`` says."""
-
-    @property
-    def folder(self) -> Path:
-        """Where the pack lies."""
-
-    def __len__(self) -> int: ...
 
 
 @dataclass

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ganlab.errors import UserError
 from ganlab.networks.dcgan import Discriminator, Generator
-from ganlab.networks.layers import BATCH_NORMS
+from ganlab.networks.layers.style import BATCH_NORMS
 
 
 def load_generator(path: str | Path, prior: str = "normal") -> Generator:

@@ -10,20 +10,19 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ganlab.networks.latents import LatentGenerator
-from ganlab.networks.layers import (
-    DOWNSAMPLINGS,
+from ganlab.networks.layers.blocks import (
     HEADS,
-    MINIBATCHES,
     OUTPUTS,
     PROJECTIONS,
-    UPSAMPLINGS,
-    Finish,
-    choose,
     fully_connected,
     hidden_before_head,
     initialize,
     pyramid,
 )
+from ganlab.networks.layers.choosing import choose
+from ganlab.networks.layers.minibatch import MINIBATCHES
+from ganlab.networks.layers.resampling import DOWNSAMPLINGS, UPSAMPLINGS
+from ganlab.networks.layers.style import Finish
 
 
 class Generator(LatentGenerator):

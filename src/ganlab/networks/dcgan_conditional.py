@@ -10,10 +10,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ganlab.networks.conditioning import append, check_classes, encode
 from ganlab.networks.latents import LatentGenerator
-from ganlab.networks.layers import OUTPUTS, choose, initialize, pyramid
-from ganlab.networks.scaling import strided, transposed
+from ganlab.networks.layers.blocks import OUTPUTS, initialize, pyramid
+from ganlab.networks.layers.choosing import choose
+from ganlab.networks.layers.conditioning import append, check_classes, encode
+from ganlab.networks.layers.resampling import strided, transposed
 
 
 class Generator(LatentGenerator):

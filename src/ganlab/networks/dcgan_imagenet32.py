@@ -10,8 +10,10 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ganlab.networks.latents import LatentGenerator
-from ganlab.networks.layers import OUTPUTS, Finish, FlattenHead, LinearProjection, choose, initialize, pyramid
-from ganlab.networks.scaling import transposed
+from ganlab.networks.layers.blocks import OUTPUTS, FlattenHead, LinearProjection, initialize, pyramid
+from ganlab.networks.layers.choosing import choose
+from ganlab.networks.layers.resampling import transposed
+from ganlab.networks.layers.style import Finish
 
 KERNEL = 3
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganlab.networks.choosing import choose
+from ganlab.networks.layers.choosing import choose
 from ganlab.networks.statistics import STATISTICS
 
 PRIORS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {

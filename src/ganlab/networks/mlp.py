@@ -12,9 +12,10 @@ from math import prod
 
 from torch import Tensor, nn
 
-from ganlab.networks.finish import ACTIVATIONS
 from ganlab.networks.latents import LatentGenerator
-from ganlab.networks.layers import OUTPUTS, choose
+from ganlab.networks.layers.blocks import OUTPUTS
+from ganlab.networks.layers.choosing import choose
+from ganlab.networks.layers.style import ACTIVATIONS
 
 
 class Generator(LatentGenerator):

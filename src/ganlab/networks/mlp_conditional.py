@@ -12,10 +12,11 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from ganlab.networks.conditioning import append, check_classes, encode
 from ganlab.networks.dcgan_conditional import bare_norm
 from ganlab.networks.latents import LatentGenerator
-from ganlab.networks.layers import OUTPUTS, choose, initialize
+from ganlab.networks.layers.blocks import OUTPUTS, initialize
+from ganlab.networks.layers.choosing import choose
+from ganlab.networks.layers.conditioning import append, check_classes, encode
 
 
 class Generator(LatentGenerator):

@@ -11,10 +11,11 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ganlab.networks.conditioning import ConditionalBatchNorm, check_classes
-from ganlab.networks.finish import Finish
 from ganlab.networks.latents import LatentGenerator
-from ganlab.networks.layers import OUTPUTS, choose
+from ganlab.networks.layers.blocks import OUTPUTS
+from ganlab.networks.layers.choosing import choose
+from ganlab.networks.layers.conditioning import ConditionalBatchNorm, check_classes
+from ganlab.networks.layers.style import Finish
 
 # By image size, in multiples of the width: maps of G from the smallest on, each block doubling the side, and maps of
 # D's blocks from the image on; the number of D's blocks that halve the side comes last.

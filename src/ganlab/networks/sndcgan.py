@@ -14,7 +14,10 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ganlab.networks.latents import LatentGenerator
-from ganlab.networks.layers import MINIBATCHES, OUTPUTS, Finish, LinearProjection, choose, initialize
+from ganlab.networks.layers.blocks import OUTPUTS, LinearProjection, initialize
+from ganlab.networks.layers.choosing import choose
+from ganlab.networks.layers.minibatch import MINIBATCHES
+from ganlab.networks.layers.style import Finish
 
 HALVINGS = 3
 
@@ -75,7 +78,7 @@ class Discriminator(nn.Module):
         image_size: side of the images, a multiple of 8, at least 16.
         channels: of the images.
         width: feature maps of the layers next to the image; doubled at each halving.
-        normalization: ``spectral`` (paper), or another of `ganlab.networks.finish`, for comparison.
+        normalization: ``spectral`` (paper), or another of `ganlab.networks.layers.style`, for comparison.
         slope: of the leaky ReLU for negative inputs (paper: 0.1).
         minibatch: what it sees of the other images: ``none`` (paper), ``standard_deviation`` or ``discrimination``.
         deviation: of the initial weights around 0, and of a normalisation's gains around 1.

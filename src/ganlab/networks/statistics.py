@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab.networks.finish import BATCH_NORMS
+from ganlab.networks.layers.style import BATCH_NORMS
 
 STATISTICS = {
     "running": "running averages",

@@ -1,6 +1,6 @@
 """What a model was trained on, as far as its checkpoint tells."""
 
-from ganlab.paper.item import Model
+from ganlab.paper.figure import Model
 
 
 def trained_on(model: Model) -> str:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ganlab.networks.finish import BATCH_NORMS
-from ganlab.networks.layers import initialize
+from ganlab.networks.layers.blocks import initialize
+from ganlab.networks.layers.style import BATCH_NORMS
 
 ITERATIONS = 15  # of the power method, as many as PyTorch takes when it puts spectral norm on a layer
 

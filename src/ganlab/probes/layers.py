@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganlab.networks.conditioning import ConditionalBatchNorm
-from ganlab.networks.finish import NORMS
+from ganlab.networks.layers.conditioning import ConditionalBatchNorm
+from ganlab.networks.layers.style import NORMS
 from ganlab.networks.statistics import sampling
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)

@@ -9,7 +9,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from ganlab.data.batches import channels_first
-from ganlab.data.pack import Pack
+from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.probes.boxes import boxes_in
 

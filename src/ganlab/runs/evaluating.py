@@ -9,13 +9,13 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
+from ganlab.configuration.checking import check
 from ganlab.errors import UserError
+from ganlab.evaluation.bench import Bench, Measured, writing
+from ganlab.evaluation.image_folders import Pictures, open_images, require_alike
 from ganlab.files import write_whole
-from ganlab.runs.assembly import choose_device, load_system
-from ganlab.runs.bench import Bench, Measured, writing
-from ganlab.runs.checking import check
+from ganlab.runs.build import choose_device, load_system
 from ganlab.runs.folder import run_of
-from ganlab.runs.image_folders import Pictures, open_images, require_alike
 from ganlab.runs.leaderboard import evaluate_all
 from ganlab.runs.real_images import bench_of
 from ganlab.runs.training import quieten

@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
+from ganlab.configuration.checking import differences
 from ganlab.errors import UserError
 from ganlab.files import write_whole
-from ganlab.runs.checking import differences
 from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
 
 # What may differ when a run continues: length, loggers, intervals, where things lie, and what the machine chooses.

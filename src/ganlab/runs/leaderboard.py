@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ganlab.errors import UserError
+from ganlab.evaluation.bench import Measured, writing
 from ganlab.files import write_whole
 from ganlab.report.curves import Curve, save_curves
-from ganlab.runs.assembly import load_system
-from ganlab.runs.bench import Measured, writing
+from ganlab.runs.build import load_system
 from ganlab.runs.environment import new_run_id
 from ganlab.runs.folder import RunFolder, table
 from ganlab.runs.loggers import wandb_mode

@@ -19,10 +19,10 @@ from typing import Any
 
 import torch
 
+from ganlab.configuration.checking import flat
 from ganlab.data.module import ImageDataModule
 from ganlab.errors import UserError
 from ganlab.files import amount
-from ganlab.runs.checking import flat
 from ganlab.systems.adversarial import AdversarialSystem
 
 AUTO = "auto"

@@ -12,13 +12,13 @@ import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from ganlab.configuration.checking import check
 from ganlab.data.batches import channels_first
-from ganlab.data.pack import Pack, whole
-from ganlab.data.recipe import Recipe
+from ganlab.data.packs.pack import Pack, whole
+from ganlab.data.spec import Recipe
 from ganlab.errors import UserError, one_line
 from ganlab.report.grids import save_grid
-from ganlab.runs.assembly import build_data
-from ganlab.runs.checking import check
+from ganlab.runs.build import build_data
 
 ACTIONS = ("make", "show", "verify")
 SHEET = 64  # pictures on a contact sheet
@@ -31,7 +31,7 @@ def prepare(config: DictConfig) -> None:
     Only ``make`` fetches, also where ``data.download`` is false by default; a typed value counts.
 
     Raises:
-        UserError: see `ganlab.data.pack.build`; there is no pack to show or verify; or it is damaged.
+        UserError: see `ganlab.data.packs.pack.build`; there is no pack to show or verify; or it is damaged.
     """
     action = config.action
     if action not in ACTIONS:

@@ -4,14 +4,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from ganlab.data.pack import Pack
-from ganlab.data.source import HELD_OUT, NoSuchSplitError
+from ganlab.data.packs.pack import Pack
+from ganlab.data.packs.source import HELD_OUT, NoSuchSplitError
 from ganlab.data.sources.folder import SPLITS
 from ganlab.errors import UserError
-from ganlab.metrics.evaluation import Generating
-from ganlab.runs.assembly import build_data
-from ganlab.runs.bench import Bench
-from ganlab.runs.image_folders import open_images
+from ganlab.evaluation.bench import Bench
+from ganlab.evaluation.evaluator import Generating
+from ganlab.evaluation.image_folders import open_images
+from ganlab.runs.build import build_data
 
 
 def bench_of(config: dict[str, Any], trained: dict[str, Any], system: Any) -> Bench:

@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig
 
+from ganlab.configuration.checking import check
 from ganlab.errors import UserError
 from ganlab.latent.exemplars import Sheet
-from ganlab.networks.choosing import choose
 from ganlab.networks.latents import LatentGenerator
+from ganlab.networks.layers.choosing import choose
 from ganlab.networks.statistics import STATISTICS
 from ganlab.report.grids import save_each, save_grid
-from ganlab.runs.assembly import load_system
-from ganlab.runs.checking import check
+from ganlab.runs.build import load_system
 from ganlab.runs.folder import run_of
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.clock import generator_of

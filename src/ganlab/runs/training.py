@@ -16,16 +16,16 @@ from omegaconf import DictConfig
 
 from ganlab.callbacks.checkpoints import Interrupted
 from ganlab.callbacks.evaluations import Evaluations
+from ganlab.configuration.checking import check
 from ganlab.data.module import ImageDataModule
 from ganlab.errors import UserError
-from ganlab.runs.assembly import build_data, build_system, build_trainer, load_weights
-from ganlab.runs.checking import check
+from ganlab.runs.build import build_data, build_system, build_trainer, load_weights
+from ganlab.runs.callbacks import watch
 from ganlab.runs.environment import describe, new_run_id
 from ganlab.runs.folder import RunFolder
 from ganlab.runs.loggers import build_loggers, require_loggers
 from ganlab.runs.machine import Machine, fused_players, resident, settle
 from ganlab.runs.ranks import rank
-from ganlab.runs.watching import watch
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import BEST, LAST, Checkpoint
 

@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 
 from ganlab.systems.averaging import Average
 from ganlab.systems.clock import Clock, generator_of, seed_step
-from ganlab.systems.exchange import PlayerParallel
+from ganlab.systems.data_parallel import PlayerParallel
 from ganlab.systems.schedules import Schedule
 from ganlab.systems.update import Phase, Turn, UpdateRule
 from ganlab.transfer import send

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.errors import UserError
-from ganlab.networks.layers import sampling, standing_averages
-from ganlab.networks.statistics import Averages
+from ganlab.networks.statistics import Averages, sampling, standing_averages
 from ganlab.objectives.augmentations import Augmentation
 from ganlab.objectives.losses import Objective
 from ganlab.objectives.penalties import Judged, Penalty

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from ganlab.data.pack import build
-from ganlab.data.pictures import PictureProtocol
+from ganlab.data.packs.pack import build
+from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.sources.cifar import CIFAR10, CIFAR100, COARSE, FINE
 from ganlab.errors import UserError
 

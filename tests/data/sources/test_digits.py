@@ -4,8 +4,8 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from ganlab.data.pack import build
-from ganlab.data.pictures import PictureProtocol
+from ganlab.data.packs.pack import build
+from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.sources.digits import Digits
 
 

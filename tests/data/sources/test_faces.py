@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlab.data.pack import build
-from ganlab.data.pictures import PictureProtocol, UnreadableImageError
+from ganlab.data.packs.pack import build
+from ganlab.data.packs.pictures import PictureProtocol, UnreadableImageError
 from ganlab.data.sources import faces
 from ganlab.data.sources.faces import Faces, cascade, squared
 from ganlab.errors import UserError

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlab.data.pictures import UnreadableImageError, decode
+from ganlab.data.packs.pictures import UnreadableImageError, decode
 from ganlab.data.sources.folder import Folder
 from ganlab.errors import UserError
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlab.data.pack import build
-from ganlab.data.pictures import PictureProtocol
+from ganlab.data.packs.pack import build
+from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.sources.imagenet import TRAIN_TAR, ImageNet
 from ganlab.errors import UserError
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlab.data import download
-from ganlab.data.pack import build
-from ganlab.data.pictures import PictureProtocol, UnreadableImageError, decode
+from ganlab.data.fetching import download
+from ganlab.data.packs.pack import build
+from ganlab.data.packs.pictures import PictureProtocol, UnreadableImageError, decode
 from ganlab.data.sources import lsun
 from ganlab.data.sources.lsun import LSUN, OBJECTS, SCENES, STRIDE, list_marks
 from ganlab.errors import UserError

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganlab.data.pack import build
-from ganlab.data.pictures import PictureProtocol, UnreadableImageError
+from ganlab.data.packs.pack import build
+from ganlab.data.packs.pictures import PictureProtocol, UnreadableImageError
 from ganlab.data.sources.pairs import Pairs
 from ganlab.errors import UserError
 

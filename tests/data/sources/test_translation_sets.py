@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ganlab.data import download
+from ganlab.data.fetching import download
 from ganlab.data.sources.translation_sets import place_of
 from ganlab.errors import UserError
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ganlab.data.drawn.drawing import Shape, bounds, paint
-from ganlab.data.source import Arrays, NoSuchSplitError, Record, Source
+from ganlab.data.packs.source import Arrays, NoSuchSplitError, Record, Source
 from ganlab.errors import UserError
 
 SPLITS = {"train": 0, "test": 1}

@@ -1,1 +1,1 @@
-"""Where pictures come from: one file a published set or kind of files, each class a `ganlab.data.source.Source`."""
+"""Sources of pictures: one file a published data set or file layout, each class a `Source`."""

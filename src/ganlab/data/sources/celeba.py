@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from torchvision import datasets
 
-from ganlab.data.pictures import PictureFile, UnreadableImageError
-from ganlab.data.source import Arrays, NoSuchSplitError, Record, Source
+from ganlab.data.fetching.published import stamps
+from ganlab.data.packs.pictures import PictureFile, UnreadableImageError
+from ganlab.data.packs.source import Arrays, NoSuchSplitError, Record, Source
 from ganlab.data.sources.folder import Folder
-from ganlab.data.sources.published import stamps
 from ganlab.errors import UserError
 
 SPLITS = {"train": 0, "valid": 1, "test": 2}

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 from torchvision import datasets
 
-from ganlab.data.download import fetch_archive
-from ganlab.data.sources.published import Decoded, PublishedSet
+from ganlab.data.fetching.download import fetch_archive
+from ganlab.data.fetching.published import Decoded, PublishedSet
 from ganlab.errors import UserError
 
 FINE = """

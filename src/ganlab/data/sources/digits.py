@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ganlab.data.source import Record, Source
+from ganlab.data.packs.source import Record, Source
 
 
 class Digits(Source):

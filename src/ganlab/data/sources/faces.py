@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ganlab.data.pictures import PictureFile, decode
-from ganlab.data.source import Reading
+from ganlab.data.packs.pictures import PictureFile, decode
+from ganlab.data.packs.source import Reading
 from ganlab.data.sources.folder import Folder
 from ganlab.errors import UserError
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ganlab.data.pictures import FORMATS, PictureFile
-from ganlab.data.source import Record, Source
+from ganlab.data.packs.pictures import FORMATS, PictureFile
+from ganlab.data.packs.source import Record, Source
 from ganlab.errors import UserError, one_line
 
 log = logging.getLogger(__name__)

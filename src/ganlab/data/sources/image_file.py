@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ganlab.data.pictures import PictureFile, UnreadableImageError, decode
+from ganlab.data.packs.pictures import PictureFile, UnreadableImageError, decode
 from ganlab.errors import UserError
 
 LEAST = 25  # pixels of the shorter side of SinGAN's coarsest scale

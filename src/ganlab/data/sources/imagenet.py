@@ -12,10 +12,10 @@ from typing import IO, Any
 import numpy as np
 from tqdm import tqdm
 
-from ganlab.data.pictures import PictureFile, UnreadableImageError
-from ganlab.data.source import Reading, Record, Source
+from ganlab.data.fetching.published import stamps
+from ganlab.data.packs.pictures import PictureFile, UnreadableImageError
+from ganlab.data.packs.source import Reading, Record, Source
 from ganlab.data.sources.folder import Folder
-from ganlab.data.sources.published import stamps
 from ganlab.errors import UserError
 
 TRAIN_TAR = "ILSVRC2012_img_train.tar"

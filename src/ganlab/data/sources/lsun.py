@@ -14,9 +14,9 @@ from typing import Any
 
 import lmdb
 
-from ganlab.data.pictures import PictureFile, UnreadableImageError
-from ganlab.data.reading import depend_on_parent
-from ganlab.data.source import NoSuchSplitError, Record, Source
+from ganlab.data.packs.pictures import PictureFile, UnreadableImageError
+from ganlab.data.packs.record_reader import depend_on_parent
+from ganlab.data.packs.source import NoSuchSplitError, Record, Source
 from ganlab.errors import UserError
 
 SITE = "http://dl.yf.io/lsun"
@@ -61,7 +61,7 @@ class LSUN(Source):
         self.folders = [self.root / folder for folder in names.values()] or [self.root / "test_lmdb"]
         for folder in self.folders:
             if download and not folder.exists():
-                from ganlab.data.download import fetch_archive  # needed by few starts
+                from ganlab.data.fetching.download import fetch_archive  # needed by few starts
 
                 fetch_archive(address(folder), self.root, expected=folder)
             require_whole(folder, f"data.classes=[{','.join(names)}] data.split={split}")

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 import numpy as np
 from torchvision import datasets
 
-from ganlab.data.archives import gunzip
-from ganlab.data.download import fetch, fetch_archive, told
+from ganlab.data.fetching.archives import gunzip
+from ganlab.data.fetching.download import fetch, fetch_archive, told
+from ganlab.data.fetching.published import Decoded, PublishedSet
 from ganlab.data.lock import locked
-from ganlab.data.source import Record, Source
-from ganlab.data.sources.published import Decoded, PublishedSet
+from ganlab.data.packs.source import Record, Source
 from ganlab.errors import UserError
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from PIL import Image
 
-from ganlab.data.pictures import FORMATS, PictureFile, UnreadableImageError, decode
-from ganlab.data.source import Record, Source
+from ganlab.data.packs.pictures import FORMATS, PictureFile, UnreadableImageError, decode
+from ganlab.data.packs.source import Record, Source
 from ganlab.data.sources.folder import Folder
 from ganlab.data.sources.translation_sets import name_of, place_of, two_folders
 from ganlab.errors import UserError

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from torchvision import datasets
 
-from ganlab.data.download import fetch_archive
-from ganlab.data.sources.published import Decoded, PublishedSet
+from ganlab.data.fetching.download import fetch_archive
+from ganlab.data.fetching.published import Decoded, PublishedSet
 
 CLASSES = ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"]
 

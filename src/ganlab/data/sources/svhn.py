@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from torchvision import datasets
 
-from ganlab.data.download import fetch
-from ganlab.data.sources.published import Decoded, PublishedSet
+from ganlab.data.fetching.download import fetch
+from ganlab.data.fetching.published import Decoded, PublishedSet
 from ganlab.errors import UserError
 
 VALIDATION = 10_000  # pictures held out of the training set (paper sec. 5.2)

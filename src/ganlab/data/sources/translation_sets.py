@@ -50,7 +50,7 @@ def place_of(root: str, name: str | None, kind: str, download: bool) -> Path:
                 f"{place} is missing: fetch it with `python src/prepare.py data={kind} data.set={name}`, or set "
                 "data.root to the folder that holds it"
             )
-        from ganlab.data.download import fetch_archive  # only here is anything fetched
+        from ganlab.data.fetching.download import fetch_archive  # only here is anything fetched
 
         fetch_archive(URL.format(family=family, archive=f"{name}.{ending}"), place.parent, expected=place)
     return place

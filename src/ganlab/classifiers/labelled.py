@@ -1,0 +1,132 @@
+"""What a pack's labels say, as a classifier learns it: factors with few values each."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlab.data.packs.pack import Pack
+from ganlab.errors import UserError
+
+UNSEEN = -1  # label of what a picture does not show; it teaches nothing
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """A pack's images and labels as examples that a classifier learns from.
+
+    Three kinds of packs: with one class an image (``classes`` in the manifest), with several labels an image
+    (``labels`` names them and their values, ``attributes`` those that are there or not), and with channels that each
+    show something by themselves (``channels`` in the manifest: the label is the number whose digits, red first, they
+    show). An example of the last kind is one channel of one image, so one network serves all channels.
+
+    Attributes:
+        images: uint8 (N, H, W, C).
+        labels: int64 (N, A), a column a factor, UNSEEN where the image does not tell.
+        factors: the number of values of each column, by name.
+        channelwise: whether factor k is what channel k shows.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    factors: dict[str, int]
+    channelwise: bool
+
+    @classmethod
+    def of(cls, pack: Pack) -> "Labelled":
+        """Read a pack's manifest and labels; ``UserError`` where there is nothing to learn."""
+        source, labels, manifest = pack.manifest["source"], pack.labels, pack.manifest
+        other = "type features=auto or features=inception"
+        if labels is None:
+            raise UserError(f"features=classifier learns from labels, and {source} has none: {other}")
+        if channels := manifest.get("channels"):
+            if len(channels) != pack.images.shape[3]:
+                raise UserError(
+                    f"features=classifier judges each channel of {source} by itself, and data.channels="
+                    f"{pack.images.shape[3]} has mixed them: type data.channels={len(channels)}, or {other}"
+                )
+            sizes = [len(values) for values in channels.values()]
+            digits = np.stack(np.unravel_index(labels, sizes), axis=1)
+            return cls(pack.images, digits, dict(zip(channels, sizes, strict=True)), True)
+        columns = labels.reshape(len(labels), -1)
+        factors = factors_of(manifest, columns)
+        told = {name: size for name, size in factors.items() if size > 1}
+        if not told:
+            raise UserError(f"features=classifier has nothing to tell apart: {source} is all of one class; {other}")
+        return cls(pack.images, columns[:, [size > 1 for size in factors.values()]], told, False)
+
+    @property
+    def heads(self) -> list[int]:
+        """Number of values of each answer that the network gives for one example."""
+        return [*self.factors.values()][:1] if self.channelwise else [*self.factors.values()]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an example."""
+        _, height, width, channels = self.images.shape
+        return (1 if self.channelwise else channels), height, width
+
+    def __len__(self) -> int:
+        return len(self.images) * (self.images.shape[3] if self.channelwise else 1)
+
+    def batch(self, examples: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Return examples by number: uint8 (B, C, H, W), and int64 (B, heads)."""
+        if self.channelwise:
+            images, channels = np.divmod(examples, self.images.shape[3])
+            pixels, labels = self.images[images, :, :, channels][:, None], self.labels[images, channels][:, None]
+        else:
+            pixels, labels = self.images[examples].transpose(0, 3, 1, 2), self.labels[examples]
+        return torch.from_numpy(np.ascontiguousarray(pixels)), torch.from_numpy(labels)
+
+    def split(self, share: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of the examples to learn from, and of the ``share`` held out.
+
+        Equal pictures fall on the same side, since their checksums decide: a digit that many stacks of MNIST repeat is
+        held out of all of them.
+        """
+        sums = np.fromiter(self._checksums(), np.uint32, len(self))
+        different = np.unique(sums)
+        held_out = sums < different[ceil(share * (len(different) - 1))]
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+    def _checksums(self) -> Iterator[int]:
+        for image in self.images:
+            parts = image.transpose(2, 0, 1) if self.channelwise else [image]
+            yield from (zlib.crc32(part.tobytes()) for part in parts)
+
+
+def factors_of(manifest: dict[str, Any], labels: np.ndarray) -> dict[str, int]:
+    """Return name and number of values of each column of labels (N, A), as far as the manifest tells them."""
+    if manifest.get("classes"):
+        return {"class": len(manifest["classes"])}
+    if named := manifest.get("labels"):
+        return {name: len(values) for name, values in named.items()}
+    names = manifest.get("attributes") or [f"label_{column}" for column in range(labels.shape[1])]
+    return {name: int(labels[:, column].max()) + 1 for column, name in enumerate(names)}
+
+
+def counted_factors(
+    factors: dict[str, int], accuracy: dict[str, float], wanted: list[str] | None, least: float, most: int
+) -> list[str]:
+    """Return the factors whose combinations can be counted: the wanted ones that are told at ``least`` so accurately.
+
+    In their order, without those that would make more than ``most`` combinations; the first may by itself.
+
+    Raises:
+        UserError: a wanted factor does not exist.
+    """
+    if not isinstance(wanted, list | None):
+        raise UserError(f"features.classifier.factors={wanted} is no list: type features.classifier.factors=[{wanted}]")
+    for name in wanted or []:
+        if name not in factors:
+            raise UserError(f"features.classifier.factors names {name}, which is no label: take {', '.join(factors)}")
+    counted: list[str] = []
+    for name in factors if wanted is None else wanted:
+        if accuracy[name] >= least and (not counted or prod(factors[each] for each in [*counted, name]) <= most):
+            counted.append(name)
+    return counted

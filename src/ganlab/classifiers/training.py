@@ -1,0 +1,188 @@
+"""Trains the classifier behind ``features=classifier`` on a pack's own images and labels, once a pack."""
+
+import hashlib
+import io
+import logging
+import os
+import pickle
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from tqdm import tqdm
+
+from ganlab.classifiers.labelled import UNSEEN, Labelled
+from ganlab.classifiers.network import ImageClassifier
+from ganlab.data.lock import locked
+from ganlab.data.packs.pack import Pack
+from ganlab.errors import UserError
+from ganlab.files import replacing
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # raised with every change of network or training: what was trained before is then trained anew
+HELD_OUT = 0.1  # of the different images
+JUDGED = 500  # images judged together
+WEIGHT_DECAY = 1e-2
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the classifier is trained.
+
+    Attributes:
+        images: shown in training, each as often as the others.
+        batch_size: images of a step.
+        learning_rate: the highest of a one-cycle schedule, of AdamW.
+        width: channels of the first layer.
+        seed: of weights and order.
+    """
+
+    images: int
+    batch_size: int
+    learning_rate: float
+    width: int
+    seed: int
+
+
+def trained_classifier(pack: Pack, training: Training) -> bytes:
+    """Return the weights of a pack's classifier (see `ganlab.metrics.extractors.classifier`), trained if missing.
+
+    It is kept beside the pack, and used only for the same pictures, labels and training. Several processes may ask at
+    once: one trains, the others wait.
+
+    Raises:
+        UserError: the pack has no labels to learn from.
+    """
+    data = Labelled.of(pack)
+    checksums = sorted((name, pack.manifest["arrays"][name]["crc32"]) for name in pack.manifest["arrays"])
+    origin = repr((FORMAT, pack.images.shape, checksums, data.factors, data.channelwise, asdict(training)))
+    file = pack.folder / f"classifier-{hashlib.sha256(origin.encode()).hexdigest()[:12]}.pt"
+    if (known := _load(file)) is not None:
+        return known
+    if not os.access(pack.folder, os.W_OK):
+        log.warning("the classifier is not kept, %s cannot be written: every run trains it anew", pack.folder)
+        return train(data, training)
+    with locked(pack.folder / f".{file.stem}.lock", f"trains {file}"):
+        if (known := _load(file)) is None:
+            known = train(data, training)
+            _save(file, known)
+    return known
+
+
+def train(data: Labelled, training: Training) -> bytes:
+    """Return network, facts and held-out accuracy of a classifier as a file's bytes.
+
+    On the CPU in one thread, so that the same seed gives the same weights on any number of cores.
+
+    Raises:
+        UserError: too few different images.
+    """
+    seen, held_out = data.split(HELD_OUT)
+    if not len(seen) or not len(held_out):
+        raise UserError("features=classifier needs different images, to learn from and to hold out: add some")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            network = ImageClassifier(data.shape, data.heads, training.width)
+        fit(network, data, seen, training)
+        accuracy = measure(network, data, held_out)
+    finally:
+        torch.set_num_threads(threads)
+    content = io.BytesIO()  # not the file itself, whose name torch would write into it
+    torch.save(
+        {
+            "shape": data.shape,
+            "heads": data.heads,
+            "width": training.width,
+            "factors": data.factors,
+            "channelwise": data.channelwise,
+            "accuracy": accuracy,
+            "held_out": len(held_out),
+            "state": network.state_dict(),
+        },
+        content,
+    )
+    return content.getvalue()
+
+
+def fit(network: ImageClassifier, data: Labelled, seen: np.ndarray, training: Training) -> None:
+    """Train a network in place on the examples ``seen``; labels UNSEEN are passed over."""
+    size = min(training.batch_size, len(seen))
+    steps = max(training.images // size, 2)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=training.learning_rate, total_steps=steps)
+    network.to(memory_format=torch.channels_last).train()
+    with (
+        torch.enable_grad(),
+        tqdm(total=steps * size, desc="training a classifier", unit="img", disable=None) as bar,
+    ):
+        for examples in batches(seen, size, steps, training.seed):
+            images, labels = data.batch(examples)
+            loss = error(network.answers(network(images)), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            bar.update(size)
+    network.eval()
+
+
+def batches(seen: np.ndarray, size: int, steps: int, seed: int) -> Iterator[np.ndarray]:
+    """Yield ``steps`` batches of examples, in ascending order within each: permutation follows upon permutation."""
+    rng = np.random.default_rng(seed)
+    waiting = rng.permutation(seen)
+    for _ in range(steps):
+        if len(waiting) < size:
+            waiting = np.concatenate([waiting, rng.permutation(seen)])
+        yield np.sort(waiting[:size])
+        waiting = waiting[size:]
+
+
+def error(answers: list[Tensor], labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy of logits with labels (N, factors), where these are told, summed over factors."""
+    total = torch.zeros(())
+    for answer, label in zip(answers, labels.unbind(dim=1), strict=True):
+        told = (label != UNSEEN).sum().clamp(min=1)  # a batch may tell nothing of a factor
+        total = total + F.cross_entropy(answer, label, ignore_index=UNSEEN, reduction="sum") / told
+    return total
+
+
+@torch.no_grad()
+def measure(network: ImageClassifier, data: Labelled, held_out: np.ndarray) -> dict[str, float]:
+    """Return the share of right answers of each factor among the examples that tell it; 0 where none does."""
+    right, told = torch.zeros(len(data.factors)), torch.zeros(len(data.factors))
+    for start in range(0, len(held_out), JUDGED):
+        examples = held_out[start : start + JUDGED]
+        images, labels = data.batch(examples)
+        found = torch.stack([answer.argmax(dim=1) for answer in network.answers(network(images))], dim=1)
+        same, known = found == labels, labels != UNSEEN
+        if data.channelwise:  # example by example another factor
+            channel = F.one_hot(torch.from_numpy(examples) % len(right), len(right))
+            same, known = same * channel, known * channel
+        right += same.sum(dim=0)
+        told += known.sum(dim=0)
+    return dict(zip(data.factors, (right / told.clamp(min=1)).tolist(), strict=True))
+
+
+def _load(file: Path) -> bytes | None:
+    try:
+        content = file.read_bytes()
+        torch.load(io.BytesIO(content), weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # absent, or damaged: trained anew
+        return None
+    return content
+
+
+def _save(file: Path, content: bytes) -> None:
+    try:
+        with replacing(file) as target:
+            target.write(content)
+    except OSError as reason:
+        log.warning("the classifier is not kept in %s: %s", file.parent, reason.strerror)

@@ -1,0 +1,90 @@
+"""Entry points: a Hydra application whose errors are one line each.
+
+Nothing heavy is imported here: ``--help``, ``--cfg job`` and a mistyped key answer at once.
+"""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.object_type import ObjectType
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from ganlab.configuration.command_line import check_overrides, explain
+from ganlab.errors import UserError
+from ganlab.runs.ranks import rank
+
+MISTAKES = (UserError, HydraException, OmegaConfBaseException)
+CONF = Path(__file__).parents[3] / "conf"
+
+
+def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
+    """Make a function of a configuration into the application of ``conf/<name>.yaml``.
+
+    A `UserError`, and whatever Hydra has to say about a key or a value, is printed as one line and ends the process
+    with exit code 1. ``HYDRA_FULL_ERROR=1`` shows the stack of frames instead.
+    """
+
+    def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
+        def application() -> None:
+            # One name for the run, told to the processes that a distributed strategy starts.
+            named = "GANLAB_RUN" in os.environ
+            os.environ.setdefault("GANLAB_RUN", datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3])
+            first = rank() == 0
+            show_frames = os.environ.get("HYDRA_FULL_ERROR") == "1" and first
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing its own frames
+            try:
+                sys.argv[1:] = check_overrides(sys.argv[1:], CONF)
+                if os.environ.get("WORLD_SIZE", "1") != "1" and not named and "run=" not in " ".join(sys.argv):
+                    raise UserError("several processes were started from outside: type run=NAME, the same for all")
+                if {"--help", "-h"} & set(sys.argv):
+                    list_groups_at_once()
+                mistakes: list[Exception] = []
+
+                @functools.wraps(task)
+                def guarded(config: DictConfig) -> object:
+                    try:
+                        return task(config)
+                    except MISTAKES as error:  # Hydra would print a line of its own before ours
+                        mistakes.append(error)
+                        return None
+
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(guarded)()
+                if mistakes:
+                    raise mistakes[0]
+            except MISTAKES as error:
+                if show_frames:
+                    raise
+                message = str(error) if isinstance(error, UserError) else explain(error, CONF, name)
+                if first:
+                    print(f"error: {message}", file=sys.stderr)
+                sys.exit(1)
+            finally:
+                os.environ["HYDRA_FULL_ERROR"] = "1" if show_frames else "0"
+                if not named:
+                    del os.environ["GANLAB_RUN"]
+
+        application.__doc__ = task.__doc__
+        return application
+
+    return decorate
+
+
+def list_groups_at_once() -> None:
+    """Let Hydra list its groups from where they lie: for each it would copy all sources first, most of its time."""
+    original = ConfigLoaderImpl.get_group_options
+
+    def options(self: Any, group_name: str, results_filter: Any = ObjectType.CONFIG, *more: Any, **named: Any) -> Any:
+        if more or named:
+            return original(self, group_name, results_filter, *more, **named)
+        return self.repository.get_group_options(group_name, results_filter)
+
+    ConfigLoaderImpl.get_group_options = options  # type: ignore[method-assign]

@@ -1,0 +1,1 @@
+"""Near-duplicate removal (paper, sec. 4.1)."""

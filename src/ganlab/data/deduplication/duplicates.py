@@ -1,0 +1,119 @@
+"""Pictures that share a code: which, how much they differ, and a sheet to judge by eye."""
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from ganlab.data.deduplication.hashing import Take, equal_codes, thumbnails
+
+COMMON = 16  # pictures of one code that deserve a look
+IDLE = 0.005  # share of pictures that a useful bit sets apart, at least
+COMPARED = 256  # pictures compared at a time
+QUANTILES = {"median": 0.5, "90%": 0.9, "99%": 0.99, "largest": 1.0}
+# The sheet: groups in columns, each a row of pictures; sizes in pixels.
+GROUPS, COLUMNS, PICTURES = 48, 2, 5
+CELL, GAP, MARGIN = 64, 2, 12
+
+
+@dataclass(frozen=True)
+class Collisions:
+    """What records of equal codes have in common.
+
+    Attributes:
+        codes: of all records, uint8 (N, 16).
+        groups: the records of each code that several share, int64: the first, which is kept, then those dropped.
+    """
+
+    codes: np.ndarray
+    groups: list[np.ndarray]
+
+    @classmethod
+    def of(cls, codes: np.ndarray) -> "Collisions":
+        """Find the records of equal codes, in linear time."""
+        order, starts = equal_codes(codes)
+        ends = np.append(starts[1:], len(order))
+        shared = np.flatnonzero(ends - starts > 1)
+        groups = [order[starts[place] : ends[place]] for place in shared]
+        return cls(codes, sorted(groups, key=lambda group: int(group[0])))
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """Whether a record is the first of its code, bool (N,)."""
+        kept = np.ones(len(self.codes), bool)
+        for group in self.groups:
+            kept[group[1:]] = False
+        return kept
+
+    @property
+    def dropped(self) -> int:
+        """How many records are not the first of their code."""
+        return int(len(self.codes) - self.kept.sum())
+
+    def differences(self, take: Take) -> list[np.ndarray]:
+        """For each group, how far those dropped are from the one kept: RMS between thumbnails, in grey levels."""
+        if not self.groups:
+            return []
+        sizes = [len(group) - 1 for group in self.groups]
+        dropped = np.concatenate([group[1:] for group in self.groups])
+        kept = np.repeat([group[0] for group in self.groups], sizes)
+        far = np.empty(len(dropped))
+        for start in range(0, len(dropped), COMPARED):
+            block = slice(start, start + COMPARED)
+            pairs = thumbnails(take(dropped[block])) - thumbnails(take(kept[block]))
+            far[block] = pairs.square().mean(1).sqrt().numpy()
+        return np.split(far, np.cumsum(sizes)[:-1])
+
+    def report(self, far: list[np.ndarray]) -> dict[str, Any]:
+        """Return what was found, JSON-able: a ``summary``, codes that many share, and the records of all groups.
+
+        ``far`` are the `differences`, of which the summary gives quantiles; its ``idle_bits`` are those that nearly
+        all pictures have alike.
+        """
+        count, sizes = len(self.codes), Counter(len(group) for group in self.groups)
+        on = sum(np.unpackbits(part, axis=1).sum(0, dtype=np.int64) for part in np.array_split(self.codes, 64))
+        common = sorted((group for group in self.groups if len(group) >= COMMON), key=len, reverse=True)
+        flat = np.concatenate([[0.0], *far])[1 if far else 0 :]
+        return {
+            "summary": {
+                "count": count,
+                "dropped": self.dropped,
+                "groups": len(self.groups),
+                "group_sizes": {str(size): sizes[size] for size in sorted(sizes)},
+                "differences": {name: round(float(np.quantile(flat, share)), 2) for name, share in QUANTILES.items()},
+                "idle_bits": int(np.count_nonzero(np.minimum(on, count - on) < IDLE * count)),
+            },
+            "common_codes": [
+                {"code": self.codes[group[0]].tobytes().hex(), "pictures": len(group), "kept": int(group[0])}
+                for group in common
+            ],
+            "groups": [group.tolist() for group in self.groups],
+        }
+
+    def draw(self, take: Take, far: list[np.ndarray], path: Path) -> None:
+        """Write a sheet of groups as PNG: the picture kept, a gap, and up to four of those dropped, most unlike first.
+
+        The groups are spread evenly over all, from those that differ most (top left) to those that differ least.
+        """
+        ranked = sorted(range(len(self.groups)), key=lambda number: -far[number].max())
+        shown = [ranked[place * len(ranked) // GROUPS] for place in range(GROUPS)] if len(ranked) > GROUPS else ranked
+        lines = max(1, -(-len(shown) // COLUMNS))
+        width = PICTURES * (CELL + GAP) + 2 * MARGIN
+        sheet = Image.new("RGB", (COLUMNS * width, lines * (CELL + GAP) + GAP), "white")
+        for place, number in enumerate(shown):
+            group = self.groups[number]
+            unlike = group[1:][np.argsort(-far[number], kind="stable")]
+            column, line = divmod(place, lines)
+            for position, pixels in enumerate(take(np.array([group[0], *unlike[: PICTURES - 1]]))):
+                picture = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
+                cell = picture.resize((CELL, CELL), Image.Resampling.BOX)
+                left = column * width + position * (CELL + GAP) + (MARGIN if position else 0)
+                sheet.paste(cell, (left, line * (CELL + GAP) + GAP))
+        part = path.with_name(f"{path.name}.part")
+        sheet.save(part, format="PNG")
+        os.replace(part, path)

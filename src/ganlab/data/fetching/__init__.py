@@ -1,0 +1,1 @@
+"""Downloads and archives of published data sets."""

@@ -1,0 +1,141 @@
+"""Archives from elsewhere, unpacked so that nothing in them reaches beyond its folder."""
+
+import gzip
+import lzma
+import os
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from ganlab.data.packs.writer import sync_folder
+from ganlab.errors import UserError
+
+MOST_MEMBERS = 5_000_000  # ImageNet has 1.3 million
+MOST_GROWTH = 100  # times the archive's own size; pictures hardly shrink, label files and blank digits do
+LEAST_ALLOWED = 2**30  # bytes that even the smallest archive may grow to
+DAMAGE = (
+    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error),
+    *(EOFError, NotImplementedError, RuntimeError, ValueError),
+)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a tar (of any compression) or zip file into ``folder``, which appears only when everything is in it.
+
+    Raises:
+        UserError: the archive is damaged; or it is refused: a member leaves the folder, is a link out of it or a
+            device, or there is far more in it than an archive of pictures holds.
+        OSError: the disk is full, or the place cannot be written.
+    """
+    unfinished = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process
+    unfinished.mkdir(parents=True)
+    try:
+        with explained(archive):
+            if zipfile.is_zipfile(archive):
+                unpack_zip(archive, unfinished)
+            elif tarfile.is_tarfile(archive):
+                unpack_tar(archive, unfinished)
+            else:
+                raise tarfile.ReadError("it is no tar or zip file, or cut off")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(unfinished, folder)
+        sync_folder(folder.parent)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def gunzip(archive: Path, path: Path) -> None:
+    """Unpack one gzipped file to ``path``, whole or not at all; errors as those of `unpack`."""
+    unfinished = path.with_name(f".{path.name}.partial")
+    guard = Guard(archive)
+    try:
+        with explained(archive), gzip.open(archive) as packed, unfinished.open("wb") as file:
+            while block := packed.read(2**20):
+                guard.grow(len(block))
+                file.write(block)
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+class ForbiddenError(Exception):
+    """Something that no archive of ours holds."""
+
+
+@contextmanager
+def explained(archive: Path) -> Iterator[None]:
+    """Turn damage and trickery into one line."""
+    try:
+        yield
+    except (tarfile.FilterError, ForbiddenError) as error:
+        raise UserError(f"{archive} is refused ({error}): delete it and fetch it from a place you trust") from error
+    except DAMAGE as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{archive} is damaged ({reason}): delete it and repeat the command") from error
+
+
+def unpack_tar(archive: Path, folder: Path) -> None:
+    """Unpack member after member, to the last byte: only there a compressed file proves that it is whole."""
+    guard = Guard(archive)
+    with tarfile.open(archive) as tar, progress(archive) as bar:
+        for member in tar:
+            guard.admit(member.name, member.size)
+            tar.extract(member, folder, filter="data")
+            bar.update()
+        assert tar.fileobj is not None
+        while tar.fileobj.read(2**20):
+            pass
+
+
+def unpack_zip(archive: Path, folder: Path) -> None:
+    """Unpack member after member; the zip module checks each against its checksum and its stated size."""
+    guard = Guard(archive)
+    with zipfile.ZipFile(archive) as file, progress(archive) as bar:
+        members = file.infolist()
+        for member in members:
+            guard.admit(member.filename, member.file_size)
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise ForbiddenError(f"{member.filename} is a link or a device")
+        for member in members:
+            file.extract(member, folder)
+            bar.update()
+
+
+class Guard:
+    """Counts what an archive holds, and stops at what none should hold."""
+
+    def __init__(self, archive: Path) -> None:
+        self.members = 0
+        self.bytes = 0
+        self.most_bytes = max(LEAST_ALLOWED, MOST_GROWTH * archive.stat().st_size)
+
+    def admit(self, name: str, size: int) -> None:
+        """Count one member, or raise ``ForbiddenError``."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts:
+            raise ForbiddenError(f"{name} leads out of its folder")
+        self.members += 1
+        if self.members > MOST_MEMBERS:
+            raise ForbiddenError(f"it holds more than {MOST_MEMBERS:,} files")
+        self.grow(size)
+
+    def grow(self, size: int) -> None:
+        """Count ``size`` more bytes, or raise ``ForbiddenError``."""
+        self.bytes += size
+        if self.bytes > self.most_bytes:
+            raise ForbiddenError(f"it would grow to more than {self.most_bytes / 1e9:.1f} GB")
+
+
+def progress(archive: Path) -> tqdm:
+    """Return a bar that counts files, shown on a terminal."""
+    return tqdm(desc=f"unpacking {archive.name}", unit=" files", disable=None)

@@ -1,0 +1,230 @@
+"""Files from the network: continued after a break, checked, and whole or absent."""
+
+import errno
+import hashlib
+import os
+import shutil
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+from tqdm import tqdm
+
+from ganlab.data.fetching.archives import unpack
+from ganlab.data.lock import locked
+from ganlab.errors import UserError
+from ganlab.files import require_space
+
+TIMEOUT = 30.0  # seconds without an answer
+ATTEMPTS = 5  # in a row without a new byte
+PAUSE = 1.0  # seconds before the second attempt; twice that before the third, and so on
+BLOCK = 2**20
+SMALL = 100e6  # bytes that are fetched without a word where nobody watches
+HOPELESS = (400, 401, 403, 404, 405, 410, 451)  # answers that another attempt would not change
+
+
+class BrokenOffError(Exception):
+    """A transfer that ended early, or an answer that does not fit what is there."""
+
+
+BROKEN = (BrokenOffError, HTTPException, urllib.error.URLError, TimeoutError, ConnectionError, ssl.SSLError)
+
+
+def fetch(url: str, path: Path, *, md5: str | None = None) -> None:
+    """Fetch ``url`` to ``path``, unless something is there already.
+
+    The bytes gather in ``<path>.part``; whoever comes next continues there. The file gets its name when it is whole
+    and right: of the size that the server says, and of the digest given.
+
+    Raises:
+        UserError: no network, no such file, wrong bytes, a full disk, or a place that cannot be written; with the
+            address and what to do by hand.
+    """
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise UserError(f"{url} is no address on the web: take one that begins with https:// or http://")
+    if path.exists():
+        return
+    with told(url, path), locked(path.with_name(f".{path.name}.lock"), f"fetches {path.name}"):
+        if path.exists():  # fetched by the process that we waited for
+            return
+        part = path.with_name(f"{path.name}.part")
+        transfer(url, part)
+        check(part, md5)
+        os.replace(part, path)
+
+
+def fetch_archive(url: str, place: Path, *, expected: Path, md5: str | None = None) -> None:
+    """Fetch a tar or zip file and unpack it into the folder ``place``; afterwards ``expected`` exists.
+
+    Nothing happens where ``expected``, a file or folder below ``place`` that the archive brings, exists already. An
+    archive that lies in ``place`` under its own name, put there by hand, is not fetched. It is unpacked under a hidden
+    name, moved, ``expected`` as the last and in one step, and then deleted; what lies in ``place`` already stays.
+
+    Raises:
+        UserError: see `fetch` and `ganlab.data.fetching.archives.unpack`; or the archive lacks what is expected.
+    """
+    if expected.exists():
+        return
+    archive = place / PurePosixPath(unquote(urlsplit(url).path)).name
+    unpacked = place / f".{archive.name}.unpacked"
+    lock = place / f".{archive.name}.unpack.lock"
+    with told(url, archive), locked(lock, f"unpacks {archive.name}"):
+        if expected.exists():
+            return
+        fetch(url, archive, md5=md5)
+        if not unpacked.exists():
+            unpack(archive, unpacked)
+        try:
+            if not (unpacked / expected.relative_to(place)).exists():
+                held = ", ".join(sorted(path.name for path in unpacked.iterdir())[:5]) or "nothing"
+                raise UserError(
+                    f"{archive} holds {held}, not {expected.relative_to(place)}: unpack it by hand so that "
+                    f"{expected} exists"
+                )
+            graft(unpacked, place, expected)
+        finally:
+            shutil.rmtree(unpacked, ignore_errors=True)
+        archive.unlink()
+
+
+def graft(source: Path, target: Path, last: Path) -> None:
+    """Move what ``source`` holds into the folder ``target``, what leads to ``last`` at the end; nothing is replaced."""
+    for entry in sorted(source.iterdir(), key=lambda entry: last.is_relative_to(target / entry.name)):
+        place = target / entry.name
+        if not place.exists():
+            os.replace(entry, place)
+        elif entry.is_dir() and place.is_dir():
+            graft(entry, place, last)
+
+
+def transfer(url: str, part: Path) -> None:
+    """Bring ``part`` to its full length, in as many attempts as bring something new."""
+    fruitless = 0
+    while True:
+        before = part.stat().st_size if part.exists() else 0
+        try:
+            return advance(url, part)
+        except urllib.error.HTTPError as error:
+            if error.code in HOPELESS:
+                raise
+            reason: Exception = error
+        except BROKEN as error:
+            reason = error
+        fruitless = 0 if part.exists() and part.stat().st_size > before else fruitless + 1
+        offline = before == 0 and isinstance(getattr(reason, "reason", None), OSError)
+        if offline or fruitless == ATTEMPTS:
+            raise reason
+        time.sleep(PAUSE * fruitless)
+
+
+def advance(url: str, part: Path) -> None:
+    """Ask once for what is missing of ``part``, and append it."""
+    held = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "ganlab", "Accept-Encoding": "identity"} | ({"Range": f"bytes={held}-"} if held else {})
+    try:
+        response: HTTPResponse = OPENER.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        if error.code != 416:  # nothing lies beyond what is held
+            raise
+        if error.headers.get("Content-Range", "").rpartition("/")[2] == str(held):
+            return
+        part.unlink()
+        raise BrokenOffError("the file has changed on the server") from error
+    with response:
+        if response.status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {held}-"):
+            part.unlink(missing_ok=True)
+            raise BrokenOffError("the server continues at another place")
+        start = held if response.status == 206 else 0
+        length = response.headers.get("Content-Length")
+        total = None if length is None else start + int(length)
+        if total is not None:
+            require_space(total - start, part.parent)
+        with part.open("ab" if start else "wb") as file:
+            copy(response, file, part.stem, start, total)
+            os.fsync(file.fileno())
+            got = file.tell()
+    if total is not None and got < total:
+        raise BrokenOffError(f"the connection broke off after {got:,} of {total:,} bytes")
+
+
+def copy(response: HTTPResponse, file: IO[bytes], name: str, start: int, total: int | None) -> None:
+    """Append the answer to ``file``, under a bar with bytes a second."""
+    lively = sys.stderr.isatty()
+    style: dict[str, Any] = {"unit": "B", "unit_scale": True, "mininterval": 0.2 if lively else 30}
+    hidden = not lively and (total or 0) < SMALL
+    with tqdm(desc=f"fetching {name}", total=total, initial=start, disable=hidden, **style) as bar:
+        while block := response.read(BLOCK):
+            file.write(block)
+            bar.update(len(block))
+
+
+class WrongBytesError(Exception):
+    """What came is not what was published."""
+
+
+def check(part: Path, md5: str | None) -> None:
+    """Compare the digest where one is given; what differs is deleted."""
+    if md5 is None:
+        return
+    with part.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != md5:
+        part.unlink()
+        raise WrongBytesError(f"its md5 is {found} instead of {md5}; it was deleted")
+
+
+@contextmanager
+def told(url: str, path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong into one line with the address, and what to do about it."""
+    try:
+        yield
+    except WrongBytesError as error:
+        raise UserError(f"{url} is not the file that was published ({error}): repeat, or {by_hand(path)}") from error
+    except urllib.error.HTTPError as error:
+        raise UserError(f"{url} was refused ({error.code} {error.reason}): {by_hand(path)}") from error
+    except BROKEN as error:
+        reason = str(getattr(error, "reason", error)) or type(error).__name__
+        raise UserError(
+            f"{url} could not be fetched ({reason.splitlines()[0]}): get online and repeat, which continues, or "
+            f"{by_hand(path)}"
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            mend = "free some space and repeat, which continues, or set data.root=FOLDER on another disk"
+            raise UserError(f"the disk is full while fetching {url} ({error.strerror}): {mend}") from error
+        raise UserError(
+            f"{path.absolute().parent} cannot be written while fetching {url} ({error.strerror or error}): set "
+            "data.root=FOLDER to a folder that you may write"
+        ) from error
+
+
+def by_hand(path: Path) -> str:
+    """Say where a file goes that was fetched by other means."""
+    return f"fetch it by other means and put it in place as {path.absolute()}"
+
+
+def opener() -> urllib.request.OpenerDirector:
+    """Return what opens addresses of the web and, unlike Python's default, follows none to a file or an FTP server."""
+    director = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.UnknownHandler(),
+    ):
+        director.add_handler(handler)
+    return director
+
+
+OPENER = opener()

@@ -1,0 +1,1 @@
+"""Packs: prepared data on disk, and the sources, readers and writers that make them."""

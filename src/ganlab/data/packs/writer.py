@@ -1,0 +1,157 @@
+"""A pack while it is written: whole at the end, or continued after a kill."""
+
+import io
+import json
+import math
+import os
+import shutil
+import time
+import zlib
+from collections import Counter
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ganlab.data.packs.record_reader import Chunk
+from ganlab.data.packs.source import Arrays
+
+COMMIT_SECONDS = 1.0  # work that a kill may cost
+
+
+@dataclass
+class Progress:
+    """What is safely on disk: rows of the records before ``next``, checksums, and what gave no row, with reasons."""
+
+    next: int
+    rows: int
+    crc32: dict[str, int]
+    skipped: list[list[str]]
+    rejected: dict[str, int]
+
+
+class PackWriter:
+    """Appends rows to the arrays of a pack in ``<folder>.partial`` and renames that to ``folder`` when it is whole.
+
+    ``arrays`` gives the dtype of each array and the shape of one row. A writer of the same folder continues where a
+    killed one stopped: its ``progress`` says where.
+    """
+
+    def __init__(self, folder: Path, arrays: Arrays) -> None:
+        self.folder = folder
+        self.partial = folder.with_name(folder.name + ".partial")
+        self.partial.mkdir(parents=True, exist_ok=True)
+        self.arrays = arrays
+        self._files: dict[str, IO[bytes]] = {}
+        try:
+            self.progress = self._restore() or self._start()
+            for name in arrays:
+                self._files[name] = file = self._path(name).open("r+b")
+                file.truncate(self._bytes(name, self.progress.rows))
+                file.seek(0, os.SEEK_END)
+        except OSError:
+            self.close()
+            raise
+        self._committed = time.monotonic()
+
+    def append(self, chunk: Chunk) -> None:
+        """Add what the records before ``chunk.stop`` gave, and commit once a second."""
+        progress = self.progress
+        for name, values in chunk.rows.items():
+            data = np.ascontiguousarray(values).data
+            self._files[name].write(data)
+            progress.crc32[name] = zlib.crc32(data, progress.crc32[name])
+        progress.rows += len(next(iter(chunk.rows.values())))
+        progress.skipped += [list(entry) for entry in chunk.skipped]
+        progress.rejected = dict(Counter(progress.rejected) + Counter(chunk.rejected))
+        progress.next = chunk.stop
+        if time.monotonic() - self._committed >= COMMIT_SECONDS:
+            self._sync()
+            write_json(self.partial / "progress.json", asdict(self.progress))
+            self._committed = time.monotonic()
+
+    def finish(self, manifest: dict[str, Any]) -> None:
+        """Give the arrays their true length, add ``manifest`` with their checksums as pack.json, and rename."""
+        for name, file in self._files.items():
+            file.seek(0)
+            file.write(self._header(name, self.progress.rows))
+        self._sync()
+        self._close_files()
+        described = {
+            name: {"shape": [self.progress.rows, *shape], "dtype": dtype, "crc32": self.progress.crc32[name]}
+            for name, (dtype, shape) in self.arrays.items()
+        }
+        write_json(self.partial / "pack.json", {**manifest, "count": self.progress.rows, "arrays": described})
+        (self.partial / "progress.json").unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)  # a damaged pack stays until its successor is whole
+        self.partial.rename(self.folder)
+        sync_folder(self.folder.parent)
+
+    def close(self) -> None:
+        """Close the files; where nothing was committed, remove what nobody could continue."""
+        self._close_files()
+        if not (self.partial / "progress.json").exists():
+            for name in self.arrays:
+                self._path(name).unlink(missing_ok=True)
+            with suppress(OSError):  # finished, or something else is kept there
+                self.partial.rmdir()
+
+    def _close_files(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+    def _restore(self) -> Progress | None:
+        """Return what an earlier process committed, unless its files hold less."""
+        try:
+            progress = Progress(**json.loads((self.partial / "progress.json").read_text()))
+            held = [self._path(name).stat().st_size >= self._bytes(name, progress.rows) for name in self.arrays]
+        except (OSError, ValueError, TypeError):
+            return None
+        return progress if all(held) else None
+
+    def _start(self) -> Progress:
+        for name in self.arrays:
+            self._path(name).write_bytes(self._header(name, 0))
+        return Progress(next=0, rows=0, crc32=dict.fromkeys(self.arrays, 0), skipped=[], rejected={})
+
+    def _path(self, name: str) -> Path:
+        return self.partial / f"{name}.npy"
+
+    def _header(self, name: str, rows: int) -> bytes:
+        """Return the head of a .npy file; NumPy pads it, so its length does not depend on the number of rows."""
+        dtype, shape = self.arrays[name]
+        head = io.BytesIO()
+        description = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (rows, *shape)}
+        np.lib.format.write_array_header_1_0(head, description)
+        return head.getvalue()
+
+    def _bytes(self, name: str, rows: int) -> int:
+        dtype, shape = self.arrays[name]
+        return len(self._header(name, rows)) + rows * math.prod(shape) * np.dtype(dtype).itemsize
+
+    def _sync(self) -> None:
+        for file in self._files.values():
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    with part.open("w") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` last through a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""A generator measured: real images, metrics, protocols."""

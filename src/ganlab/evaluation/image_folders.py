@@ -1,0 +1,123 @@
+"""Folders of images as metrics meet them: pixel by pixel as they are, real ones or in the place of samples."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganlab.data.batches import channels_first
+from ganlab.data.packs.pack import Pack, build
+from ganlab.data.packs.pictures import MODES, PictureFile, PictureProtocol, UnreadableImageError, decode
+from ganlab.data.sources.folder import Folder
+from ganlab.errors import UserError
+
+
+@dataclass(frozen=True)
+class Unchanged(PictureProtocol):
+    """Pictures of one size, ``image_size`` being their width, whose pixels stay as they are; any other is refused."""
+
+    height: int = 0
+    key: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels) of one picture."""
+        return self.height, self.image_size, self.channels
+
+    def record(self) -> dict[str, Any]:
+        """Return what a pack states about its pictures."""
+        return {"crop": "none", "resize": "none", "shape": list(self.shape)}
+
+    def prepare(self, picture: PictureFile | Image.Image | np.ndarray) -> np.ndarray:
+        """Return a picture as uint8 of ``shape``; grey ones among colour are spread over three channels."""
+        assert isinstance(picture, PictureFile)
+        decoded = decode(picture)
+        size, mode = (self.image_size, self.height), MODES[self.channels]
+        if decoded.size != size or (mode == "L" and decoded.mode != "L"):
+            what = "x".join(map(str, decoded.size)) if decoded.size != size else "in colour"
+            others = f"{self.image_size}x{self.height}" if decoded.size != size else "grey"
+            raise UserError(
+                f"{self.key}: {picture.name} is {what} and the pictures before it are {others}; bring all to one size: "
+                f"python src/prepare.py data=folder data.root=FOLDER data.image_size={min(size)} data.channels=3, "
+                f"and {self.key}=PACK"
+            )
+        return np.asarray(decoded.convert(mode)).reshape(self.shape)
+
+
+def open_images(key: str, folder: str, packs: Path) -> Pack:
+    """Return the pack in a folder, or a new one, in ``packs``, of the pictures in it.
+
+    Args:
+        key: what the folder was given as: ``generated`` or ``real``.
+        folder: of a pack, or of pictures of one size; those in sub-folders alone have these as classes.
+        packs: where the pack of pictures goes.
+
+    Raises:
+        UserError: there are none, not all have one size, or one cannot be read.
+    """
+    place = Path(folder).expanduser()
+    if (place / "pack.json").is_file():
+        return Pack.open(place)
+    try:
+        source = Folder(str(place))
+        first = decode(PictureFile(source.root / source.files[0], source.files[0]))
+    except UserError as error:
+        raise UserError(str(error).replace("data.root", key)) from error
+    except UnreadableImageError as error:
+        raise UserError(f"{key}={folder}: {error.name} cannot be read ({error.reason}): remove it") from error
+    channels = 1 if first.mode == "L" else 3
+    return build(source, Unchanged(first.width, channels, height=first.height, key=key), packs, max_broken=0)
+
+
+def require_alike(generated: Pack, real: Pack) -> None:
+    """Raise ``UserError`` where images of the two differ in size or channels."""
+    first, second = (pack.images.shape[1:] for pack in (generated, real))
+    if first != second:
+        sizes = [f"{width}x{height}x{channels}" for height, width, channels in (first, second)]
+        side, channels = min(*first[:2], *second[:2]), min(first[2], second[2])
+        raise UserError(
+            f"generated images are {sizes[0]} and real ones {sizes[1]}: bring the larger ones to the size of the "
+            f"others: python src/prepare.py data=folder data.root=FOLDER data.image_size={side} "
+            f"data.channels={channels}, and give that pack's folder"
+        )
+
+
+class Pictures:
+    """A pack's images in the place of a generator's samples, in the order of a seed.
+
+    Args:
+        pack: the images, and their classes.
+        classes: names of the classes of the real images: labels count where they are the same.
+        device: where batches go.
+    """
+
+    def __init__(self, pack: Pack, classes: list[str] | None, device: torch.device) -> None:
+        self.pack, self.device = pack, device
+        same = pack.labels is not None and pack.labels.ndim == 1 and pack.manifest.get("classes") == classes
+        self.labels = pack.labels if same else None
+
+    def generation_batch(self, index: int, size: int, seed: int) -> Tensor:
+        """Return images ``index * size`` and following, uint8 (n, C, H, W); the last batch may be short."""
+        chosen = order(len(self.pack), seed)[index * size : (index + 1) * size]
+        return channels_first(self.pack.images[chosen])
+
+    def generation_labels(self, index: int, size: int, seed: int) -> Tensor | None:
+        """Return the classes of the same images."""
+        if self.labels is None:
+            return None
+        return torch.from_numpy(self.labels[order(len(self.pack), seed)[index * size : (index + 1) * size]])
+
+    def sampling_protocol(self) -> dict[str, Any]:
+        """Return where the images are from."""
+        return {"generated": self.pack.manifest["source"], "generated_pack": self.pack.manifest["key"]}
+
+
+@lru_cache(maxsize=2)
+def order(count: int, seed: int) -> np.ndarray:
+    """Return the seeded permutation of 0 to ``count`` - 1."""
+    return np.random.default_rng(seed).permutation(count)

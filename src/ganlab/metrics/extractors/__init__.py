@@ -1,0 +1,1 @@
+"""Feature networks: what FID and its relatives see instead of pixels."""

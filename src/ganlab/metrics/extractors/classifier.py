@@ -1,0 +1,106 @@
+"""A classifier of the data themselves as a feature network."""
+
+import io
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganlab.classifiers.network import ImageClassifier
+from ganlab.errors import UserError
+from ganlab.metrics.extractors.features import Classifier
+
+MOST_CLASSES = 10_000  # probabilities of an image
+
+
+class ClassifierFeatures(Classifier):
+    """The penultimate features of a classifier of the data themselves, trained by ``train_classifier``.
+
+    Where channels are judged by themselves, their features stand one after the other.
+
+    Args:
+        weights: what ``train_classifier`` returns.
+
+    Attributes:
+        factors: number of values of each factor, by name.
+        accuracy: share of right answers on the images held out, by factor.
+        counted: the factors whose combinations are the modes; none until ``count`` names them.
+    """
+
+    name = "classifier"
+
+    def __init__(self, weights: bytes) -> None:
+        super().__init__(weights)
+        known: dict[str, Any] = torch.load(io.BytesIO(weights), weights_only=True)
+        self.factors: dict[str, int] = known["factors"]
+        self.accuracy: dict[str, float] = known["accuracy"]
+        self.held_out: int = known["held_out"]
+        self.channelwise: bool = known["channelwise"]
+        self.channels: int = len(self.factors) if self.channelwise else known["shape"][0]
+        self.count([])
+        self.network = ImageClassifier(known["shape"], known["heads"], known["width"])
+        self.network.load_state_dict(known["state"])
+        self.num_features = self.network.num_features * (self.channels if self.channelwise else 1)
+        rows, columns = self.network.size
+        self.resize = f"bilinear to {columns}x{rows}, antialiased, where they differ"
+        self.requires_grad_(False).eval()
+
+    def count(self, factors: list[str]) -> None:
+        """Take the combinations of these factors as the modes."""
+        self.counted = factors
+        self.num_modes = prod(self.factors[name] for name in factors)
+        classes = self.num_modes if factors else prod(self.factors.values()) if len(self.factors) == 1 else 0
+        self.num_classes = classes if classes <= MOST_CLASSES else 0
+
+    def extract(self, images: Tensor) -> Tensor:
+        """Return the penultimate layer (N, num_features), all 0 or more."""
+        if images.shape[1] != self.channels:
+            raise UserError(
+                f"features=classifier was trained on {self.channels} channels, not {images.shape[1]}; "
+                f"set data.channels={self.channels}"
+            )
+        if self.channelwise:
+            return self.network(images.flatten(end_dim=1)[:, None]).view(len(images), -1)
+        return self.network(images)
+
+    def by_factor(self, features: Tensor) -> dict[str, Tensor]:
+        """Return probabilities (N, values) by factor for features (N, num_features)."""
+        if self.channelwise:
+            parts = features.view(len(features), self.channels, -1).unbind(dim=1)
+            answers = [self.network.answers(part)[0] for part in parts]
+        else:
+            answers = self.network.answers(features)
+        return {name: answer.softmax(dim=1) for name, answer in zip(self.factors, answers, strict=True)}
+
+    def probabilities(self, features: Tensor) -> Tensor:
+        """Return probabilities (N, num_classes) for features (N, num_features).
+
+        Of the values of the only factor; of several, of the combinations of the counted ones, numbered as by ``judge``,
+        as if factors were told independently.
+        """
+        answers = self.by_factor(features)
+        joint = torch.ones(len(features), 1, device=features.device)
+        for name in self.counted or list(self.factors):
+            joint = (joint[:, :, None] * answers[name][:, None, :]).flatten(1)
+        return joint
+
+    @torch.no_grad()
+    def judge_features(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the most probable combination (N,) of the counted factors, and the least of their probabilities (N,).
+
+        Combinations are numbered by their values, the first factor's being the most significant.
+        """
+        answers = self.by_factor(features)
+        mode = torch.zeros(len(features), dtype=torch.long, device=features.device)
+        certain = torch.ones(len(features), device=features.device)
+        for name in self.counted:
+            probability, value = answers[name].max(dim=1)
+            mode = mode * self.factors[name] + value
+            certain = torch.minimum(certain, probability)
+        return mode, certain
+
+    def protocol(self) -> dict[str, Any]:
+        """Return, beside what every network tells, its accuracy on the images held out, by factor."""
+        rounded = {name: round(share, 4) for name, share in self.accuracy.items()}
+        return {**super().protocol(), "accuracy": rounded, "held_out": self.held_out}

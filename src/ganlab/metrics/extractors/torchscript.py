@@ -1,0 +1,104 @@
+"""Any TorchScript file as a feature network."""
+
+import io
+import re
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganlab.errors import UserError
+from ganlab.metrics.extractors.features import ColourFeatures
+from ganlab.metrics.extractors.resizing import DESCRIPTIONS, clean_bicubic
+from ganlab.metrics.extractors.weights import first_line, read_weights
+
+
+class TorchScriptFeatures(ColourFeatures):
+    """What a TorchScript module returns for images (N, 3, H, W): (N, D); named ``torchscript_FILE``.
+
+    Loading it unpickles nothing, but the file is a program: take it from those whom you trust.
+
+    Args:
+        weights: the file.
+        range: what the module wants to see: ``uint8`` for bytes, or the floats of black and white, such as [-1, 1].
+        size: height and width of what it wants to see; a number for a square; None for images as they are. Resized
+            as clean-fid does.
+        arguments: further arguments of the module's forward by keyword, such as ``return_features``.
+        image: channels, height and width of the images to come, by which the module is tried.
+
+    Raises:
+        UserError: there is no such file, or it does not map such images to (N, D).
+    """
+
+    def __init__(
+        self,
+        weights: Path,
+        range: str | list[float],
+        size: int | list[int] | None,
+        arguments: Mapping[str, Any],
+        image: tuple[int, int, int],
+    ) -> None:
+        content = read_weights(weights)
+        super().__init__(content)
+        self.name = "torchscript_" + re.sub(r"[^\w.-]+", "_", weights.stem)
+        self.range, self.size, self.arguments = _range(range), _size(size), dict(arguments)
+        self.resize = "none" if self.size is None else f"{DESCRIPTIONS['clean']}, to {self.size[1]}x{self.size[0]}"
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # TorchScript is on its way out, its files are not
+                self.network = torch.jit.load(io.BytesIO(content), map_location="cpu")
+        except RuntimeError as reason:
+            raise UserError(
+                f"{weights} is no TorchScript file ({first_line(reason)}); save one by torch.jit"
+            ) from reason
+        self.requires_grad_(False).eval()
+        self.meet(*image)
+        try:
+            found = self(torch.zeros(2, *image, dtype=torch.uint8))
+        except (RuntimeError, torch.jit.Error) as reason:
+            lines = [line for line in str(reason).strip().splitlines() if line.strip()]
+            raise UserError(
+                f"{weights} cannot take images of {image[2]}x{image[1]} ({lines[-1].strip()}); "
+                "set features.torchscript.range, size or arguments as it needs them"
+            ) from reason
+        self.num_features = found.shape[1]
+
+    def extract(self, images: Tensor) -> Tensor:
+        """Return what the module returns, as float32 (N, D)."""
+        pixels = images if self.size is None else clean_bicubic(images, self.size)
+        if self.range is None:
+            pixels = pixels if pixels.dtype == torch.uint8 else pixels.round().to(torch.uint8)
+        else:
+            low, high = self.range
+            pixels = pixels.float() / 255 * (high - low) + low
+        with torch.jit.optimized_execution(False):  # it would compute otherwise from the third batch on
+            found = self.network(pixels.contiguous(), **self.arguments)
+        if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != len(images):
+            shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+            raise UserError(f"features.weights={self.name} gives {shape} for {len(images)} images, not (N, features)")
+        return found.float()
+
+    def protocol(self) -> dict[str, Any]:
+        """Return, beside what every network tells, the range and the arguments that it is given."""
+        wanted = "uint8" if self.range is None else list(self.range)
+        return {**super().protocol(), "range": wanted, "arguments": self.arguments}
+
+
+def _range(wanted: str | list[float]) -> tuple[float, float] | None:
+    if wanted == "uint8":
+        return None
+    if isinstance(wanted, list) and len(wanted) == 2 and all(isinstance(end, int | float) for end in wanted):
+        return wanted[0], wanted[1]
+    raise UserError(f"features.torchscript.range={wanted} is none; type uint8, or black and white as [-1,1]")
+
+
+def _size(wanted: int | list[int] | None) -> tuple[int, int] | None:
+    sides = [wanted, wanted] if isinstance(wanted, int) else wanted
+    if sides is None:
+        return None
+    if isinstance(sides, list) and len(sides) == 2 and all(isinstance(side, int) and side > 0 for side in sides):
+        return sides[0], sides[1]
+    raise UserError(f"features.torchscript.size={wanted} is none; type a number, [HEIGHT,WIDTH] or null")

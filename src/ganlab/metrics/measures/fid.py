@@ -1,0 +1,62 @@
+"""Frechet inception distance (Heusel et al., 2017)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from ganlab.metrics.extractors.features import Features
+from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
+from ganlab.metrics.generated import Generated
+from ganlab.metrics.reals import Reals
+
+
+class FID(Metric):
+    """Frechet distance between the features of all real images and of the generated ones; lower is better.
+
+    It is named after its feature network: ``fid_inception``, ``fid_digits``. Sums are float64 and add over processes;
+    the real ones are taken once, by one process, and survive ``reset``. torchmetrics' own class would pass images
+    through the network once more, which all metrics share here.
+    """
+
+    needs = Features
+    higher_is_better = False
+    full_state_update = False
+    count: Tensor
+    total: Tensor
+    outer: Tensor
+
+    def __init__(self, features: Features) -> None:
+        super().__init__()
+        self.features = features
+        self.names = (f"fid_{features.name}",)
+        self.real: FeatureStatistics | None = None
+        size = features.num_features
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+        self.add_state("total", torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("outer", torch.zeros(size, size, dtype=torch.float64), dist_reduce_fx="sum")
+
+    def take_reals(self, reals: Reals) -> None:
+        """Remember the statistics of all real images."""
+        self.real = reals.statistics(self.features.to(reals.device))
+
+    def update(self, batch: Generated) -> None:
+        """Add the features of generated images to the sums."""
+        features = batch.features.double()
+        self.count += len(features)
+        self.total += features.sum(dim=0)
+        self.outer += features.T @ features
+
+    def compute(self) -> dict[str, float]:
+        """Return the distance under its full name; nothing on processes that only lend their samples."""
+        fake = FeatureStatistics(int(self.count), self.total, self.outer)
+        return {} if self.real is None else {self.names[0]: frechet_distance(self.real, fake)}
+
+    def fitted(self, count: int) -> int:
+        """Return how many of ``count`` images a covariance is fitted to."""
+        return count
+
+    def protocol(self) -> dict[str, Any]:
+        """Return the feature network and the number of real images."""
+        return {**self.features.protocol(), **({"real": self.real.count} if self.real else {})}

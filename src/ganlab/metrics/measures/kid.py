@@ -1,0 +1,91 @@
+"""Kernel inception distance (Binkowski et al., 2018)."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlab.errors import UserError
+from ganlab.metrics.extractors.features import Features
+from ganlab.metrics.metric import Sampled, enough
+from ganlab.metrics.reals import Reals
+
+MOST = 1000  # images of a subset where nobody has said another number, as in the paper
+
+
+class KID(Sampled):
+    """Squared maximum mean discrepancy of features under the kernel (x.y / D + 1)^3, unbiased; lower is better.
+
+    The mean over random subsets of both samples; it may come out slightly negative for equal distributions, and its
+    expectation does not depend on the number of images. Named after its network: ``kid_inception``.
+
+    The draws are torch-fidelity's, and so is the number; the sums are our own, because its power of every entry of
+    every kernel matrix takes most of its time for small networks, see benchmarks/metrics_speed.py.
+
+    Args:
+        features: the feature network.
+        subset_size: images of a subset; None takes 1000, or all where there are fewer.
+        subsets: how many subsets are drawn of each sample.
+        seed: of the draws.
+    """
+
+    higher_is_better = False
+
+    def __init__(self, features: Features, subset_size: int | None, subsets: int, seed: int) -> None:
+        super().__init__(features, ("kid",))
+        if subsets < 1:
+            raise UserError(f"metrics.kid.subsets={subsets} gives nothing to compare; set it to 1 or more")
+        self.subset_size, self.subsets, self.seed = subset_size, subsets, seed
+        self.size = MOST if subset_size is None else subset_size
+
+    def take_reals(self, reals: Reals) -> None:
+        """Remember features of a sample of the real images.
+
+        Raises:
+            UserError: ``subset_size`` is more than there are images.
+        """
+        super().take_reals(reals)
+        if self.subset_size is not None:
+            enough("kid.subset_size", self.subset_size, 2, reals.sample_count)
+        self.size = self.subset_size or min(MOST, reals.sample_count)
+
+    def compare(self, real: Tensor, fake: Tensor) -> tuple[float, ...]:
+        """Return the mean over subsets."""
+        self.size = min(self.size, len(fake))
+        draws = np.random.RandomState(self.seed)  # torch-fidelity's generator, for its numbers
+        distances = []
+        for _ in range(self.subsets):
+            drawn = [
+                torch.from_numpy(draws.choice(len(given), self.size, replace=False)).to(given.device)
+                for given in (fake, real)
+            ]
+            distances.append(discrepancy(fake[drawn[0]].double(), real[drawn[1]].double()))
+        return (sum(distances) / len(distances),)
+
+    def protocol(self) -> dict[str, Any]:
+        """Return the network, the kernel and the subsets."""
+        subsets = {"subset_size": self.size, "subsets": self.subsets, "kid_seed": self.seed}
+        return {**super().protocol(), "kernel": "(x.y / dimensions + 1)^3", **subsets}
+
+
+def discrepancy(first: Tensor, second: Tensor) -> float:
+    """Return the unbiased squared maximum mean discrepancy of two sets of features (N, D) of equal size, float64."""
+    count = len(first)
+    within = sum((kernel(one, one).sum() - kernel_of_itself(one).sum()).item() for one in (first, second))
+    return within / (count * (count - 1)) - 2 * kernel(first, second).mean().item()
+
+
+def kernel(first: Tensor, second: Tensor) -> Tensor:
+    """Return (x.y / D + 1)^3 for all pairs of rows (N, D) and (M, D)."""
+    return cube((first @ second.T).div_(first.shape[1]).add_(1))
+
+
+def kernel_of_itself(features: Tensor) -> Tensor:
+    """Return (x.x / D + 1)^3 (N,) of rows (N, D)."""
+    return cube(features.square().mean(dim=1).add_(1))
+
+
+def cube(values: Tensor) -> Tensor:
+    """Return the third power; by products, which are faster than ``pow``."""
+    return (values * values).mul_(values)

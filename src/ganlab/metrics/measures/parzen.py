@@ -1,0 +1,96 @@
+"""Log-likelihood under a Parzen window over the samples (Breuleux et al., 2011; Goodfellow et al., 2014, section 5)."""
+
+from math import log, pi
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganlab.errors import UserError
+from ganlab.metrics.generated import Generated
+from ganlab.metrics.metric import Gathered
+from ganlab.metrics.neighbours import squared_distances, tiles
+from ganlab.metrics.reals import Reals
+
+NARROWEST, WIDEST = 0.1, 1.0  # deviations of the window that are tried, in pixel values from 0 to 1 (authors' code)
+
+
+class Parzen(Gathered):
+    """Mean log-likelihood of real images, in nats, under a Gaussian window around each generated one; untrustworthy.
+
+    Pixels lie in [0, 1]. Of the real images, held-out ones where there are some, one part chooses the window's
+    deviation, and the likelihood is that of the rest. Reported for comparison with papers of 2014 alone: in so many
+    dimensions it says nothing about the quality of samples (Theis et al., 2016), k-means centres score above real
+    images. It chooses no checkpoint. No library offers it.
+
+    Args:
+        deviations: how many are tried, evenly on a logarithmic scale from 0.1 to 1 (10 in the authors' code).
+        validation: real images that choose among them, half of all where there are fewer than twice as many.
+    """
+
+    asks = ("held_out",)
+    names = ("parzen",)
+    higher_is_better = True
+    kind = torch.uint8
+
+    def __init__(self, deviations: int, validation: int) -> None:
+        super().__init__()
+        for key, value in (("deviations", deviations), ("validation", validation)):
+            if value < 1:
+                raise UserError(f"metrics.parzen.{key}={value} leaves nothing to choose from; set it to 1 or more")
+        self.deviations = np.geomspace(NARROWEST, WIDEST, deviations).tolist()
+        self.validation = validation
+        self.real: Tensor | None = None
+        self.held_out = False
+        self.deviation: float | None = None
+
+    def take_reals(self, reals: Reals) -> None:
+        """Remember a sample of the held-out images, of all real ones where nothing was held out."""
+        self.held_out = reals.held_out is not None
+        self.real = torch.cat([images.cpu() for images in (reals.held_out or reals).sample()])
+
+    def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
+        """Keep the images (n, C, H, W)."""
+        return batch.images[kept]
+
+    def compute(self) -> dict[str, float]:
+        """Return the mean log-likelihood; nothing on processes that only lend their samples."""
+        if self.real is None:
+            return {}
+        fake = self.in_order()
+        real, fake = (images.to(fake.device).flatten(1) / 255 for images in (self.real, fake))
+        chosen_by, judged = real.split([part := self._part(), len(real) - part])
+        best = log_likelihood(chosen_by, fake, self.deviations).mean(dim=1).argmax()
+        self.deviation = self.deviations[best]
+        return {"parzen": log_likelihood(judged, fake, [self.deviation]).mean().item()}
+
+    def protocol(self) -> dict[str, Any]:
+        """Return which real images are judged, which window was chosen, and what the number is worth."""
+        real = 0 if self.real is None else len(self.real)
+        return {
+            "real": real - self._part(),
+            "validation": self._part(),
+            "real_images": "held out" if self.held_out else "training images: nothing was held out",
+            "deviation": self.deviation,
+            "pixels": "0 to 1",
+            "caution": "untrustworthy in high dimensions (Theis et al., 2016)",
+        }
+
+    def _part(self) -> int:
+        return 0 if self.real is None else min(self.validation, len(self.real) // 2)
+
+
+def log_likelihood(points: Tensor, centres: Tensor, deviations: list[float]) -> Tensor:
+    """Return log densities, in nats, of points (N, D) under equal mixtures of Gaussians around centres (M, D).
+
+    (S, N), float64, a row for each of the S deviations.
+    """
+    found = points.new_full((len(deviations), len(points)), -torch.inf, dtype=torch.float64)
+    for rows, first in tiles(points):
+        for _, second in tiles(centres):
+            distances = squared_distances(first, second)
+            for row, deviation in zip(found, deviations, strict=True):
+                row[rows] = torch.logaddexp(row[rows], (distances / (-2 * deviation**2)).logsumexp(dim=1))
+    norms = [points.shape[1] / 2 * log(2 * pi * deviation**2) + log(len(centres)) for deviation in deviations]
+    return found - found.new_tensor(norms)[:, None]

@@ -1,0 +1,86 @@
+"""Single image FID (Shaham et al., 2019)."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganlab.data.batches import channels_first
+from ganlab.metrics.extractors.inception import InceptionFeatures
+from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
+from ganlab.metrics.generated import Generated
+from ganlab.metrics.metric import Gathered
+from ganlab.metrics.reals import Reals
+
+DEPTH = 64  # channels of the layer
+LAYER = "64 channels before the first pooling, image not resized"
+
+
+class SIFID(Gathered):
+    """Frechet distance between the features at all places of a real image and of a generated one; lower is better.
+
+    The mean over generated images. With one real image each is compared with it, as for models of a single image; with
+    several, generated image i with the pack's image i, and from the first again after the last.
+
+    Features are the 64 channels after Inception's third convolution, before the first pooling, of images that are not
+    resized, as in the authors' code; the paper speaks of the layer before the second pooling. Own code: torchmetrics
+    and torch-fidelity pool this layer over all places.
+
+    Args:
+        features: the Inception network.
+        samples: generated images that are judged (50 in the paper), fewer where there are fewer.
+    """
+
+    needs = InceptionFeatures
+    higher_is_better = False
+    kind = torch.float64
+
+    def __init__(self, features: InceptionFeatures, samples: int) -> None:
+        super().__init__(limit=samples)
+        self.features, self.samples = features, samples
+        self.names = (f"sifid_{features.name}",)
+        self.real: list[FeatureStatistics] = []
+
+    def take_reals(self, reals: Reals) -> None:
+        """Remember the statistics of the first real images, no more than there are generated ones to compare with."""
+        images = channels_first(reals.pack.images[: min(self.samples, reals.count)])
+        self.features.to(reals.device)
+        self.real = [self._statistics(image.to(reals.device)) for image in images.split(1)]
+
+    def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
+        """Keep the number of places, sum and outer products, (n, 1 + 64 + 64 * 64)."""
+        rows = []
+        for image in batch.images[kept].split(1):
+            found = self._statistics(image)
+            rows.append(torch.cat([found.total.new_tensor([found.count]), found.total, found.outer.flatten()]))
+        return torch.stack(rows).to(batch.images.device)
+
+    def compute(self) -> dict[str, float]:
+        """Return the mean distance; nothing on processes that only lend their samples."""
+        if not self.real:
+            return {}
+        distances = []
+        for number, row in enumerate(self.in_order().cpu()):
+            count, total, outer = row.split([1, DEPTH, DEPTH**2])
+            fake = FeatureStatistics(int(count), total, outer.view(DEPTH, DEPTH))
+            distances.append(frechet_distance(self.real[number % len(self.real)], fake))
+        return {self.names[0]: sum(distances) / len(distances)}
+
+    def protocol(self) -> dict[str, Any]:
+        """Return the network, its layer and the number of images."""
+        return {
+            **self.features.protocol(),
+            "resize": "none",
+            "layer": LAYER,
+            "real": len(self.real),
+            "fake": self.samples,
+        }
+
+    @torch.no_grad()
+    def _statistics(self, image: Tensor) -> FeatureStatistics:
+        network = self.features.network
+        with torch.autocast(image.device.type, enabled=False):
+            pixels = (image.expand(-1, 3, -1, -1).float() - 128) / 128
+            maps = network.Conv2d_2b_3x3(network.Conv2d_2a_3x3(network.Conv2d_1a_3x3(pixels)))
+        places = maps[0].flatten(1).T.double().cpu()
+        return FeatureStatistics(len(places), places.sum(dim=0), places.T @ places)

@@ -1,0 +1,1 @@
+"""Layers by name: normalisation, activation, resampling, projections and heads."""

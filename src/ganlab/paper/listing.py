@@ -1,0 +1,30 @@
+"""The figures and tables that can be reproduced, as their configuration files tell; nothing heavy is imported."""
+
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from ganlab.configuration.entry import CONF
+
+KINDS = ("figure", "table")
+
+
+def list_items() -> None:
+    """Print every figure and table, what it is made from, and what ``from_scratch=true`` trains for it."""
+    table = Table(title="python src/reproduce.py figure=4 checkpoint=RUN/checkpoints/best.ckpt", title_justify="left")
+    for heading in ("", "", "from_scratch=true trains"):
+        table.add_column(heading, overflow="fold")
+    for kind in KINDS:
+        for file in sorted((CONF / kind).glob("*.yaml"), key=lambda path: int(path.stem)):
+            lines = [line[2:] for line in file.read_text().splitlines() if line.startswith("# ")]
+            words = " ".join(line for line in lines if not line.startswith(("python ", "@package")))
+            table.add_row(f"{kind}={file.stem}", words, "\n".join(recipes_of(file)))
+    Console().print(table)
+
+
+def recipes_of(file: Path) -> list[str]:
+    """Return the command lines behind the models of a figure's or table's configuration file."""
+    trained: dict[str, str] = yaml.safe_load(file.read_text()).get("train") or {}
+    return [f"{role}: {overrides}" for role, overrides in trained.items() if role != "take"]

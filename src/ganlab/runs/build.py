@@ -1,0 +1,280 @@
+"""From a checked configuration to the objects that it names."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import get_class, instantiate
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from ganlab.callbacks.writer import Writer
+from ganlab.configuration.checking import check_targets
+from ganlab.data.deduplication.hashing import Hashing
+from ganlab.data.inputs import entries_of, require_known
+from ganlab.data.module import ImageDataModule
+from ganlab.data.packs.pack import Pack
+from ganlab.data.packs.pictures import PictureProtocol
+from ganlab.data.packs.source import Source, Subset
+from ganlab.data.sources.image_file import ImageFile
+from ganlab.data.spec import Recipe
+from ganlab.errors import UserError
+from ganlab.evaluation.build import build_evaluation, needs_features
+from ganlab.evaluation.evaluator import Evaluation
+from ganlab.metrics.extractors.choosing import choose_features
+from ganlab.runs.machine import has_fused_kernel
+from ganlab.runs.ranks import rank
+from ganlab.systems.adversarial import AdversarialSystem
+from ganlab.systems.checkpoint import Checkpoint, WholeCheckpointIO, read
+from ganlab.systems.clock import seed_step
+from ganlab.systems.data_parallel import PlayerParallel
+
+Config = Mapping[str, Any]
+
+# What a batch may lack, and data that have it.
+EXAMPLES = {
+    "images": "data=folder",
+    "targets": "data=pairs",
+    "masks": "data.inputs=centre_hole",
+    "b": "data=domains",
+    "image": "data=image",
+}
+
+
+def make(node: Config, what: str) -> Any:
+    """Build what a node's ``_target_`` names; a refused value becomes one line about ``what``."""
+    try:
+        return instantiate(node, _convert_="all")
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError):
+            raise cause from None
+        if isinstance(cause, (ValueError, TypeError)):
+            raise UserError(f"{what}: {cause}") from error
+        raise
+
+
+def build_recipe(config: Config) -> Recipe:
+    """Return what pack ``config["data"]`` asks for; nothing is read but a listing."""
+    data = config["data"]
+    source: Source = make(data["source"], "data")
+    if data["count"] is not None and data["count"] < len(source):
+        source = Subset(source, data["count"])
+    side = data["image_size"] if data["pack_size"] is None else data["pack_size"]
+    protocol = PictureProtocol(side, **{key: data[key] for key in ("channels", "resize", "crop", "decode")})
+    if {"boxes", "masks"} & source.extras.keys() and (side != data["image_size"] or isinstance(data["crop"], int)):
+        raise UserError(
+            f"data={data['name']} knows where things are in whole pictures: take data.pack_size=null data.crop=square"
+        )
+    return Recipe(
+        source,
+        protocol,
+        Path(config["packs"]).expanduser(),
+        data["max_broken"],
+        data["workers"],
+        Hashing(**data["deduplication"]) if data["deduplicate"] else None,
+        data["max_dropped"],
+    )
+
+
+def build_data(config: Config) -> ImageDataModule:
+    """Return the data module of ``config["data"]``; nothing is read but a listing.
+
+    Raises:
+        UserError: the system, where the configuration has one, does not learn from such data; or a value is refused.
+    """
+    require_learnable(config)
+    data = config["data"]
+    if "_target_" in data["source"]:
+        recipes: Recipe | dict[str, Recipe] = build_recipe(config)
+    else:  # of several domains, each with a source of its own
+        nodes = data["source"].items()
+        recipes = {name: build_recipe({**config, "data": {**data, "source": node}}) for name, node in nodes}
+    options = {key: data[key] for key in ("image_size", "flip", "labels", "inputs")}
+    return ImageDataModule(recipes, data["batch_size"], config["seed"], **options)
+
+
+def require_learnable(config: Config) -> None:
+    """Raise ``UserError`` where batches of ``config["data"]`` would lack what ``config["system"]`` learns from."""
+    data = config["data"]
+    node, name, inputs = data["source"], data["name"], data["inputs"]
+    source: Any = get_class(node["_target_"]) if "_target_" in node else None
+    held: tuple[str, ...] = source.pictures if source else tuple(node)  # else of domains, by their names
+    if inputs != "none":
+        require_known(inputs)
+        if held != ("images",):
+            what = " and ".join(held)
+            raise UserError(
+                f"data.inputs={inputs} is made from images; data={name} holds {what}: type data.inputs=none"
+            )
+        held = entries_of(inputs)
+    if "system" in config:
+        target = config["system"]["_target_"]
+        system: Any = get_class(target)
+        needed: tuple[str, ...] = system.learns_from
+        if missing := [entry for entry in needed if entry not in held]:
+            mend = "data.inputs=none" if inputs != "none" and needed == ("images",) else EXAMPLES[missing[-1]]
+            raise UserError(
+                f"system={target.split('.')[-2]} learns from {' and '.join(needed)}; data={name}"
+                f"{'' if inputs == 'none' else f' data.inputs={inputs}'} holds {' and '.join(held)}: type {mend}, or "
+                "choose another system"
+            )
+    elif held == ImageFile.pictures:
+        raise UserError(f"data={name} is one picture that stays a file: there is no pack to make")
+
+
+def build_system(config: Config) -> AdversarialSystem:
+    """Return the system with freshly drawn weights, the same for the same seed."""
+    seed_step(config["seed"], 0, 0)
+    networks = {name: make(node, f"architecture.{name}") for name, node in _targets(config["architecture"])}
+    optimizers = {name: make(node, f"optimizer.{name}") for name, node in _targets(config["optimizer"])}
+    machine = config.get("machine", {})
+    for name, optimizer in optimizers.items():
+        if machine.get("fused") is True and has_fused_kernel(optimizer):
+            optimizer = optimizers[name] = partial(optimizer, fused=True)
+        try:
+            optimizer([torch.nn.Parameter(torch.zeros(1))])
+        except (ValueError, TypeError, IndexError) as error:
+            raise UserError(f"optimizer.{name} cannot be made: {error}") from error
+    try:
+        return get_class(config["system"]["_target_"])(
+            **networks,
+            optimizers=optimizers,
+            objective=make(config["objective"], "objective"),
+            penalties={name: make(node, f"penalty.{name}") for name, node in _targets(config["penalty"])},
+            augmentations=[make(node, f"augment.{name}") for name, node in _targets(config["augment"])],
+            update=make(config["update"], "update"),
+            seed=config["seed"],
+            accumulate=config["accumulate"],
+            half_life=config["ema"]["half_life"],
+            clip_norm=config["optimizer"]["clip_norm"],
+            schedule=make(config["schedule"], "schedule") if config["schedule"] else None,
+            channels_last=machine.get("channels_last") is not False,  # true where an old checkpoint says nothing
+            **{key: value for key, value in config["system"].items() if key != "_target_"},
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def _targets(group: Config) -> list[tuple[str, Config]]:
+    """List the entries of a group that name something to build."""
+    return [(name, node) for name, node in group.items() if isinstance(node, Mapping) and "_target_" in node]
+
+
+def load_system(path: str | Path, device: str = "auto") -> tuple[AdversarialSystem, dict[str, Any]]:
+    """Rebuild the system of a checkpoint from the configuration inside it; returns both.
+
+    Raises:
+        UserError: see `ganlab.systems.checkpoint.read`; or there is no such device.
+    """
+    checkpoint = read(path)
+    config = checkpoint["config"]
+    check_targets(config)
+    system = build_system(config)
+    load_weights(system, Checkpoint(Path(path), checkpoint))
+    return system.to(choose_device(device)).eval(), config
+
+
+def load_weights(system: AdversarialSystem, checkpoint: Checkpoint) -> None:
+    """Load a checkpoint's state into a system, or say which settings make the two differ.
+
+    A new run may have other penalties, augmentations and replay than the one that it starts from: what these carry from
+    step to step then begins anew.
+    """
+    try:
+        keys = system.load_state_dict(checkpoint.state["state_dict"], strict=False)
+        reasons = [f"{key} is not in both" for key in (*keys.missing_keys, *keys.unexpected_keys)]
+        reasons = [reason for reason in reasons if not reason.startswith(("penalties.", "augmentations.", "pool."))]
+    except RuntimeError as error:
+        reasons = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
+    if reasons:
+        raise UserError(
+            f"{checkpoint.path} was trained with another architecture: {reasons[0]}; "
+            f"type the architecture, data.image_size, data.channels and ema of its run"
+        )
+    system.strict_loading = False  # Lightning loads the same once more
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of a name; ``auto`` is the first GPU where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device={name} is not there: type device=cpu or device=auto") from error
+    return device
+
+
+def build_metrics(config: Config, pack: Pack) -> Evaluation | None:
+    """Return what to measure with; None for ``metrics=none``.
+
+    The feature network is loaded, or trained on the pack, if any metric needs one.
+    """
+    features = None
+    if needs_features(config["metrics"]):
+        features = choose_features(**config["features"], pack=pack)
+        if features is None and rank() == 0:
+            print("No Inception weights can be had here: no FID; samples are judged by swd, which needs no network.")
+        elif features is not None and features.remark and rank() == 0:
+            print(features.remark)
+    return build_evaluation(config["metrics"], features, seed=config["seed"])
+
+
+def build_trainer(
+    config: Config, callbacks: list[L.Callback], loggers: list[Logger], writer: Writer | None = None
+) -> L.Trainer:
+    """Return Lightning's trainer, everything that would count in its own steps switched off.
+
+    ``writer`` writes its checkpoints; without one training waits until they are written.
+    """
+    options = {key: value for key, value in config["trainer"].items() if key != "_target_"}
+    if device_count(options["devices"]) > 1 or options["num_nodes"] > 1:
+        if options["strategy"] not in ("auto", "ddp"):
+            raise UserError(
+                f"trainer.strategy={options['strategy']}: two players are trained in data parallel, type "
+                "trainer.strategy=auto"
+            )
+        options["strategy"] = PlayerParallel()
+    checkpoint_io = WholeCheckpointIO(writer.submit if writer else None)
+    try:
+        trainer = L.Trainer(
+            **options | {"plugins": [checkpoint_io, *(options["plugins"] or [])]},
+            max_epochs=-1,
+            callbacks=callbacks,
+            logger=loggers,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+            log_every_n_steps=1_000_000_000,
+        )
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        mend = "; without a GPU type trainer.accelerator=cpu" if options["accelerator"] not in ("auto", "cpu") else ""
+        raise UserError(f"the trainer refuses its values: {reason}{mend}") from error
+    # With several ranks Lightning asks rank 0 for signals before every batch, and every rank waits for the answer and
+    # its device; ganlab.callbacks.checkpoints asks now and then.
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    return trainer
+
+
+def device_count(devices: Any) -> int:
+    """Return how many devices ``trainer.devices`` asks for on this node."""
+    if isinstance(devices, (list, tuple)):
+        return len(devices)
+    if str(devices) in ("auto", "-1"):
+        return max(torch.cuda.device_count(), 1)
+    if isinstance(devices, str) and "," in devices:
+        return len(devices.split(","))
+    try:
+        return int(devices)
+    except ValueError:
+        raise UserError(f"trainer.devices={devices}: type how many, such as 4, a list of GPUs, or auto") from None

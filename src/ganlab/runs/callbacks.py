@@ -1,0 +1,75 @@
+"""What watches a run: its callbacks, in their order."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import lightning as L
+import torch
+
+from ganlab.callbacks.checkpoints import Checkpoints, Signals
+from ganlab.callbacks.diagnostics import LOOK, Diagnostics
+from ganlab.callbacks.evaluations import Evaluations
+from ganlab.callbacks.metric_logger import Meter
+from ganlab.callbacks.progress import Progress
+from ganlab.callbacks.samples import Samples
+from ganlab.callbacks.stop import Length
+from ganlab.callbacks.summary import Summary
+from ganlab.callbacks.writer import Writer
+from ganlab.data.batches import channels_first
+from ganlab.data.packs.order import EndlessOrder
+from ganlab.data.packs.pack import Pack
+from ganlab.runs.build import build_metrics
+from ganlab.runs.folder import RunFolder
+from ganlab.systems.gan import GRID
+
+
+@dataclass(frozen=True)
+class Watch:
+    """The callbacks of a run.
+
+    Attributes:
+        callbacks: in an order in which a checkpoint comes after all that it must remember.
+        evaluations: one of them; None without metrics.
+        writer: one of them, which makes files in the background.
+    """
+
+    callbacks: list[L.Callback]
+    evaluations: Evaluations | None
+    writer: Writer
+
+
+def watch(folder: RunFolder, config: dict[str, Any], pack: Pack, length: int | None, conditional: bool) -> Watch:
+    """Return the callbacks of the run that a configuration describes.
+
+    Args:
+        folder: of the run.
+        config: checked and settled.
+        pack: that is trained on.
+        length: of the run in images; None for one without end.
+        conditional: whether the system knows classes.
+    """
+    every = config["every"]
+    drawn_first = EndlessOrder(len(pack), config["seed"]).indices(0, min(LOOK, len(pack)))
+    reals = channels_first(pack.images[drawn_first])
+    meter, signals, writer = Meter(every["log"]), Signals(), Writer()
+    checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], every["keep"], signals, writer)
+    evaluations = diagnostics = None
+    if evaluation := build_metrics(config, pack):
+        evaluations = Evaluations(evaluation, folder.checkpoints, every["metrics"], checkpoints.poll)
+    if config["diagnostics"]["on_trouble"]:
+        labels = torch.from_numpy(pack.labels[drawn_first]) if conditional and pack.labels is not None else None
+        watched = (every["diagnostics"], meter, evaluations, checkpoints)
+        diagnostics = Diagnostics(reals, labels, *watched, **config["diagnostics"])
+    callbacks = [
+        signals,
+        meter,
+        Progress(length, meter, evaluations),
+        Samples(folder.samples, reals[:GRID], every["samples"], writer),
+        evaluations,
+        diagnostics,
+        Length(length),
+        writer,
+        Summary(folder.summary, evaluations, diagnostics),
+        checkpoints,
+    ]
+    return Watch([callback for callback in callbacks if callback], evaluations, writer)

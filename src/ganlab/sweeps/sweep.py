@@ -1,0 +1,191 @@
+"""A sweep: many jobs in parallel, no two on one device unless asked, and one table of all scores."""
+
+import csv
+import fcntl
+import io
+import math
+import os
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import cast
+
+from omegaconf import OmegaConf
+
+from ganlab.errors import UserError
+from ganlab.files import write_whole
+from ganlab.sweeps.devices import DevicePool
+from ganlab.sweeps.job import Attempt, Job, override_key
+
+FIELDS = ("status", "score_name", "score", "images_seen", "minutes", "folder", "reason")
+GRACE = 30.0  # seconds that a stopped job gets to save its checkpoint
+
+
+class Sweep:
+    """Runs jobs and keeps ``jobs.yaml``, ``sweep.csv``, a log and a run folder for each in ``folder``.
+
+    ``command`` starts one run (see ``Attempt``). The same jobs in the same folder again are the same commands again,
+    and a run that is started again continues. Their minutes add up.
+    """
+
+    def __init__(self, folder: Path, command: Sequence[str], pool: DevicePool):
+        self.folder, self.command, self.pool = folder, list(command), pool
+        self.failed = 0  # jobs of this start that did not finish
+        self._jobs: dict[str, list[str]] = {}
+        self._rows: dict[str, dict[str, str]] = {}
+
+    def run(self, jobs: Sequence[Job]) -> list[float | None]:
+        """Run all jobs and return their scores, None for a job that failed or has no score.
+
+        Raises ``UserError`` before anything starts where the folder belongs to other jobs or to a sweep that is still
+        running, and ``KeyboardInterrupt`` after Ctrl-C, when all jobs have ended and are on record.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        waiting, running = deque(jobs), list[Attempt]()
+        with _locked(self.folder), _signals_noted() as noted:
+            self._record(jobs)
+            try:
+                while (waiting or running) and not noted:
+                    while waiting and (devices := self.pool.take(waiting[0].gpus)):
+                        running.append(self._start(waiting.popleft(), devices))
+                    time.sleep(0.1)
+                    for attempt in [each for each in running if not each.running]:
+                        running.remove(attempt)
+                        self._end(attempt)
+            finally:  # whatever happened, no job outlives the sweep
+                _stop(running, noted)
+                for attempt in running:
+                    self._end(attempt, stopped=True)
+        if noted:
+            raise KeyboardInterrupt
+        return [_score(self._rows[job.name]) for job in jobs]
+
+    def report(self) -> None:
+        """Print the table of ``sweep.csv``, best score first, failures last."""
+        from rich.console import Console
+        from rich.table import Table
+
+        swept = self._swept()
+        table = Table(title=str(self.folder / "sweep.csv"))
+        for heading in ("job", *swept, "score", "minutes"):
+            table.add_column(heading, no_wrap=True)
+        table.add_column("status", overflow="fold")
+        for name, row in self._sorted():
+            status = ": ".join(filter(None, (row["status"], row.get("reason"))))
+            table.add_row(name, *self._values(name, swept), _named_score(row), row["minutes"], status)
+        Console(markup=False).print(table)
+
+    def _record(self, jobs: Sequence[Job]) -> None:
+        """Add the jobs to ``jobs.yaml``, after those of earlier starts and earlier batches."""
+        if (known := self.folder / "jobs.yaml").exists():
+            self._jobs = cast(dict[str, list[str]], OmegaConf.to_container(OmegaConf.load(known)))
+        if (table := self.folder / "sweep.csv").exists():
+            with table.open(newline="") as file:
+                self._rows = {row["job"]: {field: row[field] for field in FIELDS} for row in csv.DictReader(file)}
+        for job in jobs:
+            before, now = self._jobs.get(job.name, job.overrides), job.overrides
+            if set(before) != set(now):
+                raise UserError(
+                    f"{self.folder} holds another sweep: its job {job.name} was '{' '.join(before)}' and is now "
+                    f"'{' '.join(now)}'; choose another name=, or repeat the first command to continue it"
+                )
+        self._jobs |= {job.name: list(job.overrides) for job in jobs}
+        write_whole(known, OmegaConf.to_yaml(OmegaConf.create(self._jobs)))
+
+    def _start(self, job: Job, devices: list[str]) -> Attempt:
+        attempt = Attempt(job, devices, self.command, self.folder, self.pool.environment(devices))
+        print(
+            f"job {job.name} started on {self.pool.describe(devices)}: {self._label(job)} ({attempt.log})", flush=True
+        )
+        return attempt
+
+    def _end(self, attempt: Attempt, *, stopped: bool = False) -> None:
+        attempt.kill()
+        self.pool.give(attempt.devices)
+        job, row = attempt.job, attempt.outcome(stopped=stopped)
+        minutes = attempt.minutes + float(self._rows.get(job.name, {}).get("minutes", 0))
+        self._rows[job.name] = row | {"minutes": f"{minutes:.2f}", "folder": str(attempt.run)}
+        self.failed += row["status"] != "finished"
+        self._write_table()
+        result = row.get("reason") or _named_score(row) or "no score"
+        print(f"job {job.name} {row['status']}: {result} ({self._label(job)}; {minutes:.1f} min)", flush=True)
+
+    def _write_table(self) -> None:
+        swept = self._swept()
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["job", *swept, *FIELDS])
+        for name, row in self._sorted():
+            writer.writerow([name, *self._values(name, swept), *(row.get(field, "") for field in FIELDS)])
+        write_whole(self.folder / "sweep.csv", text.getvalue())
+
+    def _sorted(self) -> list[tuple[str, dict[str, str]]]:
+        def rank(item: tuple[str, dict[str, str]]) -> tuple[bool, float, int]:
+            score = _score(item[1])
+            return item[1]["status"] != "finished", math.inf if score is None else score, int(item[0])
+
+        return sorted(self._rows.items(), key=rank)
+
+    def _swept(self) -> list[str]:
+        """Return the keys that differ between jobs, in the order of the command line."""
+        keys = dict.fromkeys(override_key(each) for overrides in self._jobs.values() for each in overrides)
+        return [key for key in keys if len({tuple(self._values(name, [key])) for name in self._jobs}) > 1]
+
+    def _values(self, name: str, keys: Sequence[str]) -> list[str]:
+        values = {override_key(each): each.partition("=")[2] for each in self._jobs[name]}
+        return [values.get(key, "") for key in keys]
+
+    def _label(self, job: Job) -> str:
+        swept = self._swept()
+        return " ".join(each for each in job.overrides if override_key(each) in swept) or " ".join(job.overrides)
+
+
+def _score(row: dict[str, str]) -> float | None:
+    score = float(row.get("score") or math.nan)
+    return None if math.isnan(score) else score
+
+
+def _named_score(row: dict[str, str]) -> str:
+    score = _score(row)
+    return "" if score is None else f"{row['score_name']} {score:.5g}"
+
+
+def _stop(running: Sequence[Attempt], noted: Sequence[int]) -> None:
+    """Interrupt all and give them time to save; a second Ctrl-C ends the wait. What still runs then is killed."""
+    for attempt in running:
+        attempt.interrupt()
+    deadline = time.monotonic() + GRACE
+    while any(each.running for each in running) and time.monotonic() < deadline and len(noted) < 2:
+        time.sleep(0.1)
+
+
+@contextmanager
+def _signals_noted() -> Iterator[list[int]]:
+    """Note Ctrl-C and its like instead of raising: between two lines of the loop a job could get lost."""
+    noted: list[int] = []
+    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in handlers.items():
+        if handler != signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda number, _: noted.append(number))
+    try:
+        yield noted
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            mend = "wait for its end, or choose another name="
+            raise UserError(f"a sweep is still running in {folder}; {mend}") from None
+        yield
+    finally:
+        os.close(descriptor)

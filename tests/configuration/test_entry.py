@@ -1,0 +1,127 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from inspect import signature
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ganlab.configuration.command_line import REFUSED
+
+ROOT = Path(__file__).parents[2]
+GROUPS = [
+    *["system", "architecture", "objective", "penalty", "augment", "optimizer", "update", "data", "metrics"],
+    *["features", "trainer", "logger", "experiment", "sweep", "debug"],
+]
+
+
+def real(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=120)
+
+
+def test_help_names_every_group_and_its_choices() -> None:
+    text = real("src/train.py", "--help").stdout
+    for group in GROUPS:
+        names = sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
+        assert f"{group}: {', '.join(names)}" in text
+
+
+def test_help_configuration_and_mistakes_come_without_torch() -> None:
+    code = (
+        "import sys, runpy; sys.argv = ['src/train.py', {!r}]\n"
+        "try: runpy.run_path('src/train.py', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'lightning' not in sys.modules and 'numpy' not in sys.modules"
+    )
+    for argument in ("--help", "--cfg=job", "optimizer.lrr=1"):
+        done = real("-c", code.format(argument))
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (ROOT / "conf/experiment").glob("*.yaml")))
+def test_every_experiment_composes(command: Callable, experiment: str) -> None:
+    outcome = command("train", f"experiment={experiment}", "data=folder", "data.root=HERE", "--cfg", "job", "--resolve")
+    assert outcome.code == 0, outcome.err
+    assert yaml.safe_load(outcome.out)["max_images"] or yaml.safe_load(outcome.out)["max_epochs"]
+
+
+def test_the_papers_recipe_says_what_the_paper_says(command: Callable) -> None:
+    config = yaml.safe_load(command("train", "experiment=lsun_bedrooms", "--cfg", "job", "--resolve").out)
+    assert config["architecture"]["width"] == 128 and config["architecture"]["kernel"] == 5
+    assert config["data"]["batch_size"] == 128 and config["data"]["classes"] == ["bedroom"]
+    assert config["optimizer"]["generator"] == config["optimizer"]["discriminator"]
+    adam = config["optimizer"]["generator"]
+    assert (adam["lr"], adam["betas"], adam["eps"], adam["weight_decay"]) == (2e-4, [0.5, 0.999], 1e-8, 1e-5)
+    assert config["update"]["_target_"] == "ganlab.systems.update.alternating"
+    assert config["ema"]["half_life"] == 0 and config["max_epochs"] == 5 and config["max_images"] is None
+
+
+def test_every_configuration_file_begins_with_its_command() -> None:
+    for path in (ROOT / "conf").rglob("*.yaml"):
+        lines = path.read_text().splitlines()
+        assert any(line.startswith("# python src/") for line in lines[:2]), path
+
+
+def test_the_trainers_keys_are_lightnings() -> None:
+    from lightning import Trainer
+
+    known = set(signature(Trainer).parameters)
+    offered = set(yaml.safe_load((ROOT / "conf/trainer/default.yaml").read_text())) - {"_target_"}
+    assert offered <= known
+    assert {key.removeprefix("trainer.") for key in REFUSED} <= known - offered
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data=lsn"], "data=lsn does not exist: choose one of celeba, cifar10"),
+        (["sed=1"], "there is no key sed: did you mean seed"),
+        (["+sed=1"], "there is no key sed: did you mean seed"),
+        (["++optimizer.learning_rate=1"], "there is no key optimizer.learning_rate"),
+        (["optimiser=adam"], "there is no key optimiser: did you mean optimizer"),
+        (["+new=1"], "there is no key new"),
+        (["~metrics"], "metrics=none"),
+        (["experiment=null"], "type one of cifar10_features, dcgan_modern, "),
+        (["trainer.max_steps=5"], "type max_images= instead"),
+        (["trainer.max_epochs=5"], "type max_epochs= instead"),
+        (["+trainer.accumulate_grad_batches=2"], "type accumulate= instead"),
+        (["trainer.gradient_clip_val=1"], "type optimizer.clip_norm= instead"),
+        (["data=folder"], "data.root is missing: type data.root=..."),
+        (["data=folder", "data.root=nowhere"], "nowhere"),
+        (["data=lsun", "trainer.devices=4"], "bedroom_train_lmdb"),
+        (["optimizer.lr=fast"], "optimizer.lr=fast must be a number"),
+        (["data.batch_size=0"], "data.batch_size=0 must be a whole number of at least 1"),
+        (["data.batch_size=4000"], "larger than the data"),
+        (["data.batch_size=10", "accumulate=3"], "accumulate=3 must divide the 10 images"),
+        (["optimizer.betas=[0.5]"], "optimizer.generator cannot be made"),
+        (["optimizer.betas=[{_target_:os.system}]"], "os.system is refused"),
+        (["penalty.r1.interval=0"], "penalty.r1.interval=0 must be a whole number"),
+        (["run=a/b"], "is not a name"),
+        (["trainer.deterministic=perhaps"], "must be true or false"),
+        (["update=simultaneous", "update.d_steps=2"], "it belongs to update="),
+        (["data.image_size=30"], "image size 30 cannot be made"),
+        (["architecture.prior=cauchy"], "prior 'cauchy' does not exist"),
+        (["trainer.max_time=00:00:01:00"], "type max_images= instead"),
+        (["update.d_steps=0"], "update.d_steps=0 must be a whole number of at least 1"),
+        (["trainer.devices=many"], "trainer.devices=many: type how many"),
+        (["metrics.swd.patches=few"], "metrics.swd.patches=few must be a whole number"),
+        (["trainer.accelerator=gpu"], "type trainer.accelerator=cpu"),
+        (["trainer.precision=16-mixed"], "choose 32-true or bf16-mixed"),
+        (["features=inception", "features.weights=nothing.pth"], "nothing.pth"),
+        (["metrics.best=beauty"], "metrics.best=beauty is not measured"),
+        (["checkpoint=nothing.ckpt"], "there is no checkpoint nothing.ckpt"),
+        (["checkpoint=https://example.org/last.ckpt"], "download the file"),
+        (["objective._target_=os.system"], "os.system is refused"),
+        (["max_images=1_000", "optimizer.lr=[1"], "optimizer.lr=[1"),
+    ],
+)
+def test_mistakes_are_one_line_with_the_mend(
+    command: Callable, tmp_path: Path, overrides: list[str], message: str
+) -> None:
+    name = [] if any(override.startswith("run=") for override in overrides) else ["run=mistaken"]
+    outcome = command("train", *overrides, "logger=none", f"outputs={tmp_path}/runs", *name)
+    assert outcome.code == 1
+    lines = [line for line in outcome.err.splitlines() if line.strip()]
+    assert len(lines) == 1 and lines[0].startswith("error: ") and message in lines[0], outcome.err
+    assert not (tmp_path / "runs/mistaken").exists()

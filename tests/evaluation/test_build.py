@@ -1,0 +1,72 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from ganlab.classifiers.training import Training, trained_classifier
+from ganlab.errors import UserError
+from ganlab.evaluation.build import build_evaluation, needs_features
+from ganlab.metrics.extractors.classifier import ClassifierFeatures
+from ganlab.metrics.extractors.digits import DigitsFeatures
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def config(*names: str, **values: Any) -> DictConfig:
+    base = OmegaConf.create({"count": 20, "batch_size": 4, "best": None, **values})
+    merged = OmegaConf.merge(base, *(OmegaConf.load(CONF / "metrics" / f"{name}.yaml") for name in names))
+    assert isinstance(merged, DictConfig)
+    return merged
+
+
+def test_all_metrics_on_digits() -> None:
+    evaluation = build_evaluation(config("fid", "swd", "modes"), DigitsFeatures(), seed=3)
+    assert evaluation is not None
+    assert list(evaluation.metrics) == ["fid", "swd", "modes"]
+    assert (evaluation.count, evaluation.batch_size, evaluation.seed) == (20, 4, 3)
+    assert evaluation.score_name == "fid_digits"
+
+
+def test_metrics_that_lack_their_network_are_left_out(pixels: type) -> None:
+    without = build_evaluation(config("fid", "swd", "modes"), None, seed=0)
+    assert without is not None
+    assert (list(without.metrics), without.score_name) == (["swd"], "swd")
+    unclassified = build_evaluation(config("fid", "swd", "modes"), pixels(4), seed=0)
+    assert unclassified is not None
+    assert list(unclassified.metrics) == ["fid", "swd"]
+
+
+def test_nothing_left_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"metrics=\[fid\] cannot be measured with no feature network; .*metrics=swd"):
+        build_evaluation(config("fid"), None, seed=0)
+
+
+def test_no_metrics() -> None:
+    assert build_evaluation(config("none"), None, seed=0) is None
+
+
+def test_who_needs_features() -> None:
+    assert needs_features(config("fid", "swd"))
+    assert needs_features(config("modes"))
+    assert not needs_features(config("swd"))
+    assert not needs_features(config("none"))
+
+
+@pytest.mark.parametrize("name", ["auto", "inception", "digits", "classifier"])
+def test_features_files_name_themselves(name: str) -> None:
+    node = OmegaConf.load(CONF / "features" / f"{name}.yaml")
+    assert isinstance(node, DictConfig)
+    assert (node.name, node.weights) == (name, None)
+
+
+def test_modes_are_left_out_where_there_are_none_to_count(bars: Callable[..., Any]) -> None:
+    features = ClassifierFeatures(trained_classifier(bars(50), Training(200, 50, 1e-2, 4, 0)))
+    evaluation = build_evaluation(config("fid", "modes"), features, seed=0)
+    assert evaluation is not None
+    assert list(evaluation.metrics) == ["fid"]
+    features.count(["row"])
+    evaluation = build_evaluation(config("fid", "modes"), features, seed=0)
+    assert evaluation is not None
+    assert (list(evaluation.metrics), evaluation.score_name) == (["fid", "modes"], "fid_classifier")

@@ -1,0 +1,261 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ganlab.errors import UserError
+from ganlab.evaluation.evaluator import Evaluation
+from ganlab.metrics.extractors.digits import DigitsFeatures
+from ganlab.metrics.measures.fid import FID
+from ganlab.metrics.measures.inception_score import InceptionScore
+from ganlab.metrics.measures.kid import KID
+from ganlab.metrics.measures.modes import Modes
+from ganlab.metrics.measures.ms_ssim import MSSSIM
+from ganlab.metrics.measures.precision_recall import Coverage, Density, Precision, Recall
+from ganlab.metrics.measures.swd import SWD
+
+PROCESS = """
+import json, sys
+from pathlib import Path
+import numpy as np, torch
+sys.path[:0] = [sys.argv[3], sys.argv[3] + "/evaluation"]
+from stand_ins import ArrayPack, Painter
+from test_evaluator import evaluation_of_all
+torch.set_num_threads(1)
+rank, folder = int(sys.argv[1]), Path(sys.argv[2])
+torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
+values = []
+for count in (22, 4):  # in batches of 4: the last one cut; none at all for rank 1
+    evaluation = evaluation_of_all(count)
+    if rank == 0:
+        evaluation.prepare_reals(ArrayPack(folder, np.load(folder / "images.npy")))
+    values += [evaluation.measure(Painter((1, 32, 32)), rank, 2) for _ in range(2)]
+(folder / f"rank{rank}.json").write_text(json.dumps(values))
+"""
+
+
+def evaluation_of(count: int, best: str | None = None, batch_size: int = 4) -> Evaluation:
+    features = DigitsFeatures()
+    metrics: dict[str, Any] = {"swd": SWD(patches=4), "fid": FID(features), "modes": Modes(features)}
+    return Evaluation(metrics, features, count, batch_size, seed=7, best=best)
+
+
+def evaluation_of_all(count: int) -> Evaluation:
+    """With all metrics that papers print."""
+    network, evaluation = DigitsFeatures(), evaluation_of(count)
+    balls = {kind.value: kind(network, 2) for kind in (Precision, Recall, Density, Coverage)}
+    others = {"kid": KID(network, None, 5, 0), "is": InceptionScore(network, 2, 0), "ms_ssim": MSSSIM(8)}
+    return Evaluation({**evaluation.metrics, **balls, **others}, network, count, 4, seed=7)
+
+
+def test_two_processes_measure_what_one_does(
+    tmp_path: Path, pack_of: Callable[[np.ndarray], Any], painter: type, noise: Callable[..., np.ndarray]
+) -> None:
+    images = noise(30, 32, 32, 1)
+    np.save(tmp_path / "images.npy", images)
+    import_path = os.pathsep.join(path for path in sys.path if path)
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, str(rank), str(tmp_path), str(Path(__file__).parents[1])],
+            env={**os.environ, "PYTHONPATH": import_path, "OMP_NUM_THREADS": "1"},
+        )
+        for rank in range(2)
+    ]
+    expected = []
+    for count in (22, 4):
+        evaluation = evaluation_of_all(count)
+        evaluation.prepare_reals(pack_of(images))
+        expected += [evaluation.measure(painter((1, 32, 32)))] * 2
+    assert {name.removesuffix("_digits") for name in expected[0]} == {
+        *("swd", "fid", "confident", "modes", "precision", "recall", "density", "coverage", "kid", "is", "ms_ssim")
+    }
+    assert expected[0] != expected[2]
+    assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
+    for rank in range(2):
+        values = json.loads((tmp_path / f"rank{rank}.json").read_text())
+        assert values == [pytest.approx(one, rel=1e-6) for one in expected]
+
+
+def test_reals_count_once_and_samples_are_cut_to_the_count(
+    pack_of: Callable[[np.ndarray], Any], painter: type, noise: Callable[..., np.ndarray]
+) -> None:
+    evaluation, system, progress = evaluation_of(10), painter((1, 32, 32)), []
+    pack = pack_of(noise(30, 32, 32, 1))
+    evaluation.prepare_reals(pack)
+    evaluation.prepare_reals(pack)
+    state = torch.get_rng_state()
+    values = [evaluation.measure(system, progress=lambda *done: progress.append(done)) for _ in range(3)]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert values[0] == values[1] == values[2]
+    assert list(values[0]) == ["swd", "fid_digits", "confident_digits", "modes_digits"]
+    assert system.asked[:3] == [(0, 4, 7), (1, 4, 7), (2, 4, 7)]
+    assert progress[:3] == [(4, 10), (8, 10), (10, 10)]
+    records = evaluation.protocol(system)
+    assert {name: record.get("real") for name, record in records.items()} == {
+        "swd": 10,
+        "fid_digits": 30,
+        "confident_digits": None,
+        "modes_digits": None,
+    }
+
+
+def test_values_come_with_their_protocol(
+    pack_of: Callable[[np.ndarray], Any],
+    painter: type,
+    noise: Callable[..., np.ndarray],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    evaluation, pack = evaluation_of(10), pack_of(noise(30, 32, 32, 1))
+    evaluation.prepare_reals(pack)
+    records = evaluation.protocol(painter((1, 32, 32)))
+    warning = "fid_digits from 10 images is unreliable"
+    assert caplog.text.count(warning) == 1
+    assert records["fid_digits"].pop("warning").startswith(warning)
+    assert records["fid_digits"] == {
+        "features": "digits",
+        "weights_sha256": DigitsFeatures().weights_sha256,
+        "resize": "bilinear to 32x32, antialiased",
+        "real": 30,
+        "fake": 10,
+        "pack": pack.manifest["key"],
+        "data": "arrays",
+        "split": "train",
+        "generation_batch": 4,
+        "seed": 7,
+        "batch_norm": "batch",
+        "ema": False,
+    }
+    assert records["swd"]["patches"] == 4
+    assert "warning" not in records["swd"]
+
+
+def test_real_statistics_do_not_depend_on_the_batch_size(
+    pack_of: Callable[[np.ndarray], Any], painter: type, noise: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    class Once(painter):  # type: ignore[misc]
+        def generation_batch(self, index: int, size: int, seed: int) -> torch.Tensor:
+            samples = super().generation_batch(0, 12, seed)
+            return samples[index * size : (index + 1) * size]
+
+    values = []
+    for batch_size in (3, 12):
+        for file in tmp_path.glob("*.npz"):
+            file.unlink()
+        evaluation = evaluation_of(12, batch_size=batch_size)
+        evaluation.prepare_reals(pack_of(noise(30, 32, 32, 1)))
+        values.append(evaluation.measure(Once((1, 32, 32))))
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+def test_the_score_that_chooses_the_best_checkpoint() -> None:
+    assert evaluation_of(10).score_name == "fid_digits"
+    assert evaluation_of(10, best="swd").score_name == "swd"
+    assert Evaluation({"swd": SWD(4)}, None, 10, 4, seed=0).score_name == "swd"
+    features = DigitsFeatures()
+    assert Evaluation({"modes": Modes(features)}, features, 10, 4, seed=0).score_name is None
+    with pytest.raises(UserError, match="metrics.best=modes_digits is not measured; choose swd or fid_digits"):
+        evaluation_of(10, best="modes_digits")
+
+
+def test_counts_that_cannot_be() -> None:
+    with pytest.raises(UserError, match="metrics.count=1 "):
+        evaluation_of(1)
+    with pytest.raises(UserError, match="metrics.batch_size=0 "):
+        evaluation_of(10, batch_size=0)
+
+
+def test_halves_are_the_yardstick(pack_of: Callable[[np.ndarray], Any], noise: Callable[..., np.ndarray]) -> None:
+    same = noise(1, 32, 32, 1).repeat(20, axis=0)
+    assert evaluation_of(10).halves(pack_of(same)) == {"fid_digits": pytest.approx(0, abs=1e-6)}
+    assert evaluation_of(10).halves(pack_of(noise(20, 32, 32, 1)))["fid_digits"] > 0
+    assert Evaluation({"swd": SWD(4)}, DigitsFeatures(), 10, 4, seed=0).halves(pack_of(same)) == {}
+
+
+def test_numbers_do_not_depend_on_the_feature_batch(
+    pack_of: Callable[[np.ndarray], Any], painter: type, noise: Callable[..., np.ndarray], tmp_path: Path
+) -> None:
+    values = []
+    for size in (3, 50):
+        for file in tmp_path.glob("*.npz"):
+            file.unlink()
+        evaluation = evaluation_of(12)
+        assert evaluation.features is not None
+        evaluation.features.batch_size = size
+        evaluation.prepare_reals(pack_of(noise(30, 32, 32, 1)))
+        values.append(evaluation.measure(painter((1, 32, 32))))
+    assert values[0] == pytest.approx(values[1], rel=1e-5)
+
+
+class Curious:
+    """Notes what it is shown."""
+
+    needs, higher_is_better, names, asks = None, True, ("curious",), ("held_out",)
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+        self.reals: Any = None
+        self.system: Any = None
+
+    def take_reals(self, reals: Any) -> None:
+        self.reals = reals
+
+    def take_system(self, system: Any) -> None:
+        self.system = system
+
+    def update(self, batch: Any) -> None:
+        self.seen.append(batch)
+
+    def compute(self) -> dict[str, float]:
+        return {"curious": float(sum(map(len, self.seen)))}
+
+    def fitted(self, count: int) -> int:
+        return count // 4
+
+    def picture(self) -> torch.Tensor:
+        return self.seen[0].images[0]
+
+    def protocol(self) -> dict[str, Any]:
+        return {"fake": 3}
+
+    def to(self, device: torch.device) -> None: ...
+
+    def reset(self) -> None: ...
+
+
+def test_metrics_get_what_they_ask_for(
+    pack_of: Callable[[np.ndarray], Any], painter: type, noise: Callable[..., np.ndarray]
+) -> None:
+    class Conditional(painter):  # type: ignore[misc]
+        def generation_labels(self, index: int, size: int, seed: int) -> torch.Tensor:
+            return torch.full((size,), index)
+
+    metric, system = Curious(), Conditional((1, 4, 4))
+    evaluation = Evaluation({"curious": metric}, DigitsFeatures(), 10, 4, seed=7)
+    pack, others = pack_of(noise(30, 4, 4, 1)), pack_of(noise(20, 4, 4, 1, seed=1))
+    evaluation.prepare_reals(pack, held_out=lambda: others)
+    assert metric.reals.held_out.pack is others
+    assert evaluation.warnings["curious"].startswith(
+        "curious from 2 images is unreliable, its covariance has 64 dimensions: set metrics.count=320 or more"
+    )
+    assert evaluation.measure(system, seed=11) == {"curious": 10}
+    assert metric.system is system and system.asked == [(0, 4, 11), (1, 4, 11), (2, 4, 11)]
+    assert torch.cat([batch.indices for batch in metric.seen]).tolist() == list(range(10))
+    assert torch.cat([batch.labels for batch in metric.seen]).tolist() == [0] * 4 + [1] * 4 + [2] * 2
+    assert evaluation.pictures["curious"].shape == (1, 4, 4)
+    assert evaluation.protocol(system)["curious"]["fake"] == 3  # what a metric says of itself prevails
+
+
+def test_held_out_images_are_looked_for_only_where_they_are_asked_for(
+    pack_of: Callable[[np.ndarray], Any], noise: Callable[..., np.ndarray]
+) -> None:
+    def none_here() -> Any:
+        raise AssertionError("nobody asked")
+
+    evaluation_of(10).prepare_reals(pack_of(noise(30, 32, 32, 1)), held_out=none_here)
