@@ -55,12 +55,12 @@ def own_step(
     random = torch.Generator().manual_seed(0)
 
     def judge(images: torch.Tensor) -> torch.Tensor:
-        return system.trained(DISCRIMINATOR)(images).float()
+        return system.compiled_or_raw(DISCRIMINATOR)(images).float()
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=low, cache_enabled=False):
             latents = send(generator.draw_latents(batch, random), device)
-            fakes = system.trained(GENERATOR)(latents)
+            fakes = system.compiled_or_raw(GENERATOR)(latents)
             generator.requires_grad_(False)
             objective.discriminator(judge(reals), judge(fakes.detach())).backward()
             adam[DISCRIMINATOR].step()

@@ -20,7 +20,7 @@ def write(path: Path, seen: int) -> None:
 
 def play(folder: Path, minibatches: int, seen: int = 0, kept: int | None = 25, rank: int = 0, size: int = 10) -> None:
     """Continue at ``seen`` images where that is not 0."""
-    system: Any = SimpleNamespace(clock=Clock([]), broken=list)
+    system: Any = SimpleNamespace(clock=Clock([]), non_finite_players=list)
     system.clock.images_seen, system.clock.previous = seen, max(seen - size, 0)
     trainer: Any = SimpleNamespace(
         world_size=1, is_global_zero=rank == 0, ckpt_path=str(folder / "last.ckpt") if seen else None,

@@ -28,7 +28,7 @@ class Stage:
             clock=Clock(["discriminator", "generator"]),
             seed=0,
             players=["discriminator", "generator"],
-            broken=lambda: self.ruined,
+            non_finite_players=lambda: self.ruined,
             generation_batch=lambda *_: self.samples,
         )
         self.evaluations = SimpleNamespace(
@@ -177,7 +177,9 @@ def test_gradient_norms_by_player_and_layer():
     network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))
     for parameter in network.parameters():
         parameter.grad = torch.full_like(parameter, 2.0)
-    norms = gradient_norms("generator", SimpleNamespace(networks={"generator": network}))  # type: ignore[arg-type]
+    players = {"generator": SimpleNamespace(networks=("generator",))}
+    system = SimpleNamespace(networks={"generator": network}, players=players)
+    norms = gradient_norms("generator", system)  # type: ignore[arg-type]
     assert norms == pytest.approx(
         {"gradient/generator": 6.0, "gradient/generator/0": 4.0, "gradient/generator/1": 8**0.5}
     )

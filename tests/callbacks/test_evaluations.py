@@ -20,7 +20,7 @@ class Falling:
 
 def play(folder: Path, minibatches: int) -> tuple[Evaluations, list[str], Any]:
     saved: list[str] = []
-    system = SimpleNamespace(clock=Clock([]), broken=list)
+    system = SimpleNamespace(clock=Clock([]), non_finite_players=list)
     evaluations = Evaluations(Falling(), folder, 20)  # type: ignore[arg-type]
     trainer = SimpleNamespace(
         loggers=[], global_rank=0, world_size=1,

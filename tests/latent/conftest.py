@@ -10,6 +10,7 @@ from ganlab.latent.sampler import Sampler
 from ganlab.networks.dcgan import Discriminator, Generator
 from ganlab.networks.latents import LatentGenerator
 from ganlab.objectives.losses import NonSaturating
+from ganlab.systems.adversary import Adversary
 from ganlab.systems.gan import GAN
 from ganlab.systems.update import sequential
 
@@ -70,4 +71,6 @@ def gan(dcgan: Generator) -> GAN:
         return torch.optim.Adam(parameters)
 
     optimizers = {"generator": adam, "discriminator": adam}
-    return GAN(dcgan, Discriminator(image_size=16, width=4), optimizers, NonSaturating(), sequential(), seed=3)
+    return GAN(
+        dcgan, Discriminator(image_size=16, width=4), optimizers, Adversary(NonSaturating()), sequential(), seed=3
+    )

@@ -19,13 +19,14 @@ from ganlab.networks import dcgan, dcgan_conditional
 from ganlab.objectives.losses import NonSaturating
 from ganlab.paper.classifiers import Judges
 from ganlab.paper.figure import Material, Model
+from ganlab.systems.adversary import Adversary
 from ganlab.systems.gan import GAN
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR, sequential
 
 
 def model_of(generator: Any, discriminator: Any, name: str = "a checkpoint") -> Model:
     optimizers = {player: partial(torch.optim.SGD, lr=0.0) for player in (GENERATOR, DISCRIMINATOR)}
-    system = GAN(generator, discriminator, optimizers, NonSaturating(), sequential(), seed=3)
+    system = GAN(generator, discriminator, optimizers, Adversary(NonSaturating()), sequential(), seed=3)
     return Model(system.eval(), {}, name)
 
 

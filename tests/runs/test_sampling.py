@@ -12,7 +12,9 @@ from ganlab.networks.dcgan_conditional import Discriminator, Generator
 from ganlab.objectives.losses import NonSaturating
 from ganlab.runs.build import load_system
 from ganlab.runs.sampling import sheet_of, take_statistics
+from ganlab.systems.adversary import Adversary
 from ganlab.systems.gan import GAN
+from ganlab.systems.request import Request
 from ganlab.systems.update import sequential
 
 
@@ -35,14 +37,14 @@ def test_the_latents_beside_the_grid_are_those_of_its_rows_and_columns(
     command: Callable, smoke: Path, tmp_path: Path
 ) -> None:
     checkpoint = smoke / "checkpoints" / "last.ckpt"
-    overrides = ("count=11", "seed=3", "batch_size=4", "statistics=standing", f"output={tmp_path}/grid.png")
+    overrides = ("count=11", "seed=3", "statistics=standing", f"output={tmp_path}/grid.png")
     outcome = command("sample", f"checkpoint={checkpoint}", *overrides)
     assert outcome.code == 0 and "grid.npz" in outcome.out
     grid = np.asarray(Image.open(tmp_path / "grid.png").convert("L")).astype(int)
     sheet = Sheet.load(tmp_path / "grid.npz")
     assert sheet.latents.shape == (11, 100) and sheet.columns == 4 and sheet.labels is None
     system, _ = load_system(checkpoint, "cpu")
-    sampler = Sampler(system.sampler("generator"), seed=system.seed)
+    sampler = Sampler(system.ema_or_raw("generator"), seed=system.seed)
     for row, column in ((1, 1), (2, 3), (3, 3)):
         cell = grid[34 * row - 32 : 34 * row, 34 * column - 32 : 34 * column]
         shown = sampler(sheet.latents[sheet.index(row, column)])[0].numpy()
@@ -55,13 +57,13 @@ def test_the_sheet_of_a_conditional_generator_holds_its_labels(label: int | None
     sizes = {"image_size": 16, "channels": 1, "classes": 3, "width": 2}
     optimizers = {name: torch.optim.SGD for name in ("generator", "discriminator")}
     networks = Generator(**sizes, latent_size=6), Discriminator(**sizes)
-    system = GAN(*networks, optimizers, NonSaturating(), sequential())
+    system = GAN(*networks, optimizers, Adversary(NonSaturating()), sequential())
     take_statistics(system, "standing")
-    sheet = sheet_of(system, 7, 1, 4, label)
-    assert sheet is not None and sheet.labels is not None and sheet.columns == 3
+    sheet = sheet_of(system, 7, 1, label)
+    assert sheet.labels is not None and sheet.columns == 3
     assert sheet.labels.tolist() == [2] * 7 if label else len(set(sheet.labels.tolist())) > 1
-    shown = system.show(sheet.latents, sheet.labels, "standing").int()
-    assert (shown - system.sample(7, 1, 4, label).int()).abs().max() <= 1  # rounding: other batch sizes
+    shown = system.respond(Request.first(7, latents=sheet.latents, labels=sheet.labels), 1)
+    assert torch.equal(shown, system.sample(7, 1, label=label))
 
 
 def test_other_seeds_give_other_samples_and_equal_ones_equal(command: Callable, smoke: Path, tmp_path: Path) -> None:

@@ -14,9 +14,11 @@ from torch.nn.functional import softplus
 from ganlab.callbacks.stop import Length
 from ganlab.objectives.losses import NonSaturating
 from ganlab.objectives.penalties import R1
+from ganlab.systems.adversary import Adversary
 from ganlab.systems.clock import generator_of, seed_step
 from ganlab.systems.gan import GAN
 from ganlab.systems.images import to_floats
+from ganlab.systems.request import Request
 from ganlab.systems.schedules import Linear
 from ganlab.systems.update import UpdateRule, alternating, sequential, simultaneous
 
@@ -61,7 +63,8 @@ def adam(parameters: Any) -> torch.optim.Optimizer:
 def make(update: UpdateRule, **options: Any) -> GAN:
     seed_step(7, 0, 0)
     optimizers = {"generator": adam, "discriminator": adam}
-    return GAN(Generator(), Discriminator(), optimizers, NonSaturating(), update, seed=7, **options)
+    adversary = Adversary(NonSaturating(), options.pop("penalties", None))
+    return GAN(Generator(), Discriminator(), optimizers, adversary, update, seed=7, **options)
 
 
 def fit(system: GAN, images: int, folder: Path, **options: Any) -> L.Trainer:
@@ -153,10 +156,10 @@ def test_a_players_step_leaves_the_other_alone(tmp_path: Path) -> None:
 
 def test_players_whose_weights_are_not_finite_are_named() -> None:
     system = make(sequential())
-    assert system.broken() == []
+    assert system.non_finite_players() == []
     with torch.no_grad():
         list(system.networks["generator"].parameters())[-1][0] = float("inf")
-    assert system.broken() == ["generator"]
+    assert system.non_finite_players() == ["generator"]
 
 
 def test_clipping_bounds_the_gradient(tmp_path: Path) -> None:
@@ -176,8 +179,8 @@ def test_clipping_bounds_the_gradient(tmp_path: Path) -> None:
         return optimizer
 
     system = GAN(
-        Generator(), Discriminator(), {"generator": watched, "discriminator": watched}, NonSaturating(), sequential(),
-        clip_norm=0.01,
+        Generator(), Discriminator(), {"generator": watched, "discriminator": watched}, Adversary(NonSaturating()),
+        sequential(), clip_norm=0.01,
     )  # fmt: skip
     fit(system, 3 * BATCH, tmp_path)
     assert len(norms) == 6 and max(norms) == pytest.approx(0.01, rel=1e-3)
@@ -220,7 +223,7 @@ def test_the_average_follows_the_generator_alone(tmp_path: Path) -> None:
     fit(system, 20 * BATCH, tmp_path)
     assert list(system.averages) == ["generator"]
     for start, mine, live in zip(
-        untrained, system.sampler("generator").parameters(), system.networks["generator"].parameters(), strict=True
+        untrained, system.ema_or_raw("generator").parameters(), system.networks["generator"].parameters(), strict=True
     ):
         assert not torch.equal(mine, start) and not torch.equal(mine, live)
 
@@ -233,13 +236,25 @@ def test_bf16_stays_close_to_float32(tmp_path: Path) -> None:
     assert all(parameter.dtype == torch.float32 for parameter in rounded.parameters())
 
 
-def test_samples_follow_from_seed_and_batch_alone() -> None:
+def test_samples_follow_from_seed_and_number_alone() -> None:
     system = make(sequential())
     torch.manual_seed(1)
-    few, many = system.sample(5, seed=3, batch_size=4), system.sample(9, seed=3, batch_size=4)
+    few, many = system.sample(5, seed=3), system.sample(203, seed=3)
     assert few.dtype == torch.uint8 and few.shape == (5, 1, 4, 4)
     assert torch.equal(few, many[:5])
-    assert not torch.equal(few, system.sample(5, seed=4, batch_size=4))
+    numbers = torch.tensor([150, 3, 99, 100, 202, 3])
+    assert torch.equal(system.respond(Request(numbers), 3), many[numbers])
+    assert not torch.equal(few, system.sample(5, seed=4))
     state = torch.get_rng_state()
     system.sample(3)
     assert torch.equal(state, torch.get_rng_state())
+
+
+def test_decoding_is_differentiable_in_the_latents() -> None:
+    system = make(sequential(), half_life=50)
+    latents = torch.randn(120, 3, requires_grad=True)
+    system.decode(Request.first(120, latents=latents), 0).sum().backward()
+    assert latents.grad is not None and bool((latents.grad != 0).any(1).all())
+    assert all(parameter.grad is None for parameter in system.ema_or_raw("generator").parameters())
+    shown = system.respond(Request.first(120, latents=latents), 0)
+    assert shown.shape == (120, 1, 4, 4) and not shown.requires_grad

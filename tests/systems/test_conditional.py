@@ -17,8 +17,10 @@ from ganlab.networks import dcgan_conditional, mlp, mlp_conditional, resnet, snd
 from ganlab.networks.latents import LatentGenerator
 from ganlab.objectives.losses import NonSaturating
 from ganlab.objectives.penalties import R1, R2
+from ganlab.systems.adversary import Adversary
 from ganlab.systems.clock import generator_of
 from ganlab.systems.gan import GAN
+from ganlab.systems.request import Request
 from ganlab.systems.update import sequential
 
 CLASSES, BATCH = 3, 6
@@ -69,7 +71,8 @@ def adam(parameters: Any) -> torch.optim.Optimizer:
 
 def make(generator: nn.Module, discriminator: nn.Module, **options: Any) -> GAN:
     optimizers = {"generator": adam, "discriminator": adam}
-    return GAN(generator, discriminator, optimizers, NonSaturating(), sequential(), seed=3, **options)
+    adversary = Adversary(NonSaturating(), options.pop("penalties", None))
+    return GAN(generator, discriminator, optimizers, adversary, sequential(), seed=3, **options)
 
 
 def fit(system: GAN, batches: int, folder: Path, data: Any = None) -> None:
@@ -133,19 +136,22 @@ def test_two_steps_change_every_parameter(name: str, tmp_path: Path) -> None:
     assert system.sample(5).shape == (5, channels, size, size)
 
 
-def test_the_labels_of_a_generation_batch_are_those_that_it_shows() -> None:
+def test_the_labels_of_a_request_are_those_of_its_images() -> None:
     system = make(Generator(), Discriminator())
-    shown = system.generation_batch(3, 20, seed=5)[:, 0, 0, 0].long()
-    assert torch.equal(shown, system.generation_labels(3, 20, seed=5))
+    request = Request(torch.arange(190, 210))
+    assert torch.equal(system.respond(request, seed=5)[:, 0, 0, 0].long(), system.labels_for(request, seed=5))
+    rng = generator_of(5, 1)
+    assert torch.equal(system.latents_for(request, 5)[:10], torch.empty(100, 2).normal_(generator=rng)[90:])
+    assert torch.equal(system.labels_for(request, 5)[:10], torch.randint(CLASSES, (100,), generator=rng)[90:])
 
 
 def test_samples_of_one_class_and_of_all() -> None:
     system = make(Generator(), Discriminator())
-    assert system.sample(7, label=2, batch_size=4).flatten().unique().tolist() == [2]
+    assert system.sample(7, label=2).flatten().unique().tolist() == [2]
     mixed = system.sample(300, seed=1)[:, 0, 0, 0].long()
     assert mixed.bincount().tolist() == pytest.approx([100] * CLASSES, abs=25)
     assert torch.equal(mixed, system.sample(300, seed=1)[:, 0, 0, 0].long())
-    each = system.generation_batch(0, 3, 0, torch.tensor([2, 0, 1]))
+    each = system.respond(Request.first(3, labels=torch.tensor([2, 0, 1])), 0)
     assert each[:, 0, 0, 0].tolist() == [2, 0, 1]
     assert system.sampling_protocol() == {"batch_norm": "running", "ema": False, "labels": "uniform over 3 classes"}
     with pytest.raises(UserError, match="label=3 is not there, the generator knows classes 0 to 2"):
@@ -158,8 +164,8 @@ def test_a_class_alone_keeps_its_label_in_batch_norm() -> None:
     torch.manual_seed(0)
     system = make(*both(dcgan_conditional, 16, 1, CLASSES, width=2, hidden_units=8))
     assert system.generator.sampling_statistics == "batch"
-    one, all_ = system.sample(4, label=1, batch_size=4), torch.arange(4) % CLASSES
-    mixed = system.generation_batch(0, 4, 0, all_)
+    one, all_ = system.sample(4, label=1), torch.arange(4) % CLASSES
+    mixed = system.respond(Request.first(4, labels=all_), 0)
     assert torch.equal(one[all_ == 1], mixed[all_ == 1]) and not torch.equal(one[all_ == 0], mixed[all_ == 0])
 
 
@@ -170,7 +176,7 @@ def test_a_class_alone_keeps_its_label_in_batch_norm() -> None:
 def test_the_grid_shows_one_class_a_row(classes: int, rows: list[int]) -> None:
     discriminator = Discriminator()
     discriminator.classes = classes
-    images = make(Generator(classes), discriminator).exhibit()["images"]
+    images = make(Generator(classes), discriminator).preview_images({})["images"]
     assert len(images) == len(rows) ** 2  # so that a grid as square as it gets has these rows
     assert images[:, 0, 0, 0].view(len(rows), -1).tolist() == [[row] * len(rows) for row in rows]
 
@@ -198,10 +204,10 @@ def test_standing_statistics_are_taken_once_a_moment_and_without_a_trace(monkeyp
     system = make(generator, resnet.Discriminator(32, 1, CLASSES, width=1))
     before = {key: value.clone() for key, value in system.networks.state_dict().items()}
     state = torch.get_rng_state()
-    first = system.sample(6, batch_size=3)
+    first = system.sample(6)
     averages = system.standing()
-    assert torch.equal(first, system.sample(6, batch_size=3)) and system.standing() is averages
-    assert torch.equal(first[:3], system.sample(6, batch_size=3)[:3])
+    assert torch.equal(first, system.sample(6)) and system.standing() is averages
+    assert torch.equal(first[:3], system.sample(6)[:3])
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(value, before[key]) for key, value in system.networks.state_dict().items())
     assert system.sampling_protocol()["standing_images"] == 128

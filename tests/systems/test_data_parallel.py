@@ -8,6 +8,7 @@ from torch import nn
 from ganlab.networks.dcgan import Discriminator, Generator
 from ganlab.objectives.losses import NonSaturating
 from ganlab.systems import data_parallel as exchange
+from ganlab.systems.adversary import Adversary
 from ganlab.systems.data_parallel import PlayerParallel, flattened, spread
 from ganlab.systems.gan import GAN
 from ganlab.systems.update import sequential
@@ -26,7 +27,7 @@ def test_a_minibatch_sends_the_buffers_of_the_networks_and_not_of_their_averages
     optimizers = dict.fromkeys(("generator", "discriminator"), torch.optim.SGD)
     networks = Generator(16, width=2, latent_size=4), Discriminator(16, width=2)
     strategy = PlayerParallel()
-    strategy.model = GAN(*networks, optimizers, NonSaturating(), sequential(), half_life=100.0)
+    strategy.model = GAN(*networks, optimizers, Adversary(NonSaturating()), sequential(), half_life=100.0)
     assert strategy.training_step({}, 0) == "trained"
     buffers = sum(value.nbytes for network in networks for value in network.buffers())
     assert sent == [buffers] and buffers > 0

@@ -15,6 +15,7 @@ from ganlab.networks.dcgan import Discriminator, Generator
 from ganlab.objectives.losses import NonSaturating
 from ganlab.objectives.penalties import R1, LeCam
 from ganlab.runs.machine import Machine
+from ganlab.systems.adversary import Adversary
 from ganlab.systems.clock import generator_of, seed_step
 from ganlab.systems.gan import GAN
 from ganlab.systems.update import sequential
@@ -66,7 +67,8 @@ def make(fused: bool = True, **options: Any) -> GAN:
 
     networks = Generator(SIZE, width=8, latent_size=16, eps=1e-5), Discriminator(SIZE, width=8, eps=1e-5)
     optimizers = {"generator": adam, "discriminator": adam}
-    return GAN(*networks, optimizers, NonSaturating(), sequential(), seed=3, **options)
+    adversary = Adversary(NonSaturating(), options.pop("penalties", None))
+    return GAN(*networks, optimizers, adversary, sequential(), seed=3, **options)
 
 
 def fit(
@@ -173,18 +175,18 @@ def test_training_is_compiled_but_for_samples_and_second_derivatives(
     names = set(system.state_dict())
     system.compile_networks("default")
     assert asked == [{"mode": "default", "dynamic": False}] * 2 and set(system.state_dict()) == names
-    plain = type(system).judge
+    plain = Adversary.discriminate
 
-    def judge(self: GAN, images: Tensor, labels: Tensor | None = None, compiled: bool = True) -> Tensor:
-        seen.append(compiled)
-        return plain(self, images, labels, compiled)
+    def discriminate(self: Adversary, network: Any, shown: dict[str, Tensor]) -> Tensor:
+        seen.append(isinstance(network, Counting))
+        return plain(self, network, shown)
 
-    monkeypatch.setattr(GAN, "judge", judge)
+    monkeypatch.setattr(Adversary, "discriminate", discriminate)
     losses = fit(system, tmp_path, 2)
     calls = {name: network.calls for name, network in system.compiled.items()}  # type: ignore[attr-defined]
     assert calls == {"discriminator": 6, "generator": 2}  # reals, fakes, and fakes again in G's step, each twice
     assert seen.count(False) == 2 * len(twice)
-    system.sample(4, batch_size=4)
+    system.sample(4)
     assert calls["generator"] == system.compiled["generator"].calls  # type: ignore[attr-defined]
     uncompiled = make(penalties={"penalty": type(penalty)(penalty.weight)} if penalty else {})
     torch.testing.assert_close(losses, fit(uncompiled, tmp_path, 2), rtol=0, atol=0)

@@ -15,11 +15,13 @@ from ganlab.networks.latents import LatentGenerator
 from ganlab.objectives.augmentations import Augmentation
 from ganlab.objectives.losses import NonSaturating, RelativisticPairing, Wasserstein
 from ganlab.objectives.penalties import R1, LeCam, WeightClip
+from ganlab.systems.adversary import Adversary
 from ganlab.systems.gan import GAN
 from ganlab.systems.update import sequential
 
 BATCH = 4
 REAL, FAKE = 1.0, 0.25
+ADVERSARY = ("penalties", "augmentations", "joint", "replay")  # options of the adversary, not of the loop
 
 
 class Generator(LatentGenerator):
@@ -51,7 +53,10 @@ def sgd(parameters: Any) -> torch.optim.Optimizer:
 def fit(folder: Path, batches: int = 1, objective: Any = None, **options: Any) -> GAN:
     white = {"images": torch.full((BATCH, 4, 4, 1), 255, dtype=torch.uint8)}
     optimizers = {"generator": sgd, "discriminator": sgd}
-    system = GAN(Generator(), Discriminator(), optimizers, objective or NonSaturating(), sequential(), **options)
+    adversary = Adversary(
+        objective or NonSaturating(), **{key: options.pop(key) for key in ADVERSARY if key in options}
+    )
+    system = GAN(Generator(), Discriminator(), optimizers, adversary, sequential(), **options)
     trainer = L.Trainer(
         accelerator="cpu", max_epochs=-1, callbacks=[Length(batches * BATCH)], logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
@@ -82,7 +87,7 @@ def test_the_discriminator_alone_is_shown_past_fakes(tmp_path: Path) -> None:
     assert all(len({*of_g}) == 1 for _, _, of_g in steps)
     old = [sum(level != of_g[0] for level in of_d) for _, of_d, of_g in steps]
     assert old[:2] == [0, 0] and 1 <= sum(old[2:]) / 28 <= 3  # about half, once the pool is full
-    assert "pool._extra_state" in system.state_dict()
+    assert "adversary.pool._extra_state" in system.state_dict()
 
 
 def test_penalties_and_augmentations_keep_their_state_in_the_checkpoint(tmp_path: Path) -> None:
@@ -101,8 +106,8 @@ def test_penalties_and_augmentations_keep_their_state_in_the_checkpoint(tmp_path
     system = fit(tmp_path, 5, penalties={"lecam": LeCam()}, augmentations=[Counting()])
     assert system.networks["discriminator"].seen[0] == [0] * BATCH  # 1 in the range [0, 1], mirrored
     state = system.state_dict()
-    assert state["augmentations.0.images"] == 5 * BATCH
-    assert state["penalties.lecam.fake_average"] > 0
+    assert state["adversary.augmentations.0.images"] == 5 * BATCH
+    assert state["adversary.penalties.lecam.fake_average"] > 0
 
 
 def test_weights_are_bounded_after_every_step(tmp_path: Path) -> None:
@@ -128,7 +133,8 @@ def test_a_compiled_discriminator_is_not_differentiated_twice(tmp_path: Path) ->
 
     def start(penalty: Any) -> None:
         optimizers = {"generator": sgd, "discriminator": sgd}
-        system = GAN(Generator(), Compiled(), optimizers, NonSaturating(), sequential(), penalties={"r1": penalty})
+        adversary = Adversary(NonSaturating(), {"r1": penalty})
+        system = GAN(Generator(), Compiled(), optimizers, adversary, sequential())
         system.on_fit_start()
 
     with pytest.raises(UserError, match="penalty=r1 differentiates the discriminator twice"):

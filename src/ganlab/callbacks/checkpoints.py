@@ -124,7 +124,7 @@ class Checkpoints(L.Callback):
 
     def save(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
         """Write ``last.ckpt``, unless the weights are ruined; keep it where that is due."""
-        if broken := system.broken():
+        if broken := system.non_finite_players():
             self.writer.flush()  # so that what is told of is there
             kept = f"; {self.folder / LAST} holds the state at {self.saved:,} images" if self.saved > 0 else ""
             raise UserError(

@@ -247,7 +247,7 @@ class Diagnostics(L.Callback):
         self.tripped += [{"name": name, "images_seen": seen, "sentence": new[name]} for name in new]
         record(trainer, system, {f"alarm/{name}": 1.0 for name in new})
         if self.on_trouble == "stop":
-            if not system.broken():
+            if not system.non_finite_players():
                 self.checkpoints.save(trainer, system)
             raise UserError(
                 f"stopped after {seen:,} images: {'; '.join(new.values())}. To go on all the same: "
@@ -282,7 +282,8 @@ def gradient_norms(player: str, system: AdversarialSystem) -> dict[str, float]:
     """Return the norm of a player's gradient, whole and by layer (kernels and matrices), under ``gradient/``."""
     norms = {
         name: parameter.grad.float().norm()
-        for name, parameter in system.networks[player].named_parameters()
+        for network in system.players[player].networks
+        for name, parameter in system.networks[network].named_parameters()
         if parameter.grad is not None
     }
     if not norms:

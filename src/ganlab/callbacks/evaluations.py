@@ -68,7 +68,7 @@ class Evaluations(L.Callback):
         self.measured = seen
         record(trainer, system, self.latest)
         name = self.evaluation.score_name
-        if name is None or seen == 0 or not isfinite(self.latest[name]) or system.broken():
+        if name is None or seen == 0 or not isfinite(self.latest[name]) or system.non_finite_players():
             return
         if self.best is None or self.latest[name] < self.best["value"]:
             self.best = {"name": name, "value": self.latest[name], "images_seen": seen}

@@ -1,5 +1,6 @@
 """Samples: grids of images, from the untrained generator's on."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,25 @@ from ganlab.callbacks.record import record_picture
 from ganlab.callbacks.writer import Writer
 from ganlab.report.grids import save_grid
 from ganlab.systems.adversarial import AdversarialSystem
+from ganlab.systems.request import Request
 
 
 class Samples(L.Callback):
-    """Writes what the system exhibits to ``<folder>/<name>_<images seen>.png`` and to the loggers.
+    """Writes the system's previews to ``<folder>/<name>_<images seen>.png`` and to the loggers.
 
     Args:
         folder: the run's ``samples`` folder.
         reals: real images uint8 (N, C, H, W), written once as ``reals.png``.
-        interval: images between two exhibitions; the untrained and the final state are always shown.
+        references: what is asked of the system, a request for each of its tasks.
+        interval: images between two previews; the untrained and the final state are always shown.
         writer: makes the files while training goes on.
     """
 
-    def __init__(self, folder: Path, reals: Tensor, interval: int | None, writer: Writer) -> None:
-        self.folder, self.reals, self.interval, self.writer = folder, reals, interval, writer
+    def __init__(
+        self, folder: Path, reals: Tensor, references: Mapping[str, Request], interval: int | None, writer: Writer
+    ) -> None:
+        self.folder, self.reals, self.references = folder, reals, references
+        self.interval, self.writer = interval, writer
         self.shown = -1
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
@@ -44,12 +50,12 @@ class Samples(L.Callback):
 
     @torch.no_grad()
     def show(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
-        """Write the exhibits of this moment, once."""
+        """Write the previews of this moment, once."""
         seen = system.clock.images_seen
         if seen == self.shown or not trainer.is_global_zero:
             return
         self.shown = seen
-        for name, images in system.exhibit().items():
+        for name, images in system.preview_images(self.references).items():
             self.write(trainer, seen, name, images.cpu(), self.folder / f"{name}_{seen:09d}.png")
 
     def write(self, trainer: L.Trainer, seen: int, name: str, images: Tensor, path: Path) -> None:

@@ -18,8 +18,10 @@ Averages = list[tuple[Tensor | None, Tensor | None]]  # mean and variance of eac
 
 
 @contextmanager
-def sampling(network: nn.Module, statistics: str, standing: Averages | None = None) -> Iterator[None]:
-    """Put ``network`` into sampling mode for the block, without gradients and without a trace in the network.
+def sampling(
+    network: nn.Module, statistics: str, standing: Averages | None = None, gradients: bool = False
+) -> Iterator[None]:
+    """Put ``network`` into sampling mode for the block, and leave it as it was.
 
     Args:
         network: any module.
@@ -27,6 +29,7 @@ def sampling(network: nn.Module, statistics: str, standing: Averages | None = No
             ``batch`` at hand, as the authors always do: a sample then depends on its batch mates; or the ``standing``
             ones given.
         standing: see `standing_averages`.
+        gradients: whether the block records a graph where its surroundings do.
     """
     norms = batch_norms(network)
     averages: Averages = [(norm.running_mean, norm.running_var) for norm in norms]
@@ -38,7 +41,7 @@ def sampling(network: nn.Module, statistics: str, standing: Averages | None = No
         elif statistics == "standing":
             assert standing is not None, "standing statistics are taken with standing_averages first"
             _set(norms, standing)
-        with torch.no_grad():
+        with torch.set_grad_enabled(gradients and torch.is_grad_enabled()):
             yield
     finally:
         _set(norms, averages)

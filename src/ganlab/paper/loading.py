@@ -17,6 +17,7 @@ from ganlab.paper.classifiers import Judges
 from ganlab.paper.figure import Material, Model, Outcome
 from ganlab.runs.build import build_data, choose_device, load_system, make
 from ganlab.runs.real_images import pack_of_split, sources
+from ganlab.systems.adversary import Adversary
 from ganlab.systems.gan import GAN
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR, sequential
 
@@ -61,7 +62,7 @@ def load(path: Path, device: str, shown: int) -> Model:
 def bare(generator: torch.nn.Module, discriminator: torch.nn.Module) -> GAN:
     """Return networks as a system that is never trained."""
     optimizers = {player: partial(torch.optim.SGD, lr=0.0) for player in (GENERATOR, DISCRIMINATOR)}
-    return GAN(generator, discriminator, optimizers, NonSaturating(), sequential(), seed=0)
+    return GAN(generator, discriminator, optimizers, Adversary(NonSaturating()), sequential(), seed=0)
 
 
 def fingerprint(model: Model) -> str:

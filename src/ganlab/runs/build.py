@@ -29,6 +29,7 @@ from ganlab.metrics.extractors.choosing import choose_features
 from ganlab.runs.machine import has_fused_kernel
 from ganlab.runs.ranks import rank
 from ganlab.systems.adversarial import AdversarialSystem
+from ganlab.systems.adversary import Adversary
 from ganlab.systems.checkpoint import Checkpoint, WholeCheckpointIO, read
 from ganlab.systems.clock import seed_step
 from ganlab.systems.data_parallel import PlayerParallel
@@ -130,7 +131,7 @@ def require_learnable(config: Config) -> None:
 def build_system(config: Config) -> AdversarialSystem:
     """Return the system with freshly drawn weights, the same for the same seed."""
     seed_step(config["seed"], 0, 0)
-    networks = {name: make(node, f"architecture.{name}") for name, node in _targets(config["architecture"])}
+    networks = {name: partial(make, node, f"architecture.{name}") for name, node in _targets(config["architecture"])}
     optimizers = {name: make(node, f"optimizer.{name}") for name, node in _targets(config["optimizer"])}
     machine = config.get("machine", {})
     for name, optimizer in optimizers.items():
@@ -141,12 +142,12 @@ def build_system(config: Config) -> AdversarialSystem:
         except (ValueError, TypeError, IndexError) as error:
             raise UserError(f"optimizer.{name} cannot be made: {error}") from error
     try:
-        return get_class(config["system"]["_target_"])(
-            **networks,
-            optimizers=optimizers,
-            objective=make(config["objective"], "objective"),
-            penalties={name: make(node, f"penalty.{name}") for name, node in _targets(config["penalty"])},
-            augmentations=[make(node, f"augment.{name}") for name, node in _targets(config["augment"])],
+        family: Any = get_class(config["system"]["_target_"])
+        return family.from_roles(
+            networks,
+            optimizers,
+            partial(build_adversary, config),
+            regularizers={name: make(node, f"regularizer.{name}") for name, node in _targets(config["regularizer"])},
             update=make(config["update"], "update"),
             seed=config["seed"],
             accumulate=config["accumulate"],
@@ -154,10 +155,22 @@ def build_system(config: Config) -> AdversarialSystem:
             clip_norm=config["optimizer"]["clip_norm"],
             schedule=make(config["schedule"], "schedule") if config["schedule"] else None,
             channels_last=machine.get("channels_last") is not False,  # true where an old checkpoint says nothing
-            **{key: value for key, value in config["system"].items() if key != "_target_"},
+            **{key: value for key, value in config["system"].items() if key not in ("_target_", "joint", "replay")},
         )
     except ValueError as error:
         raise UserError(str(error)) from error
+
+
+def build_adversary(config: Config, **options: Any) -> Adversary:
+    """Return what a discriminator is trained with: each call makes one that shares no state with another."""
+    return Adversary(
+        make(config["objective"], "objective"),
+        {name: make(node, f"penalty.{name}") for name, node in _targets(config["penalty"])},
+        [make(node, f"augment.{name}") for name, node in _targets(config["augment"])],
+        joint=config["system"]["joint"],
+        replay=config["system"]["replay"],
+        **options,
+    )
 
 
 def _targets(group: Config) -> list[tuple[str, Config]]:
@@ -188,7 +201,7 @@ def load_weights(system: AdversarialSystem, checkpoint: Checkpoint) -> None:
     try:
         keys = system.load_state_dict(checkpoint.state["state_dict"], strict=False)
         reasons = [f"{key} is not in both" for key in (*keys.missing_keys, *keys.unexpected_keys)]
-        reasons = [reason for reason in reasons if not reason.startswith(("penalties.", "augmentations.", "pool."))]
+        reasons = [reason for reason in reasons if not reason.startswith(("adversary.", "regularizers."))]
     except RuntimeError as error:
         reasons = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
     if reasons:

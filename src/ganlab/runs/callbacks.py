@@ -20,7 +20,9 @@ from ganlab.data.packs.order import EndlessOrder
 from ganlab.data.packs.pack import Pack
 from ganlab.runs.build import build_metrics
 from ganlab.runs.folder import RunFolder
-from ganlab.systems.gan import GRID
+from ganlab.systems.request import Request
+
+GRID = 64  # pictures of a preview
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def watch(folder: RunFolder, config: dict[str, Any], pack: Pack, length: int | N
         signals,
         meter,
         Progress(length, meter, evaluations),
-        Samples(folder.samples, reals[:GRID], every["samples"], writer),
+        Samples(folder.samples, reals[:GRID], {"": Request.first(GRID)}, every["samples"], writer),
         evaluations,
         diagnostics,
         Length(length),

@@ -29,9 +29,9 @@ class PlayerParallel(DDPStrategy):
         broadcast(buffer for name, buffer in self.model.named_buffers() if not name.startswith("averages."))
         return super().training_step(*args, **kwargs)
 
-    def average_gradients(self, network: nn.Module) -> None:
-        """Replace a network's gradients by their mean over the ranks."""
-        for tensors in by_type(p.grad for p in network.parameters() if p.grad is not None):
+    def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Replace the gradients of parameters by their mean over the ranks; those without one have none anywhere."""
+        for tensors in by_type(p.grad for p in parameters if p.grad is not None):
             flat = flattened(tensors)
             dist.all_reduce(flat)
             spread(flat.div_(self.world_size), tensors)

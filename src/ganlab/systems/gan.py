@@ -1,8 +1,7 @@
 """A generator of images from latents against one discriminator: the GAN of Goodfellow et al. and of DCGAN."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,19 +10,18 @@ from torch import Tensor, nn
 
 from ganlab.errors import UserError
 from ganlab.networks.statistics import Averages, sampling, standing_averages
-from ganlab.objectives.augmentations import Augmentation
-from ganlab.objectives.losses import Objective
-from ganlab.objectives.penalties import Judged, Penalty
-from ganlab.systems.adversarial import AdversarialSystem, Batch, Player
+from ganlab.objectives.regularizers import Regularizer
+from ganlab.systems.adversarial import AdversarialSystem
+from ganlab.systems.adversary import Adversary, Moment
 from ganlab.systems.clock import generator_of
-from ganlab.systems.images import Range, to_bytes, to_floats
-from ganlab.systems.pool import ImagePool
-from ganlab.systems.update import DISCRIMINATOR, GENERATOR, UpdateRule
+from ganlab.systems.family import Batch
+from ganlab.systems.images import to_floats
+from ganlab.systems.request import BLOCK, Request
+from ganlab.systems.update import DISCRIMINATOR, GENERATOR, Player, UpdateRule
 
 log = logging.getLogger(__name__)
 
-GRID = 64  # latents of the fixed grid
-ROWS = 16  # most classes of the grid of a conditional generator
+ROWS = 16  # most classes of the preview of a conditional generator
 STANDING_BATCH = 64  # images, of all classes, in a batch that standing statistics are averaged over
 STANDING = 1  # stream of those batches' latents
 
@@ -34,16 +32,12 @@ class GAN(AdversarialSystem):
     Args:
         generator: with ``draw_latents``, ``value_range`` and ``sampling_statistics``, see `ganlab.networks.latents`.
         discriminator: images, or images and labels, to logits.
-        optimizers: of the players, by name: each makes an optimiser from parameters.
-        objective: losses of both players.
+        optimizers: by role; each makes an optimiser from parameters.
+        adversary: of the discriminator.
         update: see `ganlab.systems.update`.
-        penalties: by name; terms added to the discriminator's loss, or bounds put on it.
-        augmentations: applied in turn to all that the discriminator sees.
-        joint: whether real and fake images pass the discriminator in one batch, with common batch statistics, instead
-            of each in a batch of its own (authors' code).
-        replay: past fakes that are kept for the discriminator, see `ImagePool`; 0 for none.
-        **loop: ``seed``, ``accumulate``, ``half_life``, ``clip_norm``, ``schedule`` and ``channels_last`` of
-            `AdversarialSystem`.
+        regularizers: by name; terms added to the generator's loss.
+        **loop: ``weights``, ``stages``, ``seed``, ``accumulate``, ``half_life``, ``clip_norm``, ``schedule`` and
+            ``channels_last`` of `AdversarialSystem`.
 
     Raises:
         ValueError: one network knows classes that the other does not.
@@ -54,24 +48,17 @@ class GAN(AdversarialSystem):
         generator: Any,
         discriminator: nn.Module,
         optimizers: Mapping[str, Callable],
-        objective: Objective,
+        adversary: Adversary,
         update: UpdateRule,
-        penalties: Mapping[str, Penalty] | None = None,
-        augmentations: Iterable[Augmentation] = (),
-        joint: bool = False,
-        replay: int = 0,
+        regularizers: Mapping[str, Regularizer] | None = None,
         **loop: Any,
     ) -> None:
-        players = {
-            DISCRIMINATOR: Player(discriminator, optimizers[DISCRIMINATOR], generates=False),
-            GENERATOR: Player(generator, optimizers[GENERATOR], generates=True),
-        }
-        super().__init__(players, update, **loop)
-        self.objective, self.joint, self.pool = objective, joint, ImagePool(replay) if replay else None
-        self.penalties, self.augmentations = nn.ModuleDict(penalties or {}), nn.ModuleList(augmentations)
-        self.value_range: Range = generator.value_range
-        for augmentation in self.augmentations:
-            augmentation.value_range = self.value_range  # type: ignore[assignment]
+        networks = {DISCRIMINATOR: discriminator, GENERATOR: generator}
+        players = {name: Player((name,), optimizers[name], role=name) for name in networks}
+        super().__init__(networks, players, update, **loop)
+        self.adversary, self.regularizers = adversary, nn.ModuleDict(regularizers or {})
+        self.value_range = generator.value_range
+        adversary.set_value_range(self.value_range)
         self.classes = getattr(generator, "classes", 0)
         if self.classes != (theirs := getattr(discriminator, "classes", 0)):
             raise ValueError(
@@ -79,13 +66,26 @@ class GAN(AdversarialSystem):
             )
         self._standing: tuple[tuple[int, ...], Any] = (), None
 
+    @classmethod
+    def from_roles(
+        cls,
+        networks: Mapping[str, Callable[[], Any]],
+        optimizers: Mapping[str, Callable],
+        adversary: Callable[[], Adversary],
+        **options: Any,
+    ) -> "GAN":
+        """Build the family from what is configured by role: a network, an optimiser, the adversary."""
+        made = {role: make() for role, make in networks.items()}
+        return cls(made[GENERATOR], made[DISCRIMINATOR], optimizers, adversary(), **options)
+
     def on_fit_start(self) -> None:
-        """Say of a combination that it cannot work.
+        """Reject incompatible combinations.
 
         Raises:
             UserError: a penalty would differentiate a compiled discriminator twice.
         """
-        discriminator, penalties = self.networks[DISCRIMINATOR], self.penalties
+        super().on_fit_start()
+        discriminator = self.networks[DISCRIMINATOR]
         twice = self.differentiated_twice()
         if twice and any(module._compiled_call_impl is not None for module in discriminator.modules()):
             raise UserError(
@@ -93,7 +93,8 @@ class GAN(AdversarialSystem):
                 "discriminator uncompiled, or type penalty=none"
             )
         spectral = any(nn.utils.parametrize.is_parametrized(module) for module in discriminator.modules())
-        if not (self.objective.bounded or penalties or spectral) and self.trainer.is_global_zero:
+        bounded = self.adversary.objective.bounded or self.adversary.penalties or spectral
+        if not bounded and self.trainer.is_global_zero:
             log.warning(
                 "This objective has no bound of its own, and the logits will grow without end: type penalty="
                 "weight_clip, or penalty=gradient_penalty architecture.discriminator.normalization=none"
@@ -106,7 +107,7 @@ class GAN(AdversarialSystem):
 
     def differentiated_twice(self) -> list[str]:
         """Name the penalties that differentiate the discriminator twice, which torch.compile cannot."""
-        return [name for name, penalty in self.penalties.items() if penalty.twice]
+        return self.adversary.differentiated_twice
 
     def check_labels(self, labels: np.ndarray | Tensor | None) -> None:
         """Raise ``UserError`` where a conditional network cannot be trained with the data's labels, all of them."""
@@ -128,6 +129,8 @@ class GAN(AdversarialSystem):
                 f"classes: type data.num_classes={largest + 1}"
             )
 
+    # Training
+
     def prepare(self, batch: Batch) -> Batch:
         """Convert uint8 (N, H, W, C) images to floats (N, C, H, W) in the generator's range."""
         if self.classes and ("labels" not in batch or batch["labels"].dim() != 1):
@@ -146,111 +149,103 @@ class GAN(AdversarialSystem):
 
     def generate(self, batch: Batch) -> Batch:
         """Map latents, and labels, to images."""
-        return {"images": self.trained(GENERATOR)(batch["latents"], *self.condition(batch.get("fake_labels")))}
+        return {"images": self.compiled_or_raw(GENERATOR)(batch["latents"], *self.condition(batch.get("fake_labels")))}
 
     def condition(self, labels: Tensor | None) -> tuple[Tensor, ...]:
-        """Return what a network is given beside its first argument: labels where there are classes."""
+        """Return what a network takes after its first argument: labels where there are classes."""
         return (labels,) if self.classes and labels is not None else ()
 
-    def judge(self, images: Tensor, labels: Tensor | None = None, compiled: bool = True) -> Tensor:
-        """Return the discriminator's logits (N,) of augmented images, with their labels where there are classes."""
-        for augment in self.augmentations:
-            images = augment(images)
-        network = self.trained(DISCRIMINATOR) if compiled else self.networks[DISCRIMINATOR]
-        return network(images, *self.condition(labels)).float()
-
-    def judge_both(self, batch: Batch, fakes: Batch, need_real: bool = True) -> tuple[Tensor | None, Tensor]:
-        """Return the logits of real and of fake images; those of the real ones may be None where nobody needs them."""
-        real, fake, labels, fake_labels = batch["images"], fakes["images"], batch.get("labels"), fakes.get("labels")
-        if self.joint:
-            both = torch.cat([labels, fake_labels]) if self.classes else None  # type: ignore[list-item]
-            real_logits, fake_logits = self.judge(torch.cat([real, fake]), both).split([len(real), len(fake)])
-            return real_logits, fake_logits
-        return self.judge(real, labels) if need_real else None, self.judge(fake, fake_labels)
-
     def loss(self, player: str, batch: Batch, fakes: Batch) -> Batch:
-        """Return the objective's loss and, for the discriminator, the penalties that are due."""
-        fakes = fakes | ({"labels": batch["fake_labels"]} if self.classes else {})
+        """Return the adversarial term and, as they are due, the discriminator's penalties or the regularisers of G."""
+        real, fake = {"images": batch["images"]}, dict(fakes)
+        if self.classes:
+            real["labels"], fake["labels"] = batch["labels"], batch["fake_labels"]
+        discriminator, steps = self.compiled_or_raw(DISCRIMINATOR), self.clock.steps[player]
         if player == GENERATOR:
-            real_logits, fake_logits = self.judge_both(batch, fakes, self.objective.generator_needs_real)
-            self.observed = {f"{GENERATOR}/slope": self.slope(real_logits, fake_logits)}
-            return {"adversarial": self.objective.generator(real_logits, fake_logits)}
-        fakes = self.pool(fakes) if self.pool else fakes
-        real_logits, fake_logits = self.judge_both(batch, fakes)
-        assert real_logits is not None
-        terms = {"adversarial": self.objective.discriminator(real_logits, fake_logits)}
-        places = (partial(self.judge, labels=given.get("labels"), compiled=False) for given in (batch, fakes))
-        judged = Judged(batch["images"], fakes["images"], real_logits, fake_logits, *places)
-        for name, penalty in self.penalties.items():
-            if penalty.due(self.clock.steps[DISCRIMINATOR]):  # type: ignore[operator]
-                terms[name] = penalty(judged)
-        logits = real_logits.detach(), fake_logits.detach()
-        self.observed = ranking(*logits)
-        for augmentation in self.augmentations:
-            images = len(real_logits) * self.trainer.world_size
-            augmentation.adjust(*logits, images, self.clock.images_seen)  # type: ignore[operator]
-            self.observed |= augmentation.observed()  # type: ignore[operator]
+            terms = self.adversary.generator_loss(discriminator, real, fake, GENERATOR)
+            due = {name: each for name, each in self.regularizers.items() if each.due(steps)}  # type: ignore[operator]
+            terms |= {name: regularizer(self.generator) for name, regularizer in due.items()}
+        else:
+            moment = Moment(self.seed, self.clock.images_seen, steps, self.trainer.world_size)
+            raw = self.networks[DISCRIMINATOR]
+            terms = self.adversary.discriminator_loss(discriminator, raw, real, fake, moment)
+        self.scalars = self.adversary.scalars
         return terms
 
-    def stepped(self, player: str) -> None:
+    def after_step(self, player: str) -> None:
         """Put the penalties' bounds on the discriminator after each of its steps."""
         if player == DISCRIMINATOR:
-            for penalty in self.penalties.values():
-                penalty.bound(self.networks[DISCRIMINATOR])  # type: ignore[operator]
+            self.adversary.bound(self.networks[DISCRIMINATOR])
 
-    def slope(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
-        """Return the mean absolute derivative of the generator's loss of a fake by its logit: 0 where it saturates."""
-        with torch.enable_grad():
-            logits = fake_logits.detach().requires_grad_()
-            loss = self.objective.generator(None if real_logits is None else real_logits.detach(), logits)
-            (derivative,) = torch.autograd.grad(loss, logits)
-        return derivative.abs().sum()  # the loss is a mean over fakes
+    # Images
 
-    def generation_batch(self, index: int, size: int, seed: int, labels: Tensor | int | None = None) -> Tensor:
-        """Return images of latents drawn from (seed, index), by the averaged generator where there is one.
+    def decode(self, request: Request, seed: int, task: str = "") -> Tensor:
+        """Return images of given or drawn latents, by the averaged generator where there is one.
 
-        Args:
-            index: of the batch.
-            size: of the batch.
-            seed: of all batches.
-            labels: where there are classes, one for all images or one each (size,); None draws them uniformly. Batch
-                statistics would take away what all images of a batch share: for given labels standing ones are used.
+        Given latents pass in parts of 100, in their order. Under batch statistics drawn ones pass in the blocks that
+        they were drawn in. For given labels standing statistics take the place of batch statistics by default: these
+        would take away what all images of a class share.
         """
-        rng, network = generator_of(seed, index), self.sampler(GENERATOR)
-        latents, statistics = network.draw_latents(size, rng), network.sampling_statistics
-        if labels is None:
-            return self.show(latents, self.draw_labels(size, rng) if self.classes else None, statistics)
-        labels = torch.full((size,), labels) if isinstance(labels, int) else labels
-        return self.show(latents, labels, "standing" if statistics == "batch" else statistics)
-
-    def generation_labels(self, index: int, size: int, seed: int) -> Tensor | None:
-        """Return the labels (size,) that ``generation_batch`` draws for the same batch; None without classes."""
-        if not self.classes:
-            return None
-        rng = generator_of(seed, index)
-        self.sampler(GENERATOR).draw_latents(size, rng)  # after which the labels are drawn
-        return self.draw_labels(size, rng)
+        network = self.ema_or_raw(GENERATOR)
+        statistics = request.statistics or network.sampling_statistics
+        if request.statistics is None and request.labels is not None and statistics == "batch":
+            statistics = "standing"
+        with sampling(network, statistics, self.standing() if statistics == "standing" else None, gradients=True):
+            if request.latents is not None:
+                labels = self.labels_for(request, seed)
+                parts = torch.arange(len(request)).split(BLOCK)
+                given = [(request.latents[rows], None if labels is None else labels[rows]) for rows in parts]
+                return torch.cat([self.pass_latents(network, *each) for each in given])
+            images: list[Tensor] = []
+            for number, rows in request.blocks():
+                latents, labels = self.drawn_block(number, seed)
+                asked = request.indices[rows] % BLOCK
+                if request.labels is not None and labels is not None:
+                    labels[asked] = request.labels[rows].cpu()
+                if statistics == "batch":
+                    images.append(self.pass_latents(network, latents, labels)[asked])
+                else:
+                    images.append(self.pass_latents(network, latents[asked], None if labels is None else labels[asked]))
+        order = torch.cat([rows for _, rows in request.blocks()])
+        return torch.cat(images)[order.argsort()]
 
     def show(self, latents: Tensor, labels: Tensor | None, statistics: str) -> Tensor:
-        """Return images uint8 (N, C, H, W) of latents, and labels, by the averaged generator where there is one."""
-        network = self.sampler(GENERATOR)
+        """Return images uint8 (N, C, H, W) of latents, and labels."""
+        return self.respond(Request.first(len(latents), latents=latents, labels=labels, statistics=statistics), 0)
+
+    def pass_latents(self, network: Any, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Return a network's images of latents (n, latent_size) and labels (n,)."""
         given = [value.to(self.device) for value in (latents, *self.condition(labels))]
-        standing = self.standing() if statistics == "standing" else None
-        with sampling(network, statistics, standing):
-            return to_bytes(network(*given), self.value_range)
+        return network(*given)
 
-    def standing(self) -> Any:
-        """Return the sampler's standing statistics, taken anew when its weights have changed."""
-        network = self.sampler(GENERATOR)
-        moment = (self.clock.images_seen, *(parameter._version for parameter in network.parameters()))
-        if self._standing[0] != moment:
-            self._standing = moment, standing_statistics(network, self.seed)
-        return self._standing[1]
+    def drawn_block(self, number: int, seed: int) -> tuple[Tensor, Tensor | None]:
+        """Return latents (100, latent_size) and, with classes, labels (100,) of a block of a seed."""
+        rng = generator_of(seed, number)
+        latents = self.generator.draw_latents(BLOCK, rng)
+        return latents, self.draw_labels(BLOCK, rng) if self.classes else None
 
-    def sample(self, count: int, seed: int = 0, batch_size: int = 100, label: int | None = None) -> Tensor:
-        """Return the first ``count`` samples of a seed, uint8 (count, C, H, W), made in whole batches.
+    def latents_for(self, request: Request, seed: int) -> Tensor:
+        """Return the latents (N, latent_size) of a request's images, given or drawn."""
+        if request.latents is not None:
+            return request.latents
+        latents = torch.empty(len(request), self.generator.latent_size)
+        for number, rows in request.blocks():
+            latents[rows] = self.drawn_block(number, seed)[0][request.indices[rows] % BLOCK]
+        return latents
 
-        With batch statistics a sample depends on its batch mates: equal seed and batch size give equal samples.
+    def labels_for(self, request: Request, seed: int) -> Tensor | None:
+        """Return the classes (N,) of a request's images, given or drawn; None without classes."""
+        if not self.classes or request.labels is not None:
+            return request.labels if self.classes else None
+        labels = torch.empty(len(request), dtype=torch.long)
+        for number, rows in request.blocks():
+            drawn = self.drawn_block(number, seed)[1]
+            assert drawn is not None
+            labels[rows] = drawn[request.indices[rows] % BLOCK]
+        return labels
+
+    def sample(self, count: int, seed: int = 0, batch_size: int = BLOCK, label: int | None = None) -> Tensor:
+        """Return the first ``count`` samples of a seed, uint8 (count, C, H, W) on the CPU, of one class if given.
 
         Raises:
             UserError: there is no such class ``label``.
@@ -258,26 +253,35 @@ class GAN(AdversarialSystem):
         if label is not None and not 0 <= label < self.classes:
             known = f"classes 0 to {self.classes - 1}" if self.classes else "no classes"
             raise UserError(f"label={label} is not there, the generator knows {known}: type label=null, or another")
-        indices = range(-(-count // batch_size))
-        return torch.cat([self.generation_batch(i, batch_size, seed, label).cpu() for i in indices])[:count]
+        return super().sample(count, seed, batch_size, label)
 
-    def exhibit(self) -> Batch:
-        """Return images of one fixed grid of latents; with classes, one class a row and one latent a column.
+    def preview_images(self, references: Mapping[str, Request]) -> Batch:
+        """Return the requested images; with classes, one class a row and one latent a column instead.
 
         A few classes get several rows each, of more than `ROWS` as many are shown, evenly spread.
         """
         if not self.classes:
-            return {"images": self.generation_batch(0, GRID, self.seed)}
+            return super().preview_images(references)
         shown = torch.linspace(0, self.classes - 1, min(self.classes, ROWS)).round().long()
         rows = len(shown) * -(-8 // len(shown))  # a grid is as square as it gets: as many columns as rows
         each = rows // len(shown)
-        network, labels = self.sampler(GENERATOR), shown.repeat_interleave(each * rows)
-        latents = network.draw_latents(each * rows, generator_of(self.seed, 0)).repeat(len(shown), 1)
-        return {"images": self.show(latents, labels, network.sampling_statistics)}
+        labels = shown.repeat_interleave(each * rows)
+        latents = self.generator.draw_latents(each * rows, generator_of(self.seed, 0)).repeat(len(shown), 1)
+        statistics = self.ema_or_raw(GENERATOR).sampling_statistics
+        request = Request.first(len(labels), latents=latents, labels=labels, statistics=statistics)
+        return {"images": self.respond(request, self.seed)}
+
+    def standing(self) -> Averages:
+        """Return the sampling network's standing statistics, taken again when its weights have changed."""
+        network = self.ema_or_raw(GENERATOR)
+        moment = (self.clock.images_seen, *(parameter._version for parameter in network.parameters()))
+        if self._standing[0] != moment:
+            self._standing = moment, standing_statistics(network, self.seed)
+        return self._standing[1]
 
     def sampling_protocol(self) -> dict[str, Any]:
         """Return the batch norm's mode, the labels' distribution, and whether the generator is a moving average."""
-        network = self.sampler(GENERATOR)
+        network = self.ema_or_raw(GENERATOR)
         protocol = {"batch_norm": network.sampling_statistics, "ema": GENERATOR in self.averages}
         if network.sampling_statistics == "standing":
             protocol["standing_images"] = network.standing_batches * STANDING_BATCH
@@ -298,13 +302,3 @@ def standing_statistics(network: Any, seed: int) -> Averages:
         labels = [torch.randint(classes, (STANDING_BATCH,), generator=rng)] if classes else []
         batches.append(tuple(value.to(device) for value in (latents, *labels)))
     return standing_averages(network, batches)
-
-
-def ranking(real: Tensor, fake: Tensor) -> Batch:
-    """Return how well logits (N,) of reals and fakes are told apart.
-
-    ``accuracy``: the share of all (real, fake) pairs in which the real image scores higher, 0.5 for guesses; it means
-    the same for every objective, relativistic ones included. ``margin``: the difference of the means.
-    """
-    accuracy = (real[:, None] > fake[None, :]).float().mean()
-    return {f"{DISCRIMINATOR}/accuracy": accuracy, f"{DISCRIMINATOR}/margin": real.mean() - fake.mean()}

@@ -1,10 +1,12 @@
-"""A pool of past fakes, so that the discriminator does not forget what the generator has left off doing."""
+"""A pool of past fakes, so that the discriminator does not forget what the generator no longer makes."""
 
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
+from ganlab.systems.clock import generator_of
 from ganlab.transfer import send
 
 
@@ -12,30 +14,46 @@ class ImagePool(nn.Module):
     """Keeps fakes, and shows the discriminator old ones in the place of half of the new (Shrivastava et al. 2017).
 
     While it fills, new fakes are stored and shown. Then each is, with probability a half, exchanged for a stored one
-    that is drawn at random. What it holds travels in the state dict; on continuing with several ranks all of them
-    take up the first rank's pool.
+    that is drawn at random. There is one pool for all ranks: fakes of all of them are gathered in their order, every
+    rank draws the same exchange, and keeps its own share. What it holds travels in the state dict.
 
     Args:
-        capacity: fakes that it keeps, of each rank.
+        capacity: fakes that it keeps.
     """
 
     def __init__(self, capacity: int) -> None:
         super().__init__()
         self.capacity = capacity
         self.held: dict[str, Tensor] = {}
+        self.drawn = (-1, 0)  # the last moment, and exchanges at it: a minibatch may come in several parts
 
-    def forward(self, fakes: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return fakes to be shown, for named tensors (N, ...) that belong together, without a graph."""
+    def forward(self, fakes: dict[str, Tensor], seed: int, images_seen: int) -> dict[str, Tensor]:
+        """Return fakes to be shown, for named tensors (N, ...) that belong together, without a graph.
+
+        Args:
+            fakes: of this rank.
+            seed: of the run.
+            images_seen: the clock; with several ranks, exchanges are drawn from both.
+        """
         fakes = {name: value.detach() for name, value in fakes.items()}
+        if not dist.is_initialized() or dist.get_world_size() == 1:
+            return self.exchange(fakes)
+        self.drawn = (images_seen, self.drawn[1] + 1 if self.drawn[0] == images_seen else 0)
+        shown = self.exchange({name: gathered(value) for name, value in fakes.items()}, generator_of(seed, *self.drawn))
+        return {name: value.chunk(dist.get_world_size())[dist.get_rank()] for name, value in shown.items()}
+
+    def exchange(self, fakes: dict[str, Tensor], rng: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Store fakes and return those to be shown; drawn by the global generator, or by one that is given."""
         first = next(iter(fakes.values()))
         count, stored = len(first), len(next(iter(self.held.values()), ()))
         new = min(self.capacity - stored, count)
         if new:
             added = {name: value[:new] for name, value in fakes.items()}
             self.held = {n: torch.cat([self.held[n], v]) if self.held else v.clone() for n, v in added.items()}
-        chosen = torch.randperm(stored)[: count - new] if stored else torch.empty(0, dtype=torch.long)
+        empty = torch.empty(0, dtype=torch.long)
+        chosen = torch.randperm(stored, generator=rng)[: count - new] if stored else empty
         places = new + torch.arange(len(chosen))
-        exchanged = torch.rand(len(chosen)) < 0.5
+        exchanged = torch.rand(len(chosen), generator=rng) < 0.5
         chosen, places = send(torch.stack([chosen[exchanged], places[exchanged]]), first.device)
         shown = {name: value.clone() for name, value in fakes.items()}
         for name, value in fakes.items():
@@ -54,3 +72,10 @@ class ImagePool(nn.Module):
     def _apply(self, fn: Any, recurse: bool = True) -> "ImagePool":
         self.held = {name: fn(value) for name, value in self.held.items()}
         return super()._apply(fn, recurse)
+
+
+def gathered(value: Tensor) -> Tensor:
+    """Return the tensors (N, ...) of all ranks, in their order, as one."""
+    parts = [torch.empty_like(value, memory_format=torch.contiguous_format) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, value.contiguous())
+    return torch.cat(parts)

@@ -1,26 +1,67 @@
-"""Update rules: who takes a step on which minibatch, as a value.
+"""Update rules: which players take a step on which minibatch, as a value.
 
-A rule is an endlessly repeated tuple of turns; a turn, a tuple of phases, is what happens on one minibatch of reals.
+A rule is an endlessly repeated tuple of iterations. An iteration is what happens on one minibatch of reals: a tuple of
+phases.
 """
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-GENERATOR, DISCRIMINATOR = "generator", "discriminator"
+from torch import nn
+from torch.optim import Optimizer
+
+GENERATOR, DISCRIMINATOR = "generator", "discriminator"  # roles, and the players of a system with one of each
+
+
+@dataclass(frozen=True)
+class Player:
+    """One side of the game.
+
+    Attributes:
+        networks: names of the networks that it trains; two players never share one.
+        optimizer: makes its one optimiser from the parameters of all of them.
+        role: ``generator``, whose gradients come through the fakes, or ``discriminator``.
+    """
+
+    networks: tuple[str, ...]
+    optimizer: Callable[[Iterator[nn.Parameter]], Optimizer]
+    role: str
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One optimiser step of each of its players, their gradients all taken before the first of them steps.
+    """One optimiser step of each of its players. All gradients are taken before the first of them steps.
 
-    ``fresh`` phases draw new fakes; the others share the fakes of the phase before, on the same minibatch.
+    Attributes:
+        players: names of players, or roles: a role stands for every player that has it.
+        fresh: whether new fakes are drawn; other phases share the fakes of the phase before.
     """
 
     players: tuple[str, ...]
     fresh: bool = True
 
 
-Turn = tuple[Phase, ...]
-UpdateRule = tuple[Turn, ...]
+Iteration = tuple[Phase, ...]
+UpdateRule = tuple[Iteration, ...]
+
+
+def resolve_roles(rule: UpdateRule, players: Mapping[str, Player]) -> UpdateRule:
+    """Return a rule whose phases name players only, those of a role in the order of ``players``.
+
+    Raises:
+        ValueError: a phase names neither a player nor a role that a player has.
+    """
+    by_name: dict[str, list[str]] = {}
+    for name, player in players.items():
+        by_name.setdefault(player.role, []).append(name)
+    by_name |= {name: [name] for name in players}
+    if unknown := {name for iteration in rule for phase in iteration for name in phase.players} - by_name.keys():
+        raise ValueError(f"update names {', '.join(sorted(unknown))}: the players are {', '.join(players)}")
+
+    def resolved(phase: Phase) -> Phase:
+        return Phase(tuple(each for name in phase.players for each in by_name[name]), phase.fresh)
+
+    return tuple(tuple(resolved(phase) for phase in iteration) for iteration in rule)
 
 
 def sequential(d_steps: int = 1, g_steps: int = 1) -> UpdateRule:
@@ -29,8 +70,8 @@ def sequential(d_steps: int = 1, g_steps: int = 1) -> UpdateRule:
     Algorithm 1 of Goodfellow et al. 2014, and PyTorch's DCGAN tutorial with one step each.
     """
     _check(d_steps, g_steps)
-    alone: Turn = (Phase((DISCRIMINATOR,)),)
-    last: Turn = (
+    alone: Iteration = (Phase((DISCRIMINATOR,)),)
+    last: Iteration = (
         Phase((DISCRIMINATOR,)),
         Phase((GENERATOR,), fresh=False),
         *(Phase((GENERATOR,)) for _ in range(g_steps - 1)),
@@ -45,8 +86,26 @@ def alternating(d_steps: int = 1, g_steps: int = 1) -> UpdateRule:
 
 
 def simultaneous() -> UpdateRule:
-    """Both players step from the same point of the game, on one minibatch and the same fakes."""
+    """All players step from the same point of the game, on one minibatch and the same fakes."""
     return ((Phase((DISCRIMINATOR, GENERATOR)),),)
+
+
+def generator_first() -> UpdateRule:
+    """G steps, then D on the same minibatch and the fakes from before G's step (CycleGAN's PyTorch code)."""
+    return ((Phase((GENERATOR,)), Phase((DISCRIMINATOR,), fresh=False)),)
+
+
+def repeated(d_steps: int = 3, g_steps: int = 3) -> UpdateRule:
+    """D steps, then G steps, all on one minibatch, each with fresh fakes (SinGAN)."""
+    _check(d_steps, g_steps)
+    return ((Phase((DISCRIMINATOR,)),) * d_steps + (Phase((GENERATOR,)),) * g_steps,)
+
+
+def in_turn(players: Sequence[str]) -> UpdateRule:
+    """Each player by itself, in this order, on one minibatch with fresh fakes (CycleGAN's Lua code)."""
+    if not players:
+        raise ValueError("update.players=[] names nobody: list the players in the order of their steps")
+    return (tuple(Phase((name,)) for name in players),)
 
 
 def _check(d_steps: int, g_steps: int) -> None:
