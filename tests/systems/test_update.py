@@ -1,6 +1,17 @@
 import pytest
+import torch
 
-from ganlab.systems.update import Phase, alternating, sequential, simultaneous
+from ganlab.systems.update import (
+    Phase,
+    Player,
+    alternating,
+    generator_first,
+    in_turn,
+    repeated,
+    resolve_roles,
+    sequential,
+    simultaneous,
+)
 
 D, G = ("discriminator",), ("generator",)
 
@@ -23,3 +34,29 @@ def test_simultaneous_moves_both_players_at_once() -> None:
 def test_no_player_may_sit_out(steps: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         sequential(**steps)
+
+
+def test_generator_first_shares_its_fakes_with_d() -> None:
+    assert generator_first() == ((Phase(G), Phase(D, fresh=False)),)
+
+
+def test_repeated_steps_are_on_one_minibatch_with_fresh_fakes_each() -> None:
+    assert repeated(3, 2) == ((Phase(D), Phase(D), Phase(D), Phase(G), Phase(G)),)
+    with pytest.raises(ValueError, match="at least 1"):
+        repeated(d_steps=0)
+
+
+def test_in_turn_each_player_steps_by_itself() -> None:
+    assert in_turn(["g_a", "d_a"]) == ((Phase(("g_a",)), Phase(("d_a",))),)
+    with pytest.raises(ValueError, match="names nobody"):
+        in_turn([])
+
+
+def test_a_role_stands_for_its_players_in_their_order() -> None:
+    roles = {"g_a": "generator", "d_a": "discriminator", "g_b": "generator"}
+    players = {name: Player((name,), torch.optim.SGD, role) for name, role in roles.items()}
+    (iteration,) = resolve_roles(sequential(), players)
+    assert iteration == (Phase(("d_a",)), Phase(("g_a", "g_b"), fresh=False))
+    assert resolve_roles(in_turn(["g_b"]), players) == ((Phase(("g_b",)),),)
+    with pytest.raises(ValueError, match="update names g_c: the players are g_a, d_a, g_b"):
+        resolve_roles(in_turn(["g_c"]), players)
