@@ -11,7 +11,7 @@ from ganlab.data.packs.source import Source
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PackSpec:
     """All that the pack of one source depends on, and where it goes; see `ganlab.data.packs.pack.build`.
 
     Attributes:

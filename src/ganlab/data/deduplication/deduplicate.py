@@ -14,7 +14,7 @@ import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from tqdm import tqdm
 
-from ganlab.data.deduplication.duplicates import Collisions
+from ganlab.data.deduplication.duplicates import Duplicates
 from ganlab.data.deduplication.hashing import BITS, AutoEncoder, Hashing, Take, fit, standardized, thumbnails
 from ganlab.data.lock import locked
 from ganlab.data.packs.pack import Pack, bar_style, disk_trouble, whole
@@ -81,13 +81,13 @@ def write(pack: Pack, hashing: Hashing, folder: Path, max_dropped: float) -> Non
         take = partial(rows, pack.folder / f"{'images' if 'images' in arrays else 'targets'}.npy")
         weights, codes = writer.partial / "autoencoder.npy", writer.partial / "codes.bin"
         network = trained(weights, take, count, hashing)
-        collisions = Collisions.of(hashed(codes, network, take, count))
-        far = collisions.differences(take)
-        facts = collisions.report(far)
+        duplicates = Duplicates.of(hashed(codes, network, take, count))
+        far = duplicates.differences(take)
+        facts = duplicates.report(far)
         write_json(writer.partial / "duplicates.json", facts)
-        collisions.draw(take, far, writer.partial / "duplicates.png")
-        refuse_many(collisions.dropped, count, hashing, max_dropped, writer.partial)
-        copy(pack, collisions.kept, writer)
+        duplicates.draw(take, far, writer.partial / "duplicates.png")
+        refuse_many(duplicates.dropped, count, hashing, max_dropped, writer.partial)
+        copy(pack, duplicates.kept, writer)
         for path in (weights, codes):
             path.unlink()
         inherited = {name: fact for name, fact in pack.manifest.items() if name not in ("count", "arrays")}
@@ -95,7 +95,7 @@ def write(pack: Pack, hashing: Hashing, folder: Path, max_dropped: float) -> Non
         writer.finish(inherited | {"key": folder.name.rsplit("-", 1)[1], "deduplication": summary})
     log.warning(
         "%d of %d pictures are near duplicates and dropped: look at %s",
-        *(collisions.dropped, count, folder / "duplicates.png"),
+        *(duplicates.dropped, count, folder / "duplicates.png"),
     )
 
 

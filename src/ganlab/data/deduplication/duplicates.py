@@ -22,7 +22,7 @@ CELL, GAP, MARGIN = 64, 2, 12
 
 
 @dataclass(frozen=True)
-class Collisions:
+class Duplicates:
     """What records of equal codes have in common.
 
     Attributes:
@@ -34,7 +34,7 @@ class Collisions:
     groups: list[np.ndarray]
 
     @classmethod
-    def of(cls, codes: np.ndarray) -> "Collisions":
+    def of(cls, codes: np.ndarray) -> "Duplicates":
         """Find the records of equal codes, in linear time."""
         order, starts = equal_codes(codes)
         ends = np.append(starts[1:], len(order))

@@ -15,7 +15,7 @@ class NoSuchSplitError(UserError):
     """The data have no split of that name."""
 
 
-class Reading(NamedTuple):
+class RecordRows(NamedTuple):
     """What one record of a source gave: rows for the pack, and why parts of it were turned down."""
 
     rows: list[Record]
@@ -71,9 +71,9 @@ class Source(ABC):
         Pictures are `PictureFile`s, Pillow images of mode L or RGB, or uint8 arrays (H, W[, C]).
         """
 
-    def read_rows(self, index: int) -> Reading:
+    def read_rows(self, index: int) -> RecordRows:
         """Return the rows that a record gives: one, unless a source finds several or none in a picture."""
-        return Reading([self.read(index)], [])
+        return RecordRows([self.read(index)], [])
 
 
 class Subset(Source):
@@ -104,6 +104,6 @@ class Subset(Source):
         """Return a record of the whole source."""
         return self.source.read(index * len(self.source) // self.count)
 
-    def read_rows(self, index: int) -> Reading:
+    def read_rows(self, index: int) -> RecordRows:
         """Return the rows of a record of the whole source."""
         return self.source.read_rows(index * len(self.source) // self.count)
