@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganlab.configuration.checking import check
 from ganlab.data.batches import channels_first
-from ganlab.data.packs.pack import Pack, whole
+from ganlab.data.packs.pack import Pack, open_complete
 from ganlab.data.spec import PackSpec
 from ganlab.errors import UserError, one_line
 from ganlab.report.grids import save_grid
@@ -57,7 +57,7 @@ def typed(key: str) -> bool:
 
 def make(spec: PackSpec) -> None:
     """Make a pack, or find it made, and write its contact sheet; print what it holds."""
-    speed = "made before" if whole(spec.folder) is not None else packed(replace(spec, hashing=None))
+    speed = "made before" if open_complete(spec.folder) is not None else packed(replace(spec, hashing=None))
     pack = spec.make()
     facts = describe(pack)
     facts["speed"] = speed
@@ -67,7 +67,7 @@ def make(spec: PackSpec) -> None:
 
 def packed(spec: PackSpec) -> str:
     """Make a pack and say how fast, as far as this process did it all."""
-    if whole(spec.folder) is not None:
+    if open_complete(spec.folder) is not None:
         return "packed before"
     before = begun(spec.folder)
     start = time.perf_counter()

@@ -27,7 +27,7 @@ class Fade:
     radial: bool = False
 
     def weights(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return weights in [0, 1], (h, w) or (h, 1) if equal in all columns, at columns ``x`` (w,) and rows ``y`` (h,)."""
+        """Return weights in [0, 1] at columns ``x`` (w,) and rows ``y`` (h,): (h, w), or (h, 1) if equal in a row."""
         if self.radial:
             across, down = (x - self.start[0]) / self.end[0], (y - self.start[1]) / self.end[1]
             t = np.sqrt(np.square(across)[None, :] + np.square(down)[:, None])
