@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 # Torch is imported where it is used: the processes that pack import this file again.
-from ganlab.data import reading  # noqa: E402
+from ganlab.data.packs import record_reader  # noqa: E402
 from ganlab.data.packs.pack import Pack, build  # noqa: E402
 from ganlab.data.packs.pictures import PictureProtocol  # noqa: E402
 from ganlab.data.packs.source import Source  # noqa: E402
@@ -163,7 +163,7 @@ def loading(folder: Path, rounds: int) -> None:
     from torchvision import datasets
     from torchvision.transforms import v2
 
-    from ganlab.data.batches import Batches, Drawing, Stream
+    from ganlab.data.batches import Batches, BatchTransform, Stream
     from ganlab.data.packs.order import EndlessOrder
 
     lsun = LSUN(str(folder), ["bedroom"], "train", download=False)
@@ -184,7 +184,10 @@ def loading(folder: Path, rounds: int) -> None:
         stream = Stream({"images": made.images}, EndlessOrder(len(made), 0))
         batches = iter(
             Batches(
-                [stream], Drawing(0, [SIZE], SIZE, False, "none"), batch_size_at=lambda _: BATCH, images_seen=lambda: 0
+                [stream],
+                BatchTransform(0, [["images"]], [SIZE], SIZE, flip=False, inputs="none"),
+                batch_size_at=lambda _: BATCH,
+                images_seen=lambda: 0,
             )
         )
         count = len(loader)
@@ -231,7 +234,7 @@ def memory(folder: Path) -> None:
     """Print by how much ten times the records raise the peak of memory."""
     peaks = []
     records = [file.read_bytes() for file in sorted((folder / "webp").iterdir())[:500]]
-    for count in (reading.FEW_RECORDS, 10 * reading.FEW_RECORDS):
+    for count in (record_reader.FEW_RECORDS, 10 * record_reader.FEW_RECORDS):
         root = folder / f"memory{count}"
         root.mkdir()
         with lmdb.open(str(root / "church_outdoor_train_lmdb"), map_size=2**36) as environment:
@@ -275,11 +278,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--parts", nargs="+", default=["packing", "loading", "memory"])
     options = parser.parse_args()
-    reading.FEW_RECORDS = min(reading.FEW_RECORDS, options.count)  # the few of a benchmark are to start processes, too
+    record_reader.FEW_RECORDS = min(
+        record_reader.FEW_RECORDS, options.count
+    )  # the few of a benchmark are to start processes, too
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         count = write_files(photographs(options.pictures, options.count), folder)
-        print(f"{count} pictures of {SHORT} px, {reading.cores()} cores")
+        print(f"{count} pictures of {SHORT} px, {record_reader.cores()} cores")
         if "packing" in options.parts:
             packing(folder, options.rounds)
         if "loading" in options.parts:

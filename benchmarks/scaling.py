@@ -36,7 +36,7 @@ def train(options: argparse.Namespace, folder: Path) -> None:
     from ganlab.callbacks.stop import Length
     from ganlab.data.module import ImageDataModule
     from ganlab.data.packs.pictures import PictureProtocol
-    from ganlab.data.spec import Recipe
+    from ganlab.data.spec import PackSpec
     from ganlab.runs.build import build_system, build_trainer
     from ganlab.runs.machine import Machine, settle
     from ganlab.runs.training import quieten
@@ -47,7 +47,7 @@ def train(options: argparse.Namespace, folder: Path) -> None:
     typed = [f"trainer.devices={options.devices}", "trainer.accelerator=cpu"]
     config = configuration(options.size, options.width, options.batch, typed)
     config = settle(config, Machine.here("cpu").choices() | {"machine.compile": "none"}, None)
-    noise = Recipe(Noise(8 * options.batch, options.size), PictureProtocol(options.size, 3), folder, 0, 0)
+    noise = PackSpec(Noise(8 * options.batch, options.size), PictureProtocol(options.size, 3), folder, 0, 0)
     system, times, exchanged = build_system(config), list[float](), [0]
 
     exchange = torch.distributed.all_reduce

@@ -40,7 +40,7 @@ from ganlab.configuration.checking import check  # noqa: E402
 from ganlab.data.module import ImageDataModule  # noqa: E402
 from ganlab.data.packs.pictures import PictureProtocol  # noqa: E402
 from ganlab.data.packs.source import Record, Source  # noqa: E402
-from ganlab.data.spec import Recipe  # noqa: E402
+from ganlab.data.spec import PackSpec  # noqa: E402
 from ganlab.runs.build import build_system  # noqa: E402
 from ganlab.runs.folder import RunFolder  # noqa: E402
 from ganlab.runs.machine import Machine, resident, settle  # noqa: E402
@@ -88,8 +88,8 @@ def compare(size: int, width: int, batch: int, options: argparse.Namespace, fold
     config = settle(config, machine.choices(width=width) | machine.compiling(float("inf")), None)
     machine.prepare(config)
     device = torch.device(machine.device)
-    recipe = Recipe(Noise(8 * batch, size), PictureProtocol(size, 3), folder / "packs", max_broken=0, workers=0)
-    data = ImageDataModule(recipe, batch)
+    spec = PackSpec(Noise(8 * batch, size), PictureProtocol(size, 3), folder / "packs", max_broken=0, workers=0)
+    data = ImageDataModule(spec, batch)
     data.resident = resident(config["machine"]["data_on_device"], data, device)
 
     system = build_system(config)

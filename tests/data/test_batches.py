@@ -9,21 +9,21 @@ import pytest
 import torch
 
 from ganlab.data import batches
-from ganlab.data.batches import Stream, copied, gather
+from ganlab.data.batches import Stream, copy_to_device, gather
 from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.order import EndlessOrder
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.sources.folder import Folder
-from ganlab.data.spec import Recipe
+from ganlab.data.spec import PackSpec
 
 CPU = torch.device("cpu")
 
 
 def test_rows_of_a_copy_on_a_device_are_the_rows_of_the_array(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "PART", 50)  # bytes: two rows at a time
+    monkeypatch.setattr(batches, "COPY_BYTES", 50)  # bytes: two rows at a time
     pixels = np.random.default_rng(0).integers(0, 256, (11, 2, 4, 3), np.uint8)
     labels = np.arange(11)
-    held = {"images": copied(pixels, CPU), "labels": copied(labels, CPU)}
+    held = {"images": copy_to_device(pixels, CPU), "labels": copy_to_device(labels, CPU)}
     assert held["images"].dtype == torch.uint8 and held["labels"].dtype == torch.int64
     assert torch.equal(held["images"], torch.from_numpy(pixels))
     here = Stream({"images": pixels, "labels": labels}, EndlessOrder(11, 3)).rows(7, 9)
@@ -35,8 +35,8 @@ def test_rows_of_a_copy_on_a_device_are_the_rows_of_the_array(monkeypatch: pytes
 @pytest.fixture
 def photos_module(photos: Path, tmp_path: Path) -> Callable[[bool], ImageDataModule]:
     def make(resident: bool) -> ImageDataModule:
-        recipe = Recipe(Folder(str(photos)), PictureProtocol(28, 3), tmp_path / "packs", max_broken=0, workers=None)
-        made = ImageDataModule(recipe, 8, seed=5, image_size=20, flip=True)
+        spec = PackSpec(Folder(str(photos)), PictureProtocol(28, 3), tmp_path / "packs", max_broken=0, workers=None)
+        made = ImageDataModule(spec, 8, seed=5, image_size=20, flip=True)
         system = SimpleNamespace(clock=SimpleNamespace(images_seen=16))
         trainer: Any = SimpleNamespace(
             global_rank=0, world_size=1, lightning_module=system, strategy=SimpleNamespace(root_device=CPU)

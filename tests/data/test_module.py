@@ -12,13 +12,13 @@ from ganlab.data.packs.order import EndlessOrder
 from ganlab.data.packs.pictures import PictureProtocol, decode
 from ganlab.data.packs.source import Record, Source
 from ganlab.data.sources.folder import Folder
-from ganlab.data.spec import Recipe
+from ganlab.data.spec import PackSpec
 from ganlab.errors import UserError
 
 
-def recipe_of(source: Source, tmp_path: Path) -> Recipe:
+def spec_of(source: Source, tmp_path: Path) -> PackSpec:
     protocol = PictureProtocol(28, 3)
-    return Recipe(source, protocol, tmp_path / "packs", max_broken=0.01, workers=None)
+    return PackSpec(source, protocol, tmp_path / "packs", max_broken=0.01, workers=None)
 
 
 class Twins(Folder):
@@ -40,10 +40,10 @@ def module(photos: Path, tmp_path: Path):
         rank: int = 0,
         world_size: int = 1,
         images_seen: int = 0,
-        recipes: Any = None,
+        specs: Any = None,
         **options: Any,
     ) -> ImageDataModule:
-        made = ImageDataModule(recipes or recipe_of(Folder(str(photos)), tmp_path), batch_size, seed=5, **options)
+        made = ImageDataModule(specs or spec_of(Folder(str(photos)), tmp_path), batch_size, seed=5, **options)
         system = SimpleNamespace(clock=SimpleNamespace(images_seen=images_seen))
         trainer: Any = SimpleNamespace(global_rank=rank, world_size=world_size, lightning_module=system)
         made.trainer = trainer
@@ -95,9 +95,9 @@ def test_shares_of_two_ranks_are_the_batch_of_one(module):
         assert torch.equal(batch["labels"], torch.cat([left["labels"], right["labels"]]))
 
 
-def test_a_schedule_may_change_the_batch_size(module, monkeypatch):
-    monkeypatch.setattr(ImageDataModule, "batch_size_at", lambda self, images_seen: 4 if images_seen < 8 else 6)
+def test_a_schedule_may_change_the_batch_size(module):
     made = module()
+    made.batch_size_at = lambda images_seen: 4 if images_seen < 8 else 6
     images = [batch["images"] for batch in draw(made, 4)]
     assert [len(batch) for batch in images] == [4, 4, 6, 6]
     assert np.array_equal(torch.cat(images), made.pack.images[EndlessOrder(30, 5).indices(0, 20)])
@@ -113,6 +113,21 @@ def test_batch_sizes_that_do_not_fit_are_refused(module):
         module(batch_size=64).check(world_size=4)
     with pytest.raises(UserError, match="data.batch_size=0"):
         module(batch_size=0)
+
+
+def test_batch_sizes_of_all_stages_are_checked_beforehand(module):
+    made = module(batch_size=8)
+    made.check(world_size=2, batch_sizes=[16, 8, 4], accumulate=2)
+    with pytest.raises(
+        UserError, match=r"a stage's batch size of 9 \(global\) cannot be shared .* 2 devices: take 10$"
+    ):
+        made.check(world_size=2, batch_sizes=[8, 9])
+    with pytest.raises(UserError, match=r"a stage's batch size of 32 is larger than the data \(30 images\): take 30"):
+        made.check(world_size=2, batch_sizes=[8, 32])
+    with pytest.raises(UserError, match="accumulate=4 must divide the 3 images of a stage's batch size of 6"):
+        made.check(world_size=2, batch_sizes=[8, 6], accumulate=4)
+    with pytest.raises(UserError, match=r"accumulate=3 must divide the 4 images of data.batch_size=8"):
+        made.check(world_size=2, accumulate=3)
 
 
 DRAWN: list[dict[str, Any]] = [
@@ -155,7 +170,7 @@ def test_crops_and_flips_are_windows_of_the_same_pictures(module):
 
 
 def test_inputs_and_targets_are_cropped_and_mirrored_alike(module, photos, tmp_path):
-    made = module(recipes=recipe_of(Twins(str(photos)), tmp_path), image_size=20, flip=True)
+    made = module(specs=spec_of(Twins(str(photos)), tmp_path), image_size=20, flip=True)
     for batch in draw(made, 4):
         assert list(batch) == ["inputs", "targets", "labels"] and batch["inputs"].shape == (8, 20, 20, 3)
         # Resampling rounds the negative and the picture apart by one at most; another window would differ by far.
@@ -178,8 +193,8 @@ def test_labels_may_be_left_out(module):
 
 
 def test_unpaired_domains_have_orders_of_their_own(module, photos, tmp_path):
-    recipes = {"a": recipe_of(Folder(str(photos)), tmp_path), "b": recipe_of(Folder(str(photos)), tmp_path)}
-    made = module(recipes=recipes, labels=False)
+    specs = {"a": spec_of(Folder(str(photos)), tmp_path), "b": spec_of(Folder(str(photos)), tmp_path)}
+    made = module(specs=specs, labels=False)
     batches = draw(made, 15)  # four times through
     assert list(batches[0]) == ["a", "b"]
     assert torch.equal(
@@ -192,11 +207,28 @@ def test_unpaired_domains_have_orders_of_their_own(module, photos, tmp_path):
 
 
 def test_the_shorter_domain_begins_again(module, photos, tmp_path):
-    recipes = {"a": recipe_of(Folder(str(photos)), tmp_path), "b": recipe_of(Folder(str(photos / "cat")), tmp_path)}
-    made = module(recipes=recipes, image_size=20, flip=True, labels=False)
+    specs = {"a": spec_of(Folder(str(photos)), tmp_path), "b": spec_of(Folder(str(photos / "cat")), tmp_path)}
+    made = module(specs=specs, image_size=20, flip=True, labels=False)
     assert len(made.pack) == 30 and all(batch["b"].shape == (8, 20, 20, 3) for batch in draw(made, 5))
     with pytest.raises(UserError, match=r"larger than the data \(15 images\)"):
-        module(batch_size=16, recipes=recipes).check(world_size=1)
+        module(batch_size=16, specs=specs).check(world_size=1)
+
+
+def test_fixed_pictures_are_the_first_of_the_order(module, photos, tmp_path):
+    made = module(image_size=20, flip=True)
+    first = EndlessOrder(30, 5).indices(0, 7)
+    (name, fixed), *others = made.fixed(7).items()
+    assert name == "images" and not others and fixed.shape == (7, 3, 20, 20) and fixed.dtype == torch.uint8
+    assert np.array_equal(fixed.permute(0, 2, 3, 1), made.packs[0].images[first, 4:24, 4:24])
+    assert len(made.fixed(1000)["images"]) == 30
+
+    specs = {"a": spec_of(Folder(str(photos)), tmp_path), "b": spec_of(Folder(str(photos / "cat")), tmp_path)}
+    domains = module(specs=specs, labels=False)
+    fixed = domains.fixed(5)
+    (batch,) = draw(domains, 1)
+    assert list(fixed) == ["a", "b"]
+    assert all(torch.equal(fixed[name], batch[name][:5].permute(0, 3, 1, 2)) for name in fixed)
+    assert len(domains.fixed(1000)["a"]) == 15
 
 
 def test_what_is_measured_is_the_centre_of_what_is_cropped(module):

@@ -63,9 +63,9 @@ def test_damage_is_found_and_mended(prepare: Callable) -> None:
     outcome = prepare("action=verify")
     lines = outcome.err.splitlines()
     assert outcome.code == 1 and len(lines) == 1
-    assert lines[0].startswith(f"error: {folder} is damaged (images.npy is not as it was made): delete this folder")
+    assert lines[0].startswith(f"error: {folder} is damaged (images.npy has another checksum): delete this folder")
     file.write_bytes(whole[:-1])
-    assert "is no whole pack" in prepare("action=verify").err
+    assert "is incomplete" in prepare("action=verify").err
     assert prepare().code == 0 and file.read_bytes() == whole
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.packs.source import Record, Source
-from ganlab.data.spec import Recipe
+from ganlab.data.spec import PackSpec
 from ganlab.metrics.diversity import dissimilarity
 from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
 from ganlab.objectives.penalties import R1
@@ -61,8 +61,8 @@ def train(folder: Path, fast: bool, mode: str, resident: bool, extra: str, **opt
     if mode != "none":
         torch.compiler.reset()  # so that no limit of compilations sends it back to eager
         system.compile_networks(mode)
-    recipe = Recipe(Pictures(), PictureProtocol(fast_path.SIZE, 3), folder / "packs", max_broken=0, workers=0)
-    data = ImageDataModule(recipe, fast_path.BATCH, seed=5)
+    spec = PackSpec(Pictures(), PictureProtocol(fast_path.SIZE, 3), folder / "packs", max_broken=0, workers=0)
+    data = ImageDataModule(spec, fast_path.BATCH, seed=5)
     data.resident = resident
     precision = "bf16-mixed" if fast and machine.bf16 else "32-true"
     given = {"accelerator": "gpu", "devices": 1, "precision": precision, "benchmark": fast, "data": data}

@@ -1,77 +1,83 @@
-"""Endless batches out of packs: equal for any number of ranks, and the same again wherever a run continues."""
+"""Endless batches from packs, the same for any number of ranks and wherever a run continues."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from ganlab.data.cropping import draw_geometry
-from ganlab.data.inputs import HOLES, draw_masks
+from ganlab.data.cropping import crop, draw_geometry
+from ganlab.data.inputs import HOLES, draw_masks, make_inputs
 from ganlab.data.packs.order import EndlessOrder
 from ganlab.transfer import send
 
-GEOMETRY, MASKS = 0, 1  # what is drawn for a batch, each from numbers of its own
-PART = 64_000_000  # bytes that are copied to a device at a time
+GEOMETRY, MASKS = 0, 1  # spawn keys: crops and masks of a batch are drawn independently
+COPY_BYTES = 64_000_000  # copied to a device at a time
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Equally long arrays, by their names in a batch, whose rows are drawn together in one order.
+    """Arrays of equal length, by their names in a batch, whose rows are drawn together in one order.
 
-    Arrays lie in memory or are mapped into it; tensors on a device are gathered there, and only indices travel.
+    Arrays are in memory or memory-mapped. Tensors on a device are gathered there: only indices are sent.
     """
 
-    arrays: dict[str, np.ndarray] | dict[str, torch.Tensor]
+    arrays: dict[str, np.ndarray] | dict[str, Tensor]
     order: EndlessOrder
 
-    def rows(self, start: int, count: int) -> dict[str, torch.Tensor]:
+    def rows(self, start: int, count: int) -> dict[str, Tensor]:
         """Return the rows at positions ``start`` .. ``start + count`` - 1 of the order."""
         indices = self.order.indices(start, count)
         return {name: gather(array, indices) for name, array in self.arrays.items()}
 
 
-def gather(array: np.ndarray | torch.Tensor, indices: np.ndarray) -> torch.Tensor:
-    """Return rows of an array (N, ...) as a tensor (len(indices), ...), where the array is."""
-    if isinstance(array, torch.Tensor):
+def gather(array: np.ndarray | Tensor, indices: np.ndarray) -> Tensor:
+    """Return rows of an array (N, ...) as a tensor (len(indices), ...) on the array's device."""
+    if isinstance(array, Tensor):
         return array.index_select(0, send(torch.from_numpy(indices), array.device))
-    return torch.from_numpy(np.asarray(array)[indices])  # a plain view of a memory map: indexing it is faster
+    return torch.from_numpy(np.asarray(array)[indices])  # indexing a plain view of a memory map is faster
 
 
-def channels_first(pictures: np.ndarray) -> torch.Tensor:
-    """Return pictures (N, H, W, C) as a tensor (N, C, H, W) that owns its memory: a pack's are mapped and read-only."""
+def channels_first(pictures: np.ndarray) -> Tensor:
+    """Copy pictures (N, H, W, C), which may be read-only, to a tensor (N, C, H, W)."""
     return torch.from_numpy(np.array(pictures.transpose(0, 3, 1, 2), order="C"))
 
 
-def copied(array: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Copy an array to a device, part by part: a pack may be larger than the memory of the machine around it."""
+def copy_to_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """Copy an array to a device in parts: a pack may be larger than the host's memory."""
     held = torch.empty(array.shape, dtype=torch.from_numpy(np.array(array[:1])).dtype, device=device)
-    rows = max(PART * len(array) // max(array.nbytes, 1), 1)
+    rows = max(COPY_BYTES * len(array) // max(array.nbytes, 1), 1)
     for start in range(0, len(array), rows):
         held[start : start + rows] = torch.from_numpy(np.array(array[start : start + rows]))
     return held
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """What is drawn for every picture of a batch from (seed, images seen).
+class BatchTransform:
+    """Random crops, flips and masks, drawn on the CPU from (seed, images seen) and applied where the batch is.
 
     Attributes:
-        seed: of all that is drawn.
-        packed: side of the pictures of each stream.
-        size: side of the windows that training sees.
-        flip: whether half of them are mirrored.
-        inputs: one of `ganlab.data.inputs.KINDS`.
+        seed: seed of all draws.
+        pictures: names of each stream's pictures in a batch.
+        packed: side of each stream's packed pictures, in pixels.
+        size: side of the pictures in a batch, in pixels.
+        flip: whether pictures are mirrored with probability 1/2.
+        inputs: inputs made from images, one of `ganlab.data.inputs.KINDS`.
     """
 
     seed: int
-    packed: list[int]
+    pictures: Sequence[Sequence[str]]
+    packed: Sequence[int]
     size: int
     flip: bool
     inputs: str
 
     def draw(self, images_seen: int, count: int) -> dict[str, np.ndarray]:
-        """Return ``geometry`` (count, streams, 3), where it is needed, and ``masks``, for a global batch."""
+        """Draw ``geometry``, int64 (count, streams, 3), and ``masks``, bool (count, size, size), where they are used.
+
+        ``count`` is the size of the global batch.
+        """
         drawn = {}
         if self.flip or any(side != self.size for side in self.packed):
             rng = self._generator(images_seen, GEOMETRY)
@@ -81,42 +87,54 @@ class Drawing:
             drawn["masks"] = draw_masks(self.inputs, self._generator(images_seen, MASKS), count, self.size)
         return drawn
 
-    def _generator(self, images_seen: int, what: int) -> np.random.Generator:
-        return np.random.default_rng(np.random.SeedSequence((self.seed, images_seen), spawn_key=(what,)))
+    def apply(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Crop and mirror a batch's pictures by its ``geometry``, then make inputs and targets from ``images``."""
+        geometry, masks = batch.get("geometry"), batch.get("masks")
+        made = {name: values for name, values in batch.items() if name not in ("geometry", "masks")}
+        if geometry is not None:
+            for stream, names in enumerate(self.pictures):
+                for name in names:
+                    made[name] = crop(made[name], geometry[:, stream], self.size)
+        if self.inputs != "none":
+            made = make_inputs(self.inputs, made.pop("images"), masks) | made
+        return made
+
+    def _generator(self, images_seen: int, key: int) -> np.random.Generator:
+        return np.random.default_rng(np.random.SeedSequence((self.seed, images_seen), spawn_key=(key,)))
 
 
 class Batches:
     """One rank's share of an endless stream of global batches.
 
-    Yields dicts of CPU tensors: pictures uint8 (B,H,W,C) by name, ``labels`` int64 (B,) or (B,A) where there are any,
-    and what `Drawing` draws, which `ImageDataModule` applies on the device. Shares of all ranks, in order, are the
-    batch of a single process.
+    Yields dicts of CPU tensors: pictures uint8 (B, H, W, C) by name, ``labels`` int64 (B,) or (B, A) where the pack has
+    labels, and the draws of `BatchTransform`. The shares of all ranks, concatenated in rank order, are the batch of a
+    single process.
     """
 
     def __init__(
         self,
         streams: list[Stream],
-        drawing: Drawing,
+        transform: BatchTransform,
         *,
         batch_size_at: Callable[[int], int],
         images_seen: Callable[[], int],
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self.streams, self.drawing = streams, drawing
+        self.streams, self.transform = streams, transform
         self.batch_size_at, self.images_seen = batch_size_at, images_seen
         self.rank, self.world_size = rank, world_size
 
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
         seen = self.images_seen()
         while True:
             size = self.batch_size_at(seen)
             share = size // self.world_size
             first = self.rank * share
-            batch: dict[str, torch.Tensor] = {}
+            batch: dict[str, Tensor] = {}
             for stream in self.streams:
                 batch |= stream.rows(seen + first, share)
-            for name, values in self.drawing.draw(seen, size).items():
+            for name, values in self.transform.draw(seen, size).items():
                 batch[name] = torch.from_numpy(np.array(values[first : first + share]))
             yield batch
             seen += size

@@ -1,4 +1,4 @@
-"""Random crops and flips: where they are is drawn on the CPU, the pixels move on the device that holds them."""
+"""Random crops and flips: drawn on the CPU, applied on the device that holds the pictures."""
 
 import numpy as np
 import torch
@@ -6,9 +6,9 @@ from torch import Tensor
 
 
 def draw_geometry(rng: np.random.Generator, count: int, packed: int, size: int, flip: bool) -> np.ndarray:
-    """Draw where ``count`` windows of ``size`` pixels lie in pictures of side ``packed``, and which are mirrored.
+    """Draw ``count`` windows of ``size`` pixels in pictures of side ``packed``.
 
-    Returns int64 (count, 3): top, left, and 1 for a window to be mirrored left to right, else 0 (always without
+    Returns int64 (count, 3): top, left, and 1 if the window is mirrored left to right, else 0 (always 0 without
     ``flip``).
     """
     corners = rng.integers(0, packed - size + 1, (count, 2))
@@ -17,7 +17,7 @@ def draw_geometry(rng: np.random.Generator, count: int, packed: int, size: int, 
 
 
 def crop(images: Tensor, geometry: Tensor, size: int) -> Tensor:
-    """Return the windows that `draw_geometry` chose: (B,H,W,C) and (B,3) give (B,size,size,C), any dtype."""
+    """Crop images (B, H, W, C) of any dtype by ``geometry`` (B, 3) of `draw_geometry`: (B, size, size, C)."""
     count, height, width, channels = images.shape
     top, left, mirrored = (column[:, None] for column in geometry.unbind(1))
     along = torch.arange(size, device=images.device)
@@ -25,6 +25,6 @@ def crop(images: Tensor, geometry: Tensor, size: int) -> Tensor:
     columns = left + torch.where(mirrored == 1, size - 1 - along, along)
     lines = torch.arange(count, device=images.device)[:, None] * height + rows
     pixels = lines[:, :, None] * width + columns[:, None, :]
-    # One index a pixel, each a copy of its channels: four times as fast on a CPU as indexing along two dimensions.
+    # One index per pixel copies all its channels: on a CPU four times as fast as indexing two dimensions.
     chosen = images.reshape(-1, channels).index_select(0, pixels.reshape(-1))
     return chosen.view(count, size, size, channels)

@@ -1,7 +1,7 @@
-"""Inputs made from the images themselves: pictures with holes, drawings of edges, grey pictures.
+"""Inputs made from images: pictures with holes, drawings of edges, grey pictures.
 
-Masks are drawn on the CPU for a whole batch; pixels are changed on the device that holds them, in integers, so that
-every device gives the same.
+Masks are drawn on the CPU. Pixels are changed on the device that holds them, in integers, so that the result does not
+depend on the device.
 """
 
 import numpy as np
@@ -14,37 +14,37 @@ from ganlab.transfer import send
 
 HOLES = ("centre_hole", "random_region", "occlusion")
 KINDS = ("none", *HOLES, "edges", "grey")
-MEAN_COLOUR = (117, 104, 123)  # RGB, fills every hole (Pathak et al. 2016, authors' code)
+MEAN_COLOUR = (117, 104, 123)  # RGB, fills holes (Pathak et al. 2016, authors' code)
 
-# A random region is where low-frequency noise is small. The authors cut 128 pixels out of a 10,000 pixel pattern that
-# was enlarged from 600: so many cells of noise lie along a side, whatever the size of a picture.
+# A random region is where low-frequency noise is small. The authors crop 128 pixels from a 10,000 pixel pattern that is
+# enlarged from 600: CELLS is the number of noise cells along a side, for any picture size.
 CELLS = 128 * 600 / 10_000
 DENSITY = 0.25
-REGION = (0.20, 0.30)  # share of the picture that a region may cover
+REGION = (0.20, 0.30)  # allowed share of the picture
 
 RECTANGLES = 3
-RECTANGLE_SIDE = (1 / 8, 3 / 8)  # shares of the picture's side
+RECTANGLE_SIDE = (1 / 8, 3 / 8)  # in shares of the picture's side
 
 
 def require_known(kind: str) -> None:
-    """Raise ``UserError`` for inputs that are none of `KINDS`."""
+    """Raise ``UserError`` if ``kind`` is not one of `KINDS`."""
     if kind not in KINDS:
         raise UserError(f"data.inputs={kind} is not known: take one of {', '.join(KINDS)}")
 
 
 def entries_of(kind: str) -> tuple[str, ...]:
-    """Return what a batch of images becomes with inputs of ``kind``."""
+    """Return the names of a batch's pictures and masks for inputs of ``kind``."""
     if kind == "none":
         return ("images",)
     return ("inputs", "targets", "masks") if kind in HOLES else ("inputs", "targets")
 
 
 def draw_masks(kind: str, rng: np.random.Generator, count: int, size: int) -> np.ndarray:
-    """Draw the holes of ``count`` pictures, bool (count, size, size): True where a pixel is taken away.
+    """Draw the holes of ``count`` pictures, bool (count, size, size), True where a pixel is missing.
 
-    ``centre_hole``: the middle, half as wide and high as the picture. ``random_region``: ragged patches, 20 to 30 %
-    of the picture, the same for all ``count`` (both Pathak et al. 2016, sec. 3.3 and authors' code).
-    ``occlusion``: up to three overlapping rectangles a picture.
+    ``centre_hole``: the centre, half as wide and high as the picture. ``random_region``: irregular patches covering 20
+    to 30 %, the same for all ``count`` (both Pathak et al. 2016, sec. 3.3 and authors' code). ``occlusion``: three
+    rectangles per picture, which may overlap.
     """
     if kind == "centre_hole":
         mask = np.zeros((size, size), bool)
@@ -58,20 +58,20 @@ def draw_masks(kind: str, rng: np.random.Generator, count: int, size: int) -> np
 
 
 def random_region(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw one region, bool (size, size): noise, bicubically enlarged, below a threshold, until its area suits."""
-    cells = int(CELLS) + 3  # those in sight, one more for the shift, and the margin of the kernel
+    """Draw one region, bool (size, size): bicubically enlarged noise below a threshold, redrawn until its area fits."""
+    cells = int(CELLS) + 3  # the visible ones, one for the shift, and the margin of the kernel
     side = round(size * cells / CELLS)
     while True:
         noise = torch.from_numpy(rng.random((1, 1, cells, cells), np.float32))
         pattern = interpolate(noise, size=(side, side), mode="bicubic", align_corners=False)[0, 0].numpy()
         top, left = rng.integers(0, side - size + 1, 2)
         mask = pattern[top : top + size, left : left + size] < DENSITY
-        if REGION[0] <= mask.mean() <= REGION[1] or size < 4:  # a few pixels cannot be shared so finely
+        if REGION[0] <= mask.mean() <= REGION[1] or size < 4:  # with so few pixels no share may fit
             return mask
 
 
 def rectangles(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
-    """Draw `RECTANGLES` for each of ``count`` pictures, wholly inside: bool (count, size, size)."""
+    """Draw `RECTANGLES` inside each of ``count`` pictures, bool (count, size, size)."""
     sides = np.rint(rng.uniform(*RECTANGLE_SIDE, (count, RECTANGLES, 2)) * size).clip(1)
     starts = np.floor(rng.random((count, RECTANGLES, 2)) * (size - sides + 1))
     along = np.arange(size)
@@ -84,9 +84,9 @@ def rectangles(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
 
 
 def make_inputs(kind: str, images: Tensor, masks: Tensor | None) -> dict[str, Tensor]:
-    """Return inputs and targets, uint8 (B,H,W,C) like ``images``; with holes also masks, bool (B,H,W).
+    """Return inputs and targets, uint8 (B, H, W, C) like ``images``; with holes also masks, bool (B, H, W).
 
-    ``edges`` are dark lines on white; they and ``grey`` repeat one value over all channels.
+    ``edges`` (dark lines on white) and ``grey`` have equal values in all channels.
     """
     if masks is not None:
         return {"inputs": fill(images, masks), "targets": images, "masks": masks}
@@ -95,7 +95,7 @@ def make_inputs(kind: str, images: Tensor, masks: Tensor | None) -> dict[str, Te
 
 
 def fill(images: Tensor, masks: Tensor) -> Tensor:
-    """Return ``images`` (B,H,W,C) with the mean colour where ``masks`` (B,H,W) are True."""
+    """Return ``images`` (B, H, W, C) with the mean colour where ``masks`` (B, H, W) are True."""
     colour = torch.tensor(MEAN_COLOUR, dtype=torch.uint8)
     if images.shape[-1] == 1:
         colour = grey(colour.view(1, 1, 1, 3)).view(1)
@@ -103,7 +103,7 @@ def fill(images: Tensor, masks: Tensor) -> Tensor:
 
 
 def grey(images: Tensor) -> Tensor:
-    """Return ITU-R 601 grey, uint8 (B,H,W), of uint8 images (B,H,W,C), rounded as Pillow does."""
+    """Return ITU-R 601 grey, uint8 (B, H, W), of uint8 images (B, H, W, C), rounded as in Pillow."""
     if images.shape[-1] == 1:
         return images[..., 0]
     red, green, blue = images.int().unbind(-1)
@@ -111,7 +111,7 @@ def grey(images: Tensor) -> Tensor:
 
 
 def edges(images: Tensor) -> Tensor:
-    """Return a drawing, uint8 (B,H,W): 255 less half the magnitude of Sobel's gradient of grey, cut at 0."""
+    """Return a drawing, uint8 (B, H, W): 255 minus half the Sobel gradient magnitude of grey, at least 0."""
     padded = grey(images).int()
     padded = torch.cat([padded[:, :1], padded, padded[:, -1:]], dim=1)
     padded = torch.cat([padded[:, :, :1], padded, padded[:, :, -1:]], dim=2)

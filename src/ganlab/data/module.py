@@ -1,8 +1,8 @@
-"""Batches for Lightning: endless, global over all devices, resumable at any image."""
+"""The Lightning data module: endless global batches that resume at any image, and references."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from itertools import chain, permutations
 from typing import Any
 
 import numpy as np
@@ -10,45 +10,45 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
-from ganlab.data.batches import Batches, Drawing, Stream, copied
-from ganlab.data.cropping import crop
-from ganlab.data.inputs import make_inputs, require_known
+from ganlab.data.batches import Batches, BatchTransform, Stream, channels_first, copy_to_device
+from ganlab.data.inputs import require_known
 from ganlab.data.packs.order import EndlessOrder
 from ganlab.data.packs.pack import Pack
-from ganlab.data.spec import Recipe
+from ganlab.data.references import Reference, centre, of_domains, of_images, of_made_inputs, of_pairs
+from ganlab.data.spec import PackSpec
 from ganlab.errors import UserError
 from ganlab.transfer import send
 
 
 class ImageDataModule(LightningDataModule):
-    """Training batches out of packs.
+    """Training batches from packs.
 
-    A batch holds the pictures of the pack (``images``, or ``inputs`` and ``targets``) and its ``labels``. Of unpaired
-    domains it holds one picture each, by the domain's name, and the clock counts those of the first; every other
-    domain has an order of its own, and may be longer or shorter.
+    A batch holds the pack's pictures (``images``, or ``inputs`` and ``targets``) and ``labels``. With unpaired domains
+    it holds one picture of each, by the domain's name. Each domain has an order of its own and may have any length; the
+    clock counts the first.
 
-    ``batch_size`` is global: each of W devices gets batch_size / W images of every batch. Batches follow from
-    (seed, images seen) alone, so the training system's ``clock.images_seen`` is all that continuing needs.
+    Batches follow from (seed, images seen) alone: to continue, the training system's ``clock.images_seen`` suffices.
 
     Args:
-        recipes: that of the pack, or those of unpaired domains by name.
-        batch_size: images of a global batch.
-        seed: of the order and of all that is drawn.
-        image_size: side of the pictures in a batch; those of a larger pack are cropped at random, inputs and targets
-            alike, each domain by itself. None: as packed.
-        flip: whether half of the pictures are mirrored left to right.
-        labels: whether batches hold the labels of the pack.
-        inputs: what is made from images, see `ganlab.data.inputs`: inputs and targets instead of images.
+        specs: the pack's, or those of unpaired domains by name.
+        batch_size: size of the global batch: each of W devices gets batch_size / W images.
+        seed: seed of the order, crops, flips and masks.
+        image_size: side of the pictures in a batch, in pixels. Larger packed pictures are cropped at random, inputs and
+            targets alike, each domain by itself. None: as packed.
+        flip: whether pictures are mirrored left to right with probability 1/2.
+        labels: whether batches hold the pack's labels.
+        inputs: makes inputs and targets from images, see `ganlab.data.inputs`.
 
     Attributes:
-        resident: whether batches are gathered on the device that trains, from a copy of the packs there.
+        batch_size_at: maps images seen to the size of the next global batch; staged training replaces it.
+        resident: whether batches are gathered on the training device, from copies of the packs there.
     """
 
     resident = False
 
     def __init__(
         self,
-        recipes: Recipe | Mapping[str, Recipe],
+        specs: PackSpec | Mapping[str, PackSpec],
         batch_size: int,
         seed: int = 0,
         *,
@@ -63,114 +63,149 @@ class ImageDataModule(LightningDataModule):
         if seed < 0:
             raise UserError(f"seed={seed} is negative: take 0 or a positive whole number")
         require_known(inputs)
-        self.recipes = [recipes] if isinstance(recipes, Recipe) else list(recipes.values())
-        # Of each pack: the names that its arrays of pictures have in a batch.
+        self.specs = [specs] if isinstance(specs, PackSpec) else list(specs.values())
+        # For each pack, its pictures: the name in a batch, and that of the array.
         self.pictures: list[dict[str, str]] = (
-            [{name: name for name in recipes.source.pictures}]
-            if isinstance(recipes, Recipe)
-            else [{domain: "images"} for domain in recipes]
+            [{name: name for name in specs.source.pictures}]
+            if isinstance(specs, PackSpec)
+            else [{domain: "images"} for domain in specs]
         )
         self.batch_size, self.seed = batch_size, seed
-        self.flip, self.labels, self.inputs = flip, labels, inputs
-        self.image_size = image_size or self.recipes[0].protocol.image_size
-        for recipe in self.recipes:
-            if recipe.protocol.image_size < self.image_size:
+        self.batch_size_at: Callable[[int], int] = lambda images_seen: batch_size
+        self.labels, self.inputs = labels, inputs
+        packed = [spec.protocol.image_size for spec in self.specs]
+        self.image_size = image_size or packed[0]
+        self.transform = BatchTransform(seed, [*map(list, self.pictures)], packed, self.image_size, flip, inputs)
+        for side in packed:
+            if side < self.image_size:
                 raise UserError(
-                    f"data.pack_size={recipe.protocol.image_size} is smaller than data.image_size={self.image_size}: "
+                    f"data.pack_size={side} is smaller than data.image_size={self.image_size}: "
                     f"take data.pack_size=null or more than {self.image_size}"
                 )
 
     @cached_property
     def packs(self) -> list[Pack]:
-        """The pack of each recipe, made at the first use where there is none (``UserError`` where that fails)."""
-        return [recipe.make() for recipe in self.recipes]
+        """The pack of each spec, built if missing; ``UserError`` if that fails."""
+        return [spec.make() for spec in self.specs]
 
     @cached_property
+    def centres(self) -> list[Pack]:
+        """The packs without augmentation: pictures that training crops at random are cropped to their centres."""
+        packs = zip(self.packs, self.pictures, strict=True)
+        return [centre(pack, [*pictures.values()], self.image_size) for pack, pictures in packs]
+
+    @property
     def pack(self) -> Pack:
-        """The first pack as a person sees it and a metric measures it: the centres of pictures that are cropped."""
-        pack, names = self.packs[0], self.recipes[0].source.pictures
-        edge = (self.recipes[0].protocol.image_size - self.image_size) // 2
-        inside = slice(edge, edge + self.image_size)
-        return replace(pack, arrays=pack.arrays | {name: pack.arrays[name][:, inside, inside] for name in names})
+        """The first pack without augmentation."""
+        return self.centres[0]
+
+    @cached_property
+    def references(self) -> dict[str, Reference]:
+        """References by task: ``""``, and with pairs or domains ``a_to_b`` and ``b_to_a``."""
+        if len(self.specs) > 1:
+            domains = dict(zip([*chain(*self.pictures)], self.centres, strict=True))
+            return {f"{a}_to_{b}": of_domains(domains[a], domains[b]) for a, b in permutations(domains, 2)}
+        if "inputs" in self.pictures[0]:
+            forward = of_pairs(self.pack)
+            return {"": forward, "a_to_b": forward, "b_to_a": of_pairs(self.pack, reverse=True)}
+        if self.inputs != "none":
+            made = of_made_inputs(self.pack, self.inputs, self.seed)
+            return {"": made, "a_to_b": made}
+        return {"": of_images(self.pack)}
+
+    def reference(self, task: str = "") -> Reference:
+        """Return what previews and metrics of a system's task use; ``UserError`` if the data have no such task."""
+        if task not in self.references:
+            known = " or ".join(repr(name) for name in self.references)
+            raise UserError(f"task {task!r} cannot be learned from these data: take {known}, or other data")
+        return self.references[task]
+
+    def fixed(self, count: int) -> dict[str, Tensor]:
+        """Return the first ``count`` pictures in training order, for previews, without augmentation.
+
+        By their names in a batch: ``images``; or ``inputs``, ``targets`` and ``masks`` as a `Reference` shows them; or
+        one entry a domain, each in its own order. uint8 (N, C, H, W); fewer than ``count`` if the data hold fewer.
+        """
+        count = min(count, *(len(pack) for pack in self.packs))
+        rows = [order.indices(0, count) for order in self.orders]
+        if "" in self.references and (shown := self.reference().shown(rows[0])):
+            return shown
+        packs = zip(chain(*self.pictures), self.centres, rows, strict=True)
+        return {name: channels_first(pack.images[chosen]) for name, pack, chosen in packs}
 
     def prepare_data(self) -> None:
-        """Make the packs where there are none."""
+        """Build the packs that are missing."""
         _ = self.packs
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all that batches are gathered from."""
+        """Bytes of all arrays that batches are gathered from."""
         return sum(array.nbytes for stream in self.streams() for array in stream.arrays.values())
 
-    def batch_size_at(self, images_seen: int) -> int:
-        """Global size of the batch that begins after ``images_seen`` images; staged training overrides it."""
-        return self.batch_size
+    def check(self, world_size: int, batch_sizes: Iterable[int] = (), accumulate: int = 1) -> None:
+        """Reject batch sizes that do not suit the devices, ``accumulate`` or the number of images.
 
-    def check(self, world_size: int) -> None:
-        """Raise ``UserError`` where the batch size does not suit the number of devices or images."""
-        if self.batch_size % world_size:
-            near = -(-self.batch_size // world_size) * world_size
-            raise UserError(
-                f"data.batch_size={self.batch_size} (global) cannot be shared evenly by {world_size} devices: "
-                f"take data.batch_size={near}"
+        ``batch_sizes`` are those of all stages; none: ``batch_size`` alone.
+
+        Raises:
+            UserError: one does not fit.
+        """
+        least = min(len(pack) for pack in self.packs)
+        for size in batch_sizes or [self.batch_size]:
+            own = size == self.batch_size
+            given, fix = (
+                (f"data.batch_size={size}", "data.batch_size=") if own else (f"a stage's batch size of {size}", "")
             )
-        if self.batch_size > (least := min(len(pack) for pack in self.packs)):
-            raise UserError(
-                f"data.batch_size={self.batch_size} is larger than the data ({least} images): "
-                f"take data.batch_size={least // world_size * world_size} or less"
-            )
+            if size % world_size:
+                fix += str(-(-size // world_size) * world_size)
+                raise UserError(f"{given} (global) cannot be shared evenly by {world_size} devices: take {fix}")
+            if size > least:
+                fix += str(least // world_size * world_size)
+                raise UserError(f"{given} is larger than the data ({least} images): take {fix} or less")
+            if (share := size // world_size) % accumulate:
+                raise UserError(f"accumulate={accumulate} must divide the {share} images of {given} that a device gets")
 
     def train_dataloader(self) -> Batches:
-        """Return this rank's share of every batch, endless; each pass begins where the system's clock stands."""
+        """Return this rank's share of an endless stream; each iterator starts where the system's clock stands."""
         trainer = self.trainer
-        assert trainer is not None, "batches are dealt to the ranks of a trainer"
-        self.check(trainer.world_size)
+        assert trainer is not None, "batches are shared by the ranks of a trainer"
         system: Any = trainer.lightning_module
+        self.check(trainer.world_size, [self.batch_size_at(int(system.clock.images_seen))])
         return Batches(
             self.streams(trainer.strategy.root_device if self.resident else None),
-            Drawing(
-                self.seed,
-                [recipe.protocol.image_size for recipe in self.recipes],
-                self.image_size,
-                self.flip,
-                self.inputs,
-            ),
+            self.transform,
             batch_size_at=self.batch_size_at,
             images_seen=lambda: int(system.clock.images_seen),
             rank=trainer.global_rank,
             world_size=trainer.world_size,
         )
 
+    @property
+    def orders(self) -> list[EndlessOrder]:
+        """The order of each pack."""
+        return [EndlessOrder(len(pack), order_seed(self.seed, number)) for number, pack in enumerate(self.packs)]
+
     def streams(self, device: torch.device | None = None) -> list[Stream]:
-        """Return the arrays that batches are gathered from, copied to a device or as they are, and their orders."""
+        """Return the arrays that batches are gathered from, with their orders; copied to ``device`` if one is given."""
         streams = []
-        for number, (pack, pictures) in enumerate(zip(self.packs, self.pictures, strict=True)):
-            arrays = {entry: pack.arrays[name] for entry, name in pictures.items()}
+        for pack, pictures, order in zip(self.packs, self.pictures, self.orders, strict=True):
+            arrays: dict[str, Any] = {entry: pack.arrays[name] for entry, name in pictures.items()}
             if self.labels and pack.labels is not None:
                 arrays["labels"] = pack.labels
-            held: Any = arrays
             if device is not None:
-                held = {name: copied(array, device) for name, array in arrays.items()}
-            streams.append(Stream(held, EndlessOrder(len(pack), order_seed(self.seed, number))))
+                arrays = {name: copy_to_device(array, device) for name, array in arrays.items()}
+            streams.append(Stream(arrays, order))
         return streams
 
     def transfer_batch_to_device(
         self, batch: dict[str, Tensor], device: torch.device, dataloader_idx: int
     ) -> dict[str, Tensor]:
-        """Send a batch to the device that trains, behind what that is still at."""
+        """Send a batch to the training device without waiting for the device's current work."""
         return {name: send(values, device) for name, values in batch.items()}
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """Crop, mirror and make inputs where the batch is now: on the device that trains."""
-        geometry, masks = batch.get("geometry"), batch.get("masks")
-        made = {name: values for name, values in batch.items() if name not in ("geometry", "masks")}
-        if geometry is not None:
-            for stream, pictures in enumerate(self.pictures):
-                for name in pictures:
-                    made[name] = crop(made[name], geometry[:, stream], self.image_size)
-        if self.inputs != "none":
-            made = make_inputs(self.inputs, made.pop("images"), masks) | made
-        return made
+        """Crop, mirror and make inputs on the training device."""
+        return self.transform.apply(batch)
 
 
 def order_seed(seed: int, number: int) -> int:

@@ -21,7 +21,7 @@ from ganlab.data.packs.pack import Pack
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.packs.source import Source, Subset
 from ganlab.data.sources.image_file import ImageFile
-from ganlab.data.spec import Recipe
+from ganlab.data.spec import PackSpec
 from ganlab.errors import UserError
 from ganlab.evaluation.build import build_evaluation, needs_features
 from ganlab.evaluation.evaluator import Evaluation
@@ -59,7 +59,7 @@ def make(node: Config, what: str) -> Any:
         raise
 
 
-def build_recipe(config: Config) -> Recipe:
+def build_spec(config: Config) -> PackSpec:
     """Return what pack ``config["data"]`` asks for; nothing is read but a listing."""
     data = config["data"]
     source: Source = make(data["source"], "data")
@@ -71,7 +71,7 @@ def build_recipe(config: Config) -> Recipe:
         raise UserError(
             f"data={data['name']} knows where things are in whole pictures: take data.pack_size=null data.crop=square"
         )
-    return Recipe(
+    return PackSpec(
         source,
         protocol,
         Path(config["packs"]).expanduser(),
@@ -91,12 +91,12 @@ def build_data(config: Config) -> ImageDataModule:
     require_learnable(config)
     data = config["data"]
     if "_target_" in data["source"]:
-        recipes: Recipe | dict[str, Recipe] = build_recipe(config)
+        specs: PackSpec | dict[str, PackSpec] = build_spec(config)
     else:  # of several domains, each with a source of its own
         nodes = data["source"].items()
-        recipes = {name: build_recipe({**config, "data": {**data, "source": node}}) for name, node in nodes}
+        specs = {name: build_spec({**config, "data": {**data, "source": node}}) for name, node in nodes}
     options = {key: data[key] for key in ("image_size", "flip", "labels", "inputs")}
-    return ImageDataModule(recipes, data["batch_size"], config["seed"], **options)
+    return ImageDataModule(specs, data["batch_size"], config["seed"], **options)
 
 
 def require_learnable(config: Config) -> None:

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganlab.configuration.checking import check
 from ganlab.data.batches import channels_first
-from ganlab.data.packs.pack import Pack, whole
-from ganlab.data.spec import Recipe
+from ganlab.data.packs.pack import Pack, open_complete
+from ganlab.data.spec import PackSpec
 from ganlab.errors import UserError, one_line
 from ganlab.report.grids import save_grid
 from ganlab.runs.build import build_data
@@ -43,11 +43,11 @@ def prepare(config: DictConfig) -> None:
     if "download" in config.data and not typed("data.download"):
         OmegaConf.update(config, "data.download", action == "make")
     plain = check(config)
-    for recipe in build_data(plain).recipes:
+    for spec in build_data(plain).specs:
         if action == "make":
-            make(recipe)
+            make(spec)
         else:
-            show_or_verify(action, recipe.folder, f"repeat the command without action={action} to make it")
+            show_or_verify(action, spec.folder, f"repeat the command without action={action} to make it")
 
 
 def typed(key: str) -> bool:
@@ -55,25 +55,25 @@ def typed(key: str) -> bool:
     return any(override.startswith(f"{key}=") for override in HydraConfig.get().overrides.task)
 
 
-def make(recipe: Recipe) -> None:
+def make(spec: PackSpec) -> None:
     """Make a pack, or find it made, and write its contact sheet; print what it holds."""
-    speed = "made before" if whole(recipe.folder) is not None else packed(replace(recipe, hashing=None))
-    pack = recipe.make()
+    speed = "made before" if open_complete(spec.folder) is not None else packed(replace(spec, hashing=None))
+    pack = spec.make()
     facts = describe(pack)
     facts["speed"] = speed
     facts["sheet"] = str(write_sheet(pack))
     tell(facts)
 
 
-def packed(recipe: Recipe) -> str:
+def packed(spec: PackSpec) -> str:
     """Make a pack and say how fast, as far as this process did it all."""
-    if whole(recipe.folder) is not None:
+    if open_complete(spec.folder) is not None:
         return "packed before"
-    before = begun(recipe.folder)
+    before = begun(spec.folder)
     start = time.perf_counter()
-    recipe.make()
+    spec.make()
     seconds = time.perf_counter() - start
-    return f"{'continued' if before else f'{len(recipe.source) / seconds:,.0f} images/s'} ({seconds:.1f} s)"
+    return f"{'continued' if before else f'{len(spec.source) / seconds:,.0f} images/s'} ({seconds:.1f} s)"
 
 
 def show_or_verify(action: str, folder: Path, mend: str) -> None:

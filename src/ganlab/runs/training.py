@@ -73,11 +73,8 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
         load_weights(system, start)
     watched = watch(folder, config, data.pack, length, conditional=bool(system.classes))
     trainer = build_trainer(config, watched.callbacks, [], watched.writer)
-    data.check(trainer.world_size)
+    data.check(trainer.world_size, accumulate=config["accumulate"])
     data.resident = resident(config["machine"]["data_on_device"], data, trainer.strategy.root_device)
-    share, parts = config["data"]["batch_size"] // trainer.world_size, config["accumulate"]
-    if share % parts:
-        raise UserError(f"accumulate={parts} must divide the {share} images of data.batch_size that a device gets")
     require_loggers(config["logger"])
     if watched.evaluations and first:
         watched.evaluations.evaluation.prepare_reals(

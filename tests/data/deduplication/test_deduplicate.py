@@ -20,7 +20,7 @@ from ganlab.data.packs import writer
 from ganlab.data.packs.pack import Pack
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.packs.source import Record, Source
-from ganlab.data.spec import Recipe
+from ganlab.data.spec import PackSpec
 from ganlab.errors import UserError
 
 BRIEF = Hashing("gaussian", 1.0, 0.2, images=600, learning_rate=1e-3, batch_size=100, seed=0)
@@ -51,7 +51,7 @@ class Patches(Source):
 
 
 def packed(packs: Path, channels: int = 3) -> Pack:
-    return Recipe(Patches(channels=channels), PictureProtocol(40, channels), packs, 0.0, 0).make()
+    return PackSpec(Patches(channels=channels), PictureProtocol(40, channels), packs, 0.0, 0).make()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -198,14 +198,14 @@ deduplication.deduplicate(Pack.open(Path(sys.argv[1])), Hashing(**json.loads(sys
 
 
 def test_a_recipe_needs_no_whole_pack_once_duplicates_are_gone(tmp_path: Path, monkeypatch):
-    recipe = Recipe(Patches(), PictureProtocol(40, 3), tmp_path, 0.0, 0, BRIEF, max_dropped=0.1)
-    first = recipe.make()
+    spec = PackSpec(Patches(), PictureProtocol(40, 3), tmp_path, 0.0, 0, BRIEF, max_dropped=0.1)
+    first = spec.make()
     shutil.rmtree(deduplicated_folder(first.folder, BRIEF), ignore_errors=True)
     shutil.rmtree(packed(tmp_path).folder)
     monkeypatch.setattr(deduplication, "write", None)
-    assert recipe.make().folder == first.folder and len(list(tmp_path.glob("patches-*"))) == 1
+    assert spec.make().folder == first.folder and len(list(tmp_path.glob("patches-*"))) == 1
     with pytest.raises(UserError, match="4 of 100 pictures"):
-        replace(recipe, max_dropped=0.01).make()
+        replace(spec, max_dropped=0.01).make()
 
 
 def test_other_settings_and_pictures_make_other_packs(tmp_path: Path):

@@ -4,16 +4,9 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from ganlab.data.drawn.portraits import (
-    FACTORS,
-    KINDS,
-    LABELS,
-    OBJECTS,
-    PortraitFactors,
-    Portraits,
-    draw_factors,
-    render,
-)
+from ganlab.data.drawn.head import KINDS
+from ganlab.data.drawn.portrait_factors import FACTORS, LABELS, PortraitFactors
+from ganlab.data.drawn.portraits import OBJECTS, Portraits, draw_factors, render
 
 
 def middle(portrait, name: str) -> float:
@@ -27,7 +20,7 @@ def test_names_agree_with_the_fields():
 
 
 def test_golden_picture():
-    """A change here is a change of pixels: raise RENDERER, so that packs are built anew."""
+    """If this changes, pixels have changed: increase ``renderer``, so that packs are rebuilt."""
     factors = draw_factors(0, "train", 3)
     assert (factors.smile, factors.glasses, factors.hair, factors.skin) == ("smile", "absent", "long", "tan")
     assert factors.pose == pytest.approx(0.779951, abs=1e-6)

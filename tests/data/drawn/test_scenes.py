@@ -5,17 +5,9 @@ from functools import lru_cache
 import numpy as np
 import pytest
 
-from ganlab.data.drawn.scenes import (
-    FACTORS,
-    KINDS,
-    LABELS,
-    OBJECTS,
-    PROBABILITIES,
-    SceneFactors,
-    Scenes,
-    draw_factors,
-    render,
-)
+from ganlab.data.drawn.room import KINDS
+from ganlab.data.drawn.scene_factors import FACTORS, LABELS, PROBABILITIES, SceneFactors
+from ganlab.data.drawn.scenes import OBJECTS, Scenes, draw_factors, render
 from ganlab.errors import UserError
 
 
@@ -52,7 +44,7 @@ def test_seed_split_and_index_decide_everything():
 
 
 def test_golden_picture():
-    """A change here is a change of pixels: raise RENDERER, so that packs are built anew."""
+    """If this changes, pixels have changed: increase ``renderer``, so that packs are rebuilt."""
     factors = draw_factors(0, "train", 5)
     assert (factors.windows, factors.sky, factors.bed, factors.floor) == ("two", "day", "right", "walnut")
     assert factors.view == pytest.approx(-0.007883, abs=1e-6)

@@ -89,7 +89,7 @@ def test_verify_finds_a_single_wrong_bit(photos: Path, tmp_path: Path, name, mon
     data = bytearray(file.read_bytes())
     data[-8] ^= 1
     file.write_bytes(data)
-    with pytest.raises(UserError, match=rf"{pack.folder} is damaged \({name}.npy is not as it was made\): delete"):
+    with pytest.raises(UserError, match=rf"{pack.folder} is damaged \({name}.npy has another checksum\): delete"):
         Pack.open(pack.folder).verify()
 
 
@@ -114,7 +114,7 @@ def test_a_damaged_pack_is_made_anew(photos: Path, tmp_path: Path, damage):
         (pack.folder / "labels.npy").unlink()
     else:
         (pack.folder / "pack.json").write_text('{"arrays": {')
-    with pytest.raises(UserError, match="is no whole pack .*: delete it"):
+    with pytest.raises(UserError, match="is incomplete .*: delete it"):
         Pack.open(pack.folder)
     assert contents(build(Folder(str(photos)), SMALL, tmp_path).folder) == whole
 

@@ -1,1 +1,1 @@
-"""Near-duplicate removal (paper, sec. 4.1)."""
+"""Near duplicates: a semantic hash, groups of equal codes, and packs without them."""

@@ -1,4 +1,4 @@
-"""Near duplicates dropped from a pack (DCGAN paper, sec. 4.1): of pictures with equal codes the first is kept."""
+"""Drops near duplicates from a pack (DCGAN paper, sec. 4.1): the first picture of each hash code is kept."""
 
 import hashlib
 import json
@@ -14,10 +14,9 @@ import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from tqdm import tqdm
 
-from ganlab.data.deduplication.duplicates import Collisions
-from ganlab.data.deduplication.hashing import BITS, AutoEncoder, Hashing, Take, fit, standardized, thumbnails
-from ganlab.data.lock import locked
-from ganlab.data.packs.pack import Pack, bar_style, disk_trouble, whole
+from ganlab.data.deduplication.duplicates import Duplicates
+from ganlab.data.deduplication.hashing import BITS, AutoEncoder, Hashing, ReadPictures, fit, standardized, thumbnails
+from ganlab.data.packs.pack import Pack, bar_style, open_or_write
 from ganlab.data.packs.record_reader import Chunk, row_bytes
 from ganlab.data.packs.writer import PackWriter, sync_folder, write_json
 from ganlab.errors import UserError
@@ -30,64 +29,56 @@ BLOCK = 1024  # pictures hashed or copied at a time
 
 
 def deduplicated_folder(folder: Path, hashing: Hashing) -> Path:
-    """Where the pack without near duplicates lies: beside the whole pack ``folder``, with a key of its own."""
+    """Return the folder of the de-duplicated pack, next to the full pack ``folder``."""
     name, _ = folder.name.rsplit("-", 1)
     facts = json.dumps([FORMAT, folder.name, hashing.record()], sort_keys=True)
     return folder.with_name(f"{name}-deduplicated-{hashlib.sha256(facts.encode()).hexdigest()[:12]}")
 
 
 def deduplicate(pack: Pack, hashing: Hashing, *, max_dropped: float) -> Pack:
-    """Open the pack without near duplicates, made first where there is none.
+    """Open the pack without near duplicates, made if missing.
 
-    It holds the arrays of ``pack``, less the rows dropped; ``duplicates.json`` beside them says which, and
-    ``duplicates.png`` shows some. Several processes may ask at once; a killed one is continued to the same bytes.
+    It holds the arrays of ``pack`` without the dropped rows, which ``duplicates.json`` lists and ``duplicates.png``
+    samples. One process makes it while others wait; a killed one is continued to the same bytes.
 
     Args:
-        pack: the whole pack; pictures of any size and colour.
+        pack: the full pack; pictures of any size and colour.
         hashing: how codes are made.
-        max_dropped: share of pictures that may be dropped (0..1): a hash that has learned nothing would drop nearly
-            all.
+        max_dropped: largest share of dropped pictures, 0..1: a hash that has learned nothing would drop nearly all.
 
     Raises:
-        UserError: more than that would be dropped, a full disk, or a folder that cannot be written.
+        UserError: more would be dropped, the disk is full, or the folder cannot be written.
     """
     if not 0 <= max_dropped <= 1:
         raise UserError(f"data.max_dropped={max_dropped} is no share: take a number from 0 to 1")
     folder = deduplicated_folder(pack.folder, hashing)
-    if (made := whole(folder)) is None:
-        try:
-            with locked(folder.with_name(f".{folder.name}.lock"), f"makes {folder}"):
-                if (made := whole(folder)) is None:
-                    write(pack, hashing, folder, max_dropped)
-                    made = Pack.open(folder)
-        except OSError as error:
-            raise UserError(disk_trouble(error, folder.parent)) from error
+    made = open_or_write(folder, lambda: write(pack, hashing, folder, max_dropped))
     require_few(made, max_dropped)
     return made
 
 
 def require_few(pack: Pack, max_dropped: float) -> None:
-    """Raise ``UserError`` where a de-duplicated pack lacks more than the share ``max_dropped``."""
+    """Raise ``UserError`` if more than the share ``max_dropped`` of a de-duplicated pack was dropped."""
     facts = pack.manifest["deduplication"]
     refuse_many(facts["dropped"], facts["count"], Hashing(**facts["settings"]), max_dropped, pack.folder)
 
 
 def write(pack: Pack, hashing: Hashing, folder: Path, max_dropped: float) -> None:
-    """Make the pack, or continue one begun, and rename it to ``folder`` when it is whole."""
+    """Write the pack, or continue writing it, and rename it to ``folder`` when it is complete."""
     count = len(pack)
     arrays = {name: (facts["dtype"], tuple(facts["shape"][1:])) for name, facts in pack.manifest["arrays"].items()}
     with closing(PackWriter(folder, arrays)) as writer:
         require_space((count - writer.progress.next) * row_bytes(arrays), folder.parent)
-        take = partial(rows, pack.folder / f"{'images' if 'images' in arrays else 'targets'}.npy")
+        read = partial(rows, pack.folder / f"{'images' if 'images' in arrays else 'targets'}.npy")
         weights, codes = writer.partial / "autoencoder.npy", writer.partial / "codes.bin"
-        network = trained(weights, take, count, hashing)
-        collisions = Collisions.of(hashed(codes, network, take, count))
-        far = collisions.differences(take)
-        facts = collisions.report(far)
+        network = load_or_fit(weights, read, count, hashing)
+        duplicates = Duplicates.of(compute_codes(codes, network, read, count))
+        far = duplicates.differences(read)
+        facts = duplicates.report(far)
         write_json(writer.partial / "duplicates.json", facts)
-        collisions.draw(take, far, writer.partial / "duplicates.png")
-        refuse_many(collisions.dropped, count, hashing, max_dropped, writer.partial)
-        copy(pack, collisions.kept, writer)
+        duplicates.draw(read, far, writer.partial / "duplicates.png")
+        refuse_many(duplicates.dropped, count, hashing, max_dropped, writer.partial)
+        copy(pack, duplicates.kept, writer)
         for path in (weights, codes):
             path.unlink()
         inherited = {name: fact for name, fact in pack.manifest.items() if name not in ("count", "arrays")}
@@ -95,17 +86,17 @@ def write(pack: Pack, hashing: Hashing, folder: Path, max_dropped: float) -> Non
         writer.finish(inherited | {"key": folder.name.rsplit("-", 1)[1], "deduplication": summary})
     log.warning(
         "%d of %d pictures are near duplicates and dropped: look at %s",
-        *(collisions.dropped, count, folder / "duplicates.png"),
+        *(duplicates.dropped, count, folder / "duplicates.png"),
     )
 
 
-def trained(path: Path, take: Take, count: int, hashing: Hashing) -> AutoEncoder:
-    """Load the auto-encoder's weights from ``path``, trained first where there are none."""
+def load_or_fit(path: Path, read: ReadPictures, count: int, hashing: Hashing) -> AutoEncoder:
+    """Load the auto-encoder from ``path``, or train and save it."""
     if path.exists():
         network = AutoEncoder(torch.Generator())
         vector_to_parameters(torch.from_numpy(np.load(path)), network.parameters())
         return network
-    network = fit(take, count, hashing, partial(bar, "learning to hash", hashing.images, hashing.batch_size))
+    network = fit(read, count, hashing, partial(bar, "learning to hash", hashing.images, hashing.batch_size))
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
         np.save(file, parameters_to_vector(network.parameters()).detach().numpy())
@@ -116,22 +107,22 @@ def trained(path: Path, take: Take, count: int, hashing: Hashing) -> AutoEncoder
     return network
 
 
-def hashed(path: Path, network: AutoEncoder, take: Take, count: int) -> np.ndarray:
-    """Return the codes, uint8 (``count``, 16), of all pictures; those that ``path`` holds are not computed again."""
+def compute_codes(path: Path, network: AutoEncoder, read: ReadPictures, count: int) -> np.ndarray:
+    """Return the codes of all pictures, uint8 (``count``, 16); those in ``path`` are not computed again."""
     width = BITS // 8
     with path.open("ab") as file:
-        begun = file.tell() // (BLOCK * width) * BLOCK  # a kill may have cut the last block
-        file.truncate(begun * width)
-        for start in bar("hashing", count, BLOCK, range(begun, count, BLOCK)):
+        done = file.tell() // (BLOCK * width) * BLOCK  # a kill may have cut the last block
+        file.truncate(done * width)
+        for start in bar("hashing", count, BLOCK, range(done, count, BLOCK)):
             block = np.arange(start, min(start + BLOCK, count))
-            file.write(network.codes(standardized(thumbnails(take(block)))).tobytes())
+            file.write(network.codes(standardized(thumbnails(read(block)))).tobytes())
             file.flush()
             os.fsync(file.fileno())
     return np.fromfile(path, np.uint8).reshape(count, width)
 
 
 def copy(pack: Pack, kept: np.ndarray, writer: PackWriter) -> None:
-    """Append the rows of all arrays that the mask ``kept`` marks, from where ``writer`` stopped."""
+    """Append the rows of all arrays where the mask ``kept`` is True, from where ``writer`` stopped."""
     count = len(pack)
     for start in bar("copying", count, BLOCK, range(writer.progress.next, count, BLOCK)):
         stop = min(start + BLOCK, count)
@@ -141,12 +132,12 @@ def copy(pack: Pack, kept: np.ndarray, writer: PackWriter) -> None:
 
 
 def rows(path: Path, indices: np.ndarray) -> np.ndarray:
-    """Read rows of an array file; the file is mapped only meanwhile, as what stays mapped counts as memory."""
+    """Read rows of an array file; it is mapped for this call only, as mapped pages count as memory."""
     return np.asarray(np.load(path, mmap_mode="r"))[indices]
 
 
 def bar(text: str, total: int, step: int, steps: Sequence[int]) -> Iterator[int]:
-    """Pass ``steps`` of ``step`` pictures on, and show how many of ``total`` are done."""
+    """Yield ``steps`` of ``step`` pictures each with a progress bar of ``total`` pictures."""
     with tqdm(desc=text, total=total, initial=max(0, total - len(steps) * step), **bar_style(total)) as shown:
         for each in steps:
             yield each
@@ -154,7 +145,7 @@ def bar(text: str, total: int, step: int, steps: Sequence[int]) -> Iterator[int]
 
 
 def refuse_many(dropped: int, count: int, hashing: Hashing, max_dropped: float, folder: Path) -> None:
-    """Raise ``UserError`` where more than the share ``max_dropped`` of ``count`` pictures is dropped."""
+    """Raise ``UserError`` if more than the share ``max_dropped`` of ``count`` pictures is dropped."""
     if dropped > max_dropped * count:
         raise UserError(
             f"{dropped} of {count} pictures have the code of an earlier one, more than data.max_dropped={max_dropped} "

@@ -1,4 +1,4 @@
-"""Pictures that share a code: which, how much they differ, and a sheet to judge by eye."""
+"""Pictures with equal hash codes: groups, their differences, and a sheet to inspect."""
 
 import os
 from collections import Counter
@@ -10,31 +10,31 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from ganlab.data.deduplication.hashing import Take, equal_codes, thumbnails
+from ganlab.data.deduplication.hashing import ReadPictures, equal_codes, thumbnails
 
-COMMON = 16  # pictures of one code that deserve a look
-IDLE = 0.005  # share of pictures that a useful bit sets apart, at least
+COMMON = 16  # pictures of one code that are reported
+IDLE = 0.005  # a bit is idle if fewer than this share of pictures differ in it
 COMPARED = 256  # pictures compared at a time
 QUANTILES = {"median": 0.5, "90%": 0.9, "99%": 0.99, "largest": 1.0}
-# The sheet: groups in columns, each a row of pictures; sizes in pixels.
+# The sheet: columns of groups, each group a row of pictures; sizes in pixels.
 GROUPS, COLUMNS, PICTURES = 48, 2, 5
 CELL, GAP, MARGIN = 64, 2, 12
 
 
 @dataclass(frozen=True)
-class Collisions:
-    """What records of equal codes have in common.
+class Duplicates:
+    """Records with equal codes.
 
     Attributes:
-        codes: of all records, uint8 (N, 16).
-        groups: the records of each code that several share, int64: the first, which is kept, then those dropped.
+        codes: codes of all records, uint8 (N, 16).
+        groups: for each shared code its records, int64: the first is kept, the others are dropped.
     """
 
     codes: np.ndarray
     groups: list[np.ndarray]
 
     @classmethod
-    def of(cls, codes: np.ndarray) -> "Collisions":
+    def of(cls, codes: np.ndarray) -> "Duplicates":
         """Find the records of equal codes, in linear time."""
         order, starts = equal_codes(codes)
         ends = np.append(starts[1:], len(order))
@@ -52,11 +52,11 @@ class Collisions:
 
     @property
     def dropped(self) -> int:
-        """How many records are not the first of their code."""
+        """Number of records that are not the first of their code."""
         return int(len(self.codes) - self.kept.sum())
 
-    def differences(self, take: Take) -> list[np.ndarray]:
-        """For each group, how far those dropped are from the one kept: RMS between thumbnails, in grey levels."""
+    def differences(self, read: ReadPictures) -> list[np.ndarray]:
+        """Return for each group the RMS differences of dropped thumbnails from the kept one, in grey levels."""
         if not self.groups:
             return []
         sizes = [len(group) - 1 for group in self.groups]
@@ -65,15 +65,14 @@ class Collisions:
         far = np.empty(len(dropped))
         for start in range(0, len(dropped), COMPARED):
             block = slice(start, start + COMPARED)
-            pairs = thumbnails(take(dropped[block])) - thumbnails(take(kept[block]))
+            pairs = thumbnails(read(dropped[block])) - thumbnails(read(kept[block]))
             far[block] = pairs.square().mean(1).sqrt().numpy()
         return np.split(far, np.cumsum(sizes)[:-1])
 
     def report(self, far: list[np.ndarray]) -> dict[str, Any]:
-        """Return what was found, JSON-able: a ``summary``, codes that many share, and the records of all groups.
+        """Return JSON-able facts: a ``summary``, codes with many records, and the records of all groups.
 
-        ``far`` are the `differences`, of which the summary gives quantiles; its ``idle_bits`` are those that nearly
-        all pictures have alike.
+        The summary gives quantiles of ``far``, the `differences`, and counts idle bits, equal in nearly all pictures.
         """
         count, sizes = len(self.codes), Counter(len(group) for group in self.groups)
         on = sum(np.unpackbits(part, axis=1).sum(0, dtype=np.int64) for part in np.array_split(self.codes, 64))
@@ -95,10 +94,10 @@ class Collisions:
             "groups": [group.tolist() for group in self.groups],
         }
 
-    def draw(self, take: Take, far: list[np.ndarray], path: Path) -> None:
-        """Write a sheet of groups as PNG: the picture kept, a gap, and up to four of those dropped, most unlike first.
+    def draw(self, read: ReadPictures, far: list[np.ndarray], path: Path) -> None:
+        """Write a PNG of groups: the kept picture, a gap, and up to four dropped ones, the most different first.
 
-        The groups are spread evenly over all, from those that differ most (top left) to those that differ least.
+        Groups are sampled evenly, from those that differ most (top left) to those that differ least.
         """
         ranked = sorted(range(len(self.groups)), key=lambda number: -far[number].max())
         shown = [ranked[place * len(ranked) // GROUPS] for place in range(GROUPS)] if len(ranked) > GROUPS else ranked
@@ -109,7 +108,7 @@ class Collisions:
             group = self.groups[number]
             unlike = group[1:][np.argsort(-far[number], kind="stable")]
             column, line = divmod(place, lines)
-            for position, pixels in enumerate(take(np.array([group[0], *unlike[: PICTURES - 1]]))):
+            for position, pixels in enumerate(read(np.array([group[0], *unlike[: PICTURES - 1]]))):
                 picture = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
                 cell = picture.resize((CELL, CELL), Image.Resampling.BOX)
                 left = column * width + position * (CELL + GAP) + (MARGIN if position else 0)

@@ -1,4 +1,4 @@
-"""A semantic hash of pictures: 128 bits that nearly equal pictures share (DCGAN paper, sec. 4.1)."""
+"""A semantic hash: 128 bits that nearly equal pictures share (DCGAN paper, sec. 4.1)."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -17,24 +17,23 @@ SIDE, BITS = 32, 128
 INPUTS = 3 * SIDE * SIDE
 FLAT = 1.0  # grey levels; less contrast than this is not stretched
 
-# Rows of pictures by index, uint8 (n,H,W,C).
-Take = Callable[[np.ndarray], np.ndarray]
+# Returns the pictures at given indices, uint8 (n, H, W, C).
+ReadPictures = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Hashing:
-    """How the auto-encoder of the hash is trained: what the paper does not tell.
+    """Training of the hash's auto-encoder, which the paper does not specify.
 
     Args:
-        noise: what inputs suffer: ``gaussian``, added with deviation ``noise_level`` in units of a picture's own
-            deviation; or ``masking``, by which each value is replaced by the picture's mean with probability
-            ``noise_level``.
+        noise: noise on inputs. ``gaussian``: of standard deviation ``noise_level``, in units of a picture's own;
+            ``masking``: each value is replaced by the picture's mean with probability ``noise_level``.
         noise_level: see ``noise``.
-        dropout: probability with which a code unit is left out.
+        dropout: probability of dropping a code unit.
         images: pictures seen in training.
-        learning_rate: Adam's at first; it falls to zero on a straight line.
-        batch_size: pictures a step.
-        seed: of weights, order, noise and dropout.
+        learning_rate: Adam's initial learning rate, which decays linearly to zero.
+        batch_size: pictures per step.
+        seed: seed of weights, order, noise and dropout.
     """
 
     noise: str
@@ -56,12 +55,12 @@ class Hashing:
             raise UserError(f"data.deduplication.learning_rate={self.learning_rate} must be above 0: take 0.001")
 
     def record(self) -> dict[str, Any]:
-        """Return all that codes depend on, but for the pictures."""
+        """Return everything that codes depend on except the pictures."""
         return asdict(self)
 
 
 class AutoEncoder(nn.Module):
-    """The paper's 3072-128-3072 auto-encoder with a code of rectified units; its first weights follow the generator."""
+    """The paper's 3072-128-3072 auto-encoder with ReLU code units; ``generator`` draws its initial weights."""
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
@@ -72,32 +71,34 @@ class AutoEncoder(nn.Module):
             nn.init.zeros_(layer.bias)
 
     def forward(self, inputs: Tensor, kept: Tensor) -> Tensor:
-        """Rebuild inputs (n, 3072) from a code (n, 128) whose units are multiplied by ``kept``."""
+        """Reconstruct inputs (n, 3072) from codes (n, 128), whose units are multiplied by ``kept``."""
         return self.decoder(functional.relu(self.encoder(inputs)) * kept)
 
     def codes(self, inputs: Tensor) -> np.ndarray:
-        """Return which code units are above zero: 128 bits of each of the inputs (n, 3072), uint8 (n, 16)."""
-        with torch.no_grad():  # in float64, so that equal pictures have equal codes wherever in a block they stand
+        """Return the 128 bits of inputs (n, 3072), set where a code unit is above zero, uint8 (n, 16)."""
+        with torch.no_grad():  # in float64, so that codes do not depend on the position in a block
             units = functional.linear(inputs.double(), self.encoder.weight.double(), self.encoder.bias.double())
         return np.packbits((units > 0).numpy(), axis=1)
 
 
 def thumbnails(pictures: np.ndarray) -> Tensor:
-    """Bring pictures, uint8 (n,H,W,C), to 32x32 colour by averaging areas: float32 (n, 3072), 0..255."""
+    """Average pictures, uint8 (n, H, W, C), to 32x32 colour: float32 (n, 3072) in [0, 255]."""
     pixels = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
     return functional.adaptive_avg_pool2d(pixels, SIDE).expand(-1, 3, -1, -1).flatten(1)
 
 
 def standardized(small: Tensor) -> Tensor:
-    """Give each picture mean 0 and deviation 1, so that the code follows neither brightness nor contrast."""
+    """Normalise each picture to mean 0 and deviation 1: codes do not depend on brightness and contrast."""
     centred = small - small.mean(1, keepdim=True)
     return centred / centred.square().mean(1, keepdim=True).sqrt().clamp_min(FLAT)
 
 
-def fit(take: Take, count: int, settings: Hashing, progress: Callable[[Sequence[int]], Iterable[int]]) -> AutoEncoder:
-    """Train the auto-encoder to rebuild ``count`` pictures from their noisy thumbnails.
+def fit(
+    read: ReadPictures, count: int, settings: Hashing, progress: Callable[[Sequence[int]], Iterable[int]]
+) -> AutoEncoder:
+    """Train the auto-encoder to reconstruct ``count`` pictures from noisy thumbnails.
 
-    The global random generators are left alone; ``progress`` wraps the steps.
+    The global random generators are not used; ``progress`` wraps the steps.
     """
     generator = Generator().manual_seed(settings.seed)
     network = AutoEncoder(generator)
@@ -106,7 +107,7 @@ def fit(take: Take, count: int, settings: Hashing, progress: Callable[[Sequence[
     steps = math.ceil(settings.images / settings.batch_size)
     for step in progress(range(steps)):
         optimizer.param_groups[0]["lr"] = settings.learning_rate * (1 - step / steps)
-        clean = standardized(thumbnails(take(order.indices(step * settings.batch_size, settings.batch_size))))
+        clean = standardized(thumbnails(read(order.indices(step * settings.batch_size, settings.batch_size))))
         if settings.noise == "gaussian":
             noisy = clean + settings.noise_level * torch.randn(clean.shape, generator=generator)
         else:
@@ -120,9 +121,9 @@ def fit(take: Take, count: int, settings: Hashing, progress: Callable[[Sequence[
 
 
 def equal_codes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bring records of equal codes, uint8 (N,16), together: the order of records, and where in it groups start.
+    """Group records by their codes, uint8 (N, 16): return a stable order of records and the starts of groups in it.
 
-    Within a group the order is that of the records. A radix sort of 16 bits at a time: its time is linear in N.
+    A radix sort of 16 bits at a time, linear in N.
     """
     order = np.arange(len(codes))
     for digit in np.ascontiguousarray(codes).view(np.uint16).T:

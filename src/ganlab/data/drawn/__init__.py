@@ -1,1 +1,1 @@
-"""Pictures drawn by this project, of which everything is known: bedrooms (`scenes`) and faces (`portraits`)."""
+"""Pictures drawn by this project, with known ground truth: bedrooms (`scenes`) and faces (`portraits`)."""

@@ -1,17 +1,11 @@
-"""A bedroom: what stands in a room and hangs on its wall, its colours and its light."""
+"""A bedroom: furniture, windows and pictures, their colours and light."""
 
 import math
 
 from ganlab.data.drawn.drawing import FRAME, Colour, Fade, Shape, ellipse, mix, smooth, tone
 from ganlab.data.drawn.room import HALF, KINDS, WHITE, Room
+from ganlab.data.drawn.scene_factors import BEDS
 
-BEDS: dict[str, Colour] = {
-    "red": (0.82, 0.30, 0.28),
-    "mustard": (0.93, 0.71, 0.25),
-    "green": (0.27, 0.53, 0.40),
-    "blue": (0.24, 0.38, 0.66),
-    "plum": (0.52, 0.29, 0.50),
-}
 ZENITH: dict[str, Colour] = {"day": (0.42, 0.70, 0.95), "sunset": (0.50, 0.42, 0.68), "night": (0.07, 0.10, 0.26)}
 HORIZON: dict[str, Colour] = {"day": (0.86, 0.95, 1.0), "sunset": (1.0, 0.66, 0.38), "night": (0.20, 0.28, 0.52)}
 HILLS: dict[str, Colour] = {"day": (0.47, 0.70, 0.40), "sunset": (0.42, 0.30, 0.38), "night": (0.05, 0.09, 0.16)}
@@ -48,7 +42,7 @@ class Bedroom(Room):
         return self.shapes
 
     def _hue(self, number: float) -> Colour:
-        """Return the bed colour that a number in -1..1 names."""
+        """Return the bed colour for a number in [-1, 1]."""
         return list(BEDS.values())[min(int((number + 1) / 2 * len(BEDS)), len(BEDS) - 1)]
 
     def _rug(self) -> None:
@@ -60,7 +54,7 @@ class Bedroom(Room):
             self._fill([self._project((x + a, 0.01, z + b) for a, b in circle)], paint, "rug")
 
     def _beam(self, x: float) -> None:
-        """Light through the four panes of a window, on the floor."""
+        """Paint the light of a window's four panes on the floor."""
         f = self.f
         x, half, low, high = x + 0.1 * f.window_x, *self._opening()
         middle, slant = (low + high) / 2, 0.25 + 0.6 * f.sun
@@ -75,14 +69,14 @@ class Bedroom(Room):
         self._fill(panes, BEAM[f.sky], gain=True)
 
     def _opening(self) -> tuple[float, float, float]:
-        """Half the width, the sill's height and the top of every window."""
+        """Return half the width, the sill's height and the top of every window."""
         f = self.f
         return 0.50 + 0.08 * f.window_size, 1.08 + 0.08 * f.window_y, 2.22 + 0.08 * f.window_y + 0.08 * f.window_size
 
     def _window(self, x: float, kind: int) -> None:
         f = self.f
         half, low, high = self._opening()
-        glow = tuple(1 / part for part in self.ambience)  # the sky shines by itself: the room's ambience is undone
+        glow = tuple(1 / part for part in self.ambience)  # undoes the room's ambience: the sky shines by itself
 
         def shining(colour: Colour) -> Colour:
             return colour[0] * glow[0], colour[1] * glow[1], colour[2] * glow[2]
@@ -127,21 +121,15 @@ class Bedroom(Room):
         half = 0.36 + 0.06 * f.picture_size
         y0, y1 = 1.70 - half * 1.1, 1.70 + half * 1.1
         frame = WOOD if f.picture == "landscape" else (0.22, 0.22, 0.26)
-        self._fill(
-            [self._upright(x - half + 0.04, x + half + 0.05, y0 - 0.06, y1 - 0.04, 0)], (0.8, 0.8, 0.82), gain=True
-        )
+        shadow = self._upright(x - half + 0.04, x + half + 0.05, y0 - 0.06, y1 - 0.04, 0)
+        self._fill([shadow], (0.8, 0.8, 0.82), gain=True)
         self._fill([self._upright(x - half, x + half, y0, y1, 0.02)], frame, "picture")
         self._fill([self._upright(x - half + 0.06, x + half - 0.06, y0 + 0.06, y1 - 0.06, 0.02)], WHITE)
         if f.picture == "landscape":
             inner = half - 0.12
             self._fill([self._upright(x - inner, x + inner, y0 + 0.12, y1 - 0.12, 0.02)], (0.98, 0.80, 0.55))
-            near = [
-                (x - inner, y0 + 0.12),
-                (x + inner, y0 + 0.12),
-                (x + inner, 1.66),
-                (x + 0.1, 1.56),
-                (x - inner, 1.76),
-            ]
+            near = [(x - inner, y0 + 0.12), (x + inner, y0 + 0.12), (x + inner, 1.66)]
+            near += [(x + 0.1, 1.56), (x - inner, 1.76)]
             peak = [(x - inner, 1.66), (x - 0.06, 1.92), (x + 0.06, 1.76), (x + 0.15, 1.84), (x + inner, 1.62)]
             self._fill([self._project((a, b, 0.02) for a, b in peak)], (0.50, 0.55, 0.70))
             self._fill([self._project((a, b, 0.02) for a, b in near)], (0.30, 0.48, 0.42))
@@ -174,7 +162,7 @@ class Bedroom(Room):
         self._fill([[(foot[0] + a * scale, foot[1] - b * scale) for a, b in rim]], (0.91, 0.60, 0.45), "plant")
 
     def _lamp(self) -> list[Shape]:
-        """Paint a floor lamp; return its light, which comes after the room's ambience."""
+        """Paint a floor lamp; return its light, painted after the room's ambience."""
         f = self.f
         x, z, tall = -self.side * (0.62 + 0.42 * f.lamp_x), 0.45, 1.32 + 0.12 * f.lamp_height
         self._shadow(x, z, 0.4, 0.3)
@@ -227,25 +215,16 @@ class Bedroom(Room):
         self._fill([self._project(panel)], tone(WOOD, 1.12))
 
     def _pillow(self, x: float, half: float) -> None:
-        corners = (
-            (-1, 0),
-            (-0.5, -0.08),
-            (0.5, -0.08),
-            (1, 0),
-            (0.93, 0.5),
-            (1, 1),
-            (0.4, 1.06),
-            (-0.4, 1.06),
-            (-1, 1),
-        )
-        outline = [(x + half * a, 0.50 + 0.30 * b, 0.50 - 0.28 * b) for a, b in (*corners, (-0.93, 0.5))]
+        corners = [(-1, 0), (-0.5, -0.08), (0.5, -0.08), (1, 0), (0.93, 0.5)]
+        corners += [(1, 1), (0.4, 1.06), (-0.4, 1.06), (-1, 1), (-0.93, 0.5)]
+        outline = [(x + half * a, 0.50 + 0.30 * b, 0.50 - 0.28 * b) for a, b in corners]
         contour = smooth(self._project(outline), 3)
         self._fill([contour], (0.96, 0.95, 0.93), "bed")
         low, high = self._point(x, 0.48, 0.5), self._point(x, 0.70, 0.3)
         self._fill([contour], (0.80, 0.80, 0.86), fade=Fade(low, (low[0], high[1])), gain=True)
 
     def _band(self, left: float, right: float, z0: float, z1: float, colour: Colour) -> None:
-        """Paint a strip of cloth across the blanket, hanging over the side that the camera sees."""
+        """Paint a strip of cloth across the blanket and down its visible side."""
         if self.eye[0] < left:
             self._fill([self._across(left - 0.03, z0, z1, 0.20, 0.55)], tone(colour, 0.80))
         elif self.eye[0] > right:

@@ -1,4 +1,4 @@
-"""Anti-aliased painting of flat shapes, by numpy alone: the same pixels on every machine."""
+"""Anti-aliased painting of flat shapes in NumPy: the same pixels on every machine."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ Colour = tuple[float, float, float]
 Points = Sequence[tuple[float, float]] | np.ndarray
 
 FRAME = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
-SUBROWS = 4  # scan lines a pixel; along a scan line coverage is exact
-CHUNK = 15_000  # pixels of coverage held at once: the allocator maps and unmaps larger arrays every time
+SUBROWS = 4  # scan lines per pixel; coverage along a scan line is exact
+CHUNK = 15_000  # pixels of coverage held at once; the allocator would map and unmap larger arrays each time
 
 
 @dataclass(frozen=True)
 class Fade:
     """Opacity that falls smoothly from 1 to 0.
 
-    Linear: from the point ``start`` to the point ``end``. Radial: from ``start``, the centre, to the ellipse around it
-    with half axes ``end``.
+    Linear: between the points ``start`` and ``end``. Radial: from the centre ``start`` to the ellipse around it with
+    half axes ``end``.
     """
 
     start: tuple[float, float]
@@ -27,7 +27,7 @@ class Fade:
     radial: bool = False
 
     def weights(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Return weights in 0..1 at columns ``x`` (w,) and rows ``y`` (h,): (h,w), or (h,1) where all columns agree."""
+        """Return weights in [0, 1] at columns ``x`` (w,) and rows ``y`` (h,): (h, w), or (h, 1) if equal in a row."""
         if self.radial:
             across, down = (x - self.start[0]) / self.end[0], (y - self.start[1]) / self.end[1]
             t = np.sqrt(np.square(across)[None, :] + np.square(down)[:, None])
@@ -43,12 +43,14 @@ class Fade:
 
 @dataclass(frozen=True)
 class Shape:
-    """An area bounded by closed polygons, and what is painted there.
+    """An area bounded by closed polygons, and its paint.
 
-    Coordinates are in units of the image side, (0, 0) at the top left; points may lie outside. Several contours are
-    painted as one; a contour that runs the other way round cuts a hole. ``colour`` is RGB in 0..1. ``gain``: the colour
-    is a factor on what lies below (shadow below 1, light above 1) instead of paint. ``kind``: the number that the mask
-    takes where the shape covers at least half a pixel; None leaves the mask alone.
+    Attributes:
+        contours: polygons in units of the image side, (0, 0) at the top left; points may lie outside. A contour that
+            runs the other way round cuts a hole.
+        colour: RGB in [0, 1].
+        gain: the colour multiplies what lies below (shadow below 1, light above 1) instead of covering it.
+        kind: number written to the mask where the shape covers at least half a pixel; None: not written.
     """
 
     contours: tuple[Points, ...]
@@ -59,9 +61,35 @@ class Shape:
     kind: int | None = None
 
 
+class Painting:
+    """Collects shapes in painting order, from the back to the front.
+
+    Attributes:
+        shapes: shapes so far.
+        kinds: names of the mask's numbers.
+    """
+
+    kinds: Sequence[str]
+
+    def __init__(self) -> None:
+        self.shapes: list[Shape] = []
+
+    def _fill(
+        self,
+        contours: Sequence[Points],
+        colour: Colour,
+        kind: int | str | None = None,
+        opacity: float = 1.0,
+        fade: Fade | None = None,
+        gain: bool = False,
+    ) -> None:
+        number = self.kinds.index(kind) if isinstance(kind, str) else kind
+        self.shapes.append(Shape(tuple(contours), colour, opacity, fade, gain, number))
+
+
 def paint(shapes: Sequence[Shape], size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Paint ``shapes`` in order: the image (size,size,3) and its mask of kinds (size,size), both uint8."""
-    image = np.zeros((3, size, size), np.float32)  # channels first: numpy's inner loops run along whole rows
+    """Paint ``shapes`` in order; return the image (size, size, 3) and its mask of kinds (size, size), both uint8."""
+    image = np.zeros((3, size, size), np.float32)  # channels first: NumPy's inner loops run along whole rows
     mask = np.zeros((size, size), np.uint8)
     centres = _centres(size)
     colours = np.array([shape.colour for shape in shapes], np.float32)[:, :, None, None]
@@ -81,7 +109,7 @@ def paint(shapes: Sequence[Shape], size: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def bounds(mask: np.ndarray, kind: int) -> tuple[float, float, float, float]:
-    """Return the tight box (x0,y0,x1,y1) of the pixels of ``kind`` in units of the image side; zeros where none is."""
+    """Return the tight box (x0, y0, x1, y1) of the pixels of ``kind``, in units of the image side; zeros if none."""
     here = mask == kind
     columns, rows = np.flatnonzero(here.any(0)), np.flatnonzero(here.any(1))
     if not len(columns):
@@ -91,30 +119,30 @@ def bounds(mask: np.ndarray, kind: int) -> tuple[float, float, float, float]:
 
 
 def ellipse(x: float, y: float, rx: float, ry: float, points: int = 32) -> np.ndarray:
-    """Return the contour (points,2) of an ellipse around (x, y) with half axes rx and ry."""
+    """Return the contour (points, 2) of an ellipse around (x, y) with half axes rx and ry."""
     return _circle(points) * (rx, ry) + (x, y)
 
 
 def smooth(corners: Points, steps: int = 6) -> np.ndarray:
-    """Return the contour (n*steps,2) of a closed Catmull-Rom curve through ``corners`` (n,2)."""
+    """Return the contour (n * steps, 2) of a closed Catmull-Rom curve through ``corners`` (n, 2)."""
     points = np.asarray(corners, np.float64)
     return _catmull_rom(len(points), steps) @ points
 
 
 def tone(colour: Colour, factor: float) -> Colour:
-    """Return ``colour`` made brighter (factor above 1) or darker."""
+    """Return a brighter (factor above 1) or darker colour."""
     return colour[0] * factor, colour[1] * factor, colour[2] * factor
 
 
 def mix(colour: Colour, other: Colour, share: float) -> Colour:
-    """Return ``colour`` with ``share`` of it replaced by ``other``."""
+    """Interpolate from ``colour`` to ``other`` by ``share``."""
     return tuple(a + share * (b - a) for a, b in zip(colour, other, strict=True))  # type: ignore[return-value]
 
 
 def _covered(shapes: Sequence[Shape], size: int) -> Iterator[tuple[int, np.ndarray, tuple[slice, slice]]]:
-    """Yield the number of each shape that shows, its coverage (h,w) float32 in 0..1, and the rows and columns of that.
+    """Yield for each visible shape: its number, its coverage, float32 (h, w) in [0, 1], and its rows and columns.
 
-    Shapes are taken together, as many as make at most CHUNK pixels.
+    Shapes are processed in groups of at most CHUNK pixels.
     """
     contours = [contour for shape in shapes for contour in shape.contours]
     ends = np.cumsum([len(contour) for contour in contours])
@@ -143,11 +171,11 @@ def _covered(shapes: Sequence[Shape], size: int) -> Iterator[tuple[int, np.ndarr
 def _coverage(
     start: np.ndarray, end: np.ndarray, owners: np.ndarray, low: np.ndarray, high: np.ndarray, size: int
 ) -> Iterator[np.ndarray]:
-    """Yield for each owner of the edges ``start``-``end`` (e,2) what share of each pixel from low to high it covers.
+    """Yield for each owner of the edges ``start``-``end`` (e, 2) its share of each pixel from ``low`` to ``high``.
 
-    Where an edge crosses a scan line, everything right of the crossing is one deeper inside or outside; the sum of
-    these steps along the line is the coverage. The windows of all owners lie one after the other, each row with one
-    cell more, where the steps of a closed contour have added up to nothing.
+    Each crossing of an edge with a scan line changes the winding of everything to its right by one step; the sum of
+    the steps along the line is the coverage. The windows of all owners are stored one after the other, each row with
+    one extra cell, where the steps of a closed contour sum to zero.
     """
     width, height = (high - low).T
     offsets = np.cumsum(height * (width + 1)) - height * (width + 1)
@@ -187,7 +215,7 @@ def _circle(points: int) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _catmull_rom(corners: int, steps: int) -> np.ndarray:
-    """Return the weights (corners*steps,corners) of the corners in the points of their closed curve."""
+    """Return the weights (corners * steps, corners) of the corners in each point of their closed curve."""
     t = (np.arange(steps) / steps)[None, :, None]
     p1 = np.eye(corners)
     p0, p2, p3 = (np.roll(p1, shift, 0)[:, None] for shift in (1, -1, -2))

@@ -1,46 +1,17 @@
 """Head and shoulders of a person who turns from left to right, as flat shapes for ``drawing.paint``.
 
-Features lie on a sphere that turns: a place is a longitude (radians, 0 the middle of the face) and a height v (-1 the
-top of the skull, 1 the chin), both relative to the head.
+Features lie on a turning sphere, at a longitude (radians, 0 in the middle of the face) and a height v (-1 at the top of
+the skull, 1 at the chin).
 """
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ganlab.data.drawn.drawing import FRAME, Colour, Fade, Points, Shape, ellipse, mix, smooth, tone
+from ganlab.data.drawn.drawing import FRAME, Colour, Fade, Painting, Points, Shape, ellipse, mix, smooth, tone
+from ganlab.data.drawn.portrait_factors import BACKGROUNDS, CLOTHES, HAIRS, SKINS, PortraitFactors
 
-if TYPE_CHECKING:
-    from ganlab.data.drawn.portraits import PortraitFactors
-
-SKINS: dict[str, Colour] = {
-    "light": (0.98, 0.83, 0.73),
-    "tan": (0.91, 0.70, 0.54),
-    "brown": (0.75, 0.52, 0.37),
-    "dark": (0.53, 0.35, 0.26),
-}
-HAIRS: dict[str, Colour] = {
-    "black": (0.15, 0.13, 0.16),
-    "brown": (0.36, 0.20, 0.12),
-    "blond": (0.92, 0.75, 0.42),
-    "red": (0.76, 0.34, 0.17),
-    "grey": (0.72, 0.72, 0.74),
-}
-BACKGROUNDS: dict[str, Colour] = {
-    "sand": (0.93, 0.87, 0.76),
-    "rose": (0.93, 0.75, 0.75),
-    "mint": (0.72, 0.87, 0.78),
-    "sky": (0.68, 0.82, 0.93),
-    "violet": (0.76, 0.71, 0.90),
-}
-CLOTHES: dict[str, Colour] = {
-    "red": (0.83, 0.33, 0.32),
-    "mustard": (0.91, 0.68, 0.27),
-    "green": (0.30, 0.55, 0.43),
-    "navy": (0.22, 0.32, 0.55),
-}
 KINDS = ("background", "clothes", "skin", "face", "hair", "left_eye", "right_eye", "nose", "mouth", "glasses")
 
 WHITE: Colour = (0.98, 0.97, 0.96)
@@ -50,12 +21,14 @@ EYE = 0.42  # longitude of the eyes
 OUTLINE = ((0.0, -1.0), (0.55, -0.86), (0.92, -0.42), (0.97, 0.05), (0.88, 0.42), (0.62, 0.78), (0.24, 0.99))
 
 
-class Head:
-    """Collects the shapes of one portrait from the background to the front."""
+class Head(Painting):
+    """Head, shoulders and background."""
 
-    def __init__(self, factors: "PortraitFactors") -> None:
+    kinds = KINDS
+
+    def __init__(self, factors: PortraitFactors) -> None:
+        super().__init__()
         self.f = f = factors
-        self.shapes: list[Shape] = []
         self.angle = f.pose * TURN
         self.sin = math.sin(self.angle)
         size = 1 + 0.06 * f.head_size
@@ -90,7 +63,7 @@ class Head:
         return self.shapes
 
     def _place(self, u: float, v: float) -> tuple[float, float]:
-        """Return the image point of (u, v), in half widths and half heights of the head, rolled about the neck."""
+        """Return the image point of (u, v), in half widths and half heights of the head, with the head's roll."""
         a, b = u * self.rx, (v - 1) * self.ry
         return self.x + a * self.roll_cos - b * self.roll_sin, self.y + self.ry + a * self.roll_sin + b * self.roll_cos
 
@@ -98,27 +71,15 @@ class Head:
         return [self._place(u, v) for u, v in points]
 
     def _on_face(self, longitude: float, v: float, lift: float = 0.94) -> tuple[float, float]:
-        """Return (u, v) of a place on the face; ``lift`` is its distance from the axis of turning."""
+        """Return (u, v) of a point on the face at distance ``lift`` from the axis of rotation."""
         return lift * math.sin(longitude + self.angle) + 0.10 * self.sin, v
 
     def _patch(self, longitude: float, v: float, wide: float, high: float, lift: float = 0.94) -> np.ndarray:
-        """Return the contour of an ellipse that lies on the face and turns with it."""
+        """Return the contour of an ellipse on the face, which turns with it."""
         turned, heights = ellipse(longitude + self.angle, v, wide, high, 20).T
         across, down = (lift * np.sin(turned) + 0.10 * self.sin) * self.rx, (heights - 1) * self.ry
         x = self.x + across * self.roll_cos - down * self.roll_sin
         return np.stack([x, self.y + self.ry + across * self.roll_sin + down * self.roll_cos], 1)
-
-    def _fill(
-        self,
-        contours: list[Points],
-        colour: Colour,
-        kind: str | None = None,
-        opacity: float = 1.0,
-        fade: Fade | None = None,
-        gain: bool = False,
-    ) -> None:
-        number = None if kind is None else KINDS.index(kind)
-        self.shapes.append(Shape(tuple(contours), colour, opacity, fade, gain, number))
 
     def _body(self) -> None:
         f = self.f
@@ -126,13 +87,9 @@ class Head:
         x, chin = self.x, self.y + self.ry
         neck = 0.095 + 0.008 * f.face_width
         column = [(x - neck, chin - 0.12), (x + neck, chin - 0.12), (x + neck + 0.01, chin + 0.2)]
-        self._fill([[*column, (x - neck - 0.01, chin + 0.2)]], tone(self.skin, 0.90), "skin")
-        self._fill(
-            [[*column, (x - neck - 0.01, chin + 0.2)]],
-            (0.74, 0.68, 0.68),
-            fade=Fade((x, chin - 0.02), (x, chin + 0.09)),
-            gain=True,
-        )
+        column.append((x - neck - 0.01, chin + 0.2))
+        self._fill([column], tone(self.skin, 0.90), "skin")
+        self._fill([column], (0.74, 0.68, 0.68), fade=Fade((x, chin - 0.02), (x, chin + 0.09)), gain=True)
         wide, top = 0.39 + 0.03 * f.shoulders, chin + 0.055
         right = [(neck + 0.01, top), (wide * 0.62, top + 0.045), (wide * 0.92, top + 0.13), (wide + 0.03, 1.15)]
         low = [(0.06, top + 0.075), (0.0, top + 0.095), (-0.06, top + 0.075)]
@@ -141,7 +98,7 @@ class Head:
         self._fill([smooth(torso, 4)], (0.78, 0.76, 0.80), fade=Fade((x + 0.45 * f.light, 1.0), (x, 0.8)), gain=True)
 
     def _outline(self) -> np.ndarray:
-        """Return the contour of the face; chin and cheeks lead when the head turns."""
+        """Return the contour of the face; chin and cheeks lead the turn."""
         half = [*OUTLINE, *((-u, v) for u, v in reversed(OUTLINE[1:]))]
         jaw = 1 + 0.07 * self.f.jaw
         points = [(u * (jaw if v > 0.3 else 1) + self.sin * (0.06 + 0.20 * max(v, 0.0)), v) for u, v in half]
@@ -152,12 +109,8 @@ class Head:
         self._fill([outline], self.skin, "face")
         side = 1 if self.f.light < 0 else -1  # the side in shade
         here, there = self._place(side * 1.1, 0.3), self._place(-side * 0.5, 0.1)
-        self._fill(
-            [outline],
-            mix((1, 1, 1), (0.76, 0.70, 0.72), 0.4 + 0.6 * abs(self.f.light)),
-            fade=Fade(here, there),
-            gain=True,
-        )
+        shade = mix((1, 1, 1), (0.76, 0.70, 0.72), 0.4 + 0.6 * abs(self.f.light))
+        self._fill([outline], shade, fade=Fade(here, there), gain=True)
         for longitude in (-0.66, 0.66):
             u, v = self._on_face(longitude, 0.36)
             cheek = Fade(self._place(u, v), (self.rx * 0.34, self.ry * 0.26), True)
@@ -168,9 +121,8 @@ class Head:
             turned = side * math.pi / 2 + self.angle
             if (math.cos(turned) > 0.12) == near:
                 u = 0.98 * math.sin(turned) + 0.02 * side
-                self._fill(
-                    [ellipse(*self._place(u, 0.08), self.rx * 0.16, self.ry * 0.19, 20)], tone(self.skin, 0.93), "skin"
-                )
+                ear = ellipse(*self._place(u, 0.08), self.rx * 0.16, self.ry * 0.19, 20)
+                self._fill([ear], tone(self.skin, 0.93), "skin")
                 inner = ellipse(*self._place(u, 0.09), self.rx * 0.08, self.ry * 0.11, 16)
                 self._fill([inner], tone(self.skin, 0.78))
 
@@ -179,11 +131,8 @@ class Head:
         v, wide = 0.02 + 0.03 * f.eye_y, 0.20 + 0.02 * f.eye_size
         high = (0.105 + 0.012 * f.eye_size) * (0.85 if self.smiling else 1)
         kind = "left_eye" if side < 0 else "right_eye"
-        self._fill(
-            [self._patch(side * EYE, v - 0.02, wide * 1.08, high * 1.15)],
-            mix(tone(self.skin, 0.5), self.hair, 0.4),
-            kind,
-        )
+        lid = mix(tone(self.skin, 0.5), self.hair, 0.4)
+        self._fill([self._patch(side * EYE, v - 0.02, wide * 1.08, high * 1.15)], lid, kind)
         self._fill([self._patch(side * EYE, v, wide, high)], WHITE, kind)
         iris = mix((0.24, 0.16, 0.12), (0.22, 0.45, 0.56), (f.eye_hue + 1) / 2)
         self._fill([self._patch(side * EYE, v, 0.105, high * 0.96)], iris, kind)
@@ -218,9 +167,8 @@ class Head:
         wide = 0.47 + 0.03 * f.mouth_width
         upper = [(-1, -0.09), (-0.5, -0.02), (0, -0.005), (0.5, -0.02), (1, -0.09)]
         self._fill([self._curve([*upper, (0.62, 0.12), (0, 0.20), (-0.62, 0.12)], wide * 1.05, v)], lip, "mouth")
-        self._fill(
-            [self._curve([*upper, (0.6, 0.09), (0, 0.155), (-0.6, 0.09)], wide * 0.94, v)], (0.42, 0.12, 0.14), "mouth"
-        )
+        inside = self._curve([*upper, (0.6, 0.09), (0, 0.155), (-0.6, 0.09)], wide * 0.94, v)
+        self._fill([inside], (0.42, 0.12, 0.14), "mouth")
         self._fill([self._curve([*upper, (0.6, 0.045), (0, 0.075), (-0.6, 0.045)], wide * 0.88, v)], WHITE, "mouth")
 
     def _curve(self, points: Sequence[tuple[float, float]], wide: float, v: float) -> np.ndarray:
@@ -240,7 +188,7 @@ class Head:
         bridge = [(-0.10, -0.06), (0.10, -0.06), (0.10, 0.0), (-0.10, 0.0)]
         self._fill([self._places(self._on_face(a, v + b, 1.05) for a, b in bridge)], colour, "glasses")
         for side in (-1, 1):
-            if side * self.angle < 0.1:  # the temple is seen on the side that turns to us
+            if side * self.angle < 0.1:  # the temple is visible on the side that turns towards the camera
                 hinge, ear = self._on_face(side * (EYE + 0.31), v, 1.03), side * 1.52
                 end = (0.98 * math.sin(ear + self.angle), v)
                 arm = [(hinge[0], v - 0.075), (end[0], v - 0.05), (end[0], v + 0.01), (hinge[0], v + 0.0)]
@@ -251,23 +199,17 @@ class Head:
         dark = tone(self.hair, 0.78)
         if self.f.hair == "bun":
             u, v = self._place(lean * 3.2, -1.22)
-            self._fill([ellipse(u, v, self.rx * 0.46, self.rx * 0.44)], dark, "hair")
-            self._fill(
-                [ellipse(u, v, self.rx * 0.46, self.rx * 0.44)],
-                (1.3, 1.28, 1.25),
-                fade=Fade((u, v - 0.05), (0.09, 0.07), True),
-                gain=True,
-            )
+            bun = ellipse(u, v, self.rx * 0.46, self.rx * 0.44)
+            self._fill([bun], dark, "hair")
+            self._fill([bun], (1.3, 1.28, 1.25), fade=Fade((u, v - 0.05), (0.09, 0.07), True), gain=True)
         if self.f.hair == "long":
             length = 1.55 + 0.15 * self.f.hair_length
             half = [(0, -1.08), (0.7, -0.92), (1.12, -0.4), (1.2, 0.3), (1.28, 0.9), (1.2, length), (0.5, length - 0.1)]
             points = [*half, *((-u, v) for u, v in reversed(half[1:]))]
             self._fill([smooth(self._places((u * volume + lean, v) for u, v in points), 4)], dark, "hair")
             return
-        cap = [
-            (volume * math.cos(a) + lean, -0.22 + 0.88 * math.sin(a))
-            for a in np.linspace(0, 2 * math.pi, 33)[:-1].tolist()
-        ]
+        angles = np.linspace(0, 2 * math.pi, 33)[:-1].tolist()
+        cap = [(volume * math.cos(a) + lean, -0.22 + 0.88 * math.sin(a)) for a in angles]
         self._fill([self._places(cap)], dark, "hair")
 
     def _front_hair(self) -> None:
@@ -291,7 +233,7 @@ class Head:
         self._fill([contour], (0.80, 0.78, 0.80), fade=Fade(self._place(0, 0.9), self._place(0, -0.4)), gain=True)
 
     def _side(self, side: int, temple: float, volume: float, lean: float) -> list[tuple[float, float]]:
-        """Return where the front hair ends at a side, from the hairline at ``temple`` to the arc of the skull."""
+        """Return the contour of the front hair at a side, from the hairline at ``temple`` to the arc of the skull."""
         f = self.f
         far = max(0.0, side * self.sin / math.sin(TURN))  # 1 where this side has turned away
         edge = side * volume + lean

@@ -1,4 +1,4 @@
-"""What the procedural sets share: drawing factors by seed and index, and sources of rendered pictures."""
+"""Base of the drawn data sets: random factors by seed and index, and a source of rendered pictures."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,11 +17,15 @@ UNSEEN = -1  # label of what a picture does not show, such as the colour of an a
 
 @dataclass(frozen=True)
 class Rendered:
-    """One picture and the truth about it.
+    """A picture and its ground truth.
 
-    image: uint8 (size,size,3). labels: int64 (A,), UNSEEN where the picture does not show the attribute.
-    factors: float32 (F,) in -1..1. boxes: float32 (K,4), x0,y0,x1,y1 in units of the image side around the visible
-    pixels of each object, zeros where none is. masks: uint8 (size,size), the number of the front-most thing.
+    Attributes:
+        image: uint8 (size, size, 3).
+        labels: int64 (A,), UNSEEN where the picture does not show the attribute.
+        factors: float32 (F,) in [-1, 1].
+        boxes: float32 (K, 4), x0, y0, x1, y1 in units of the image side around each object's visible pixels; zeros if
+            there are none.
+        masks: uint8 (size, size), the number of the front-most kind.
     """
 
     image: np.ndarray
@@ -31,17 +35,17 @@ class Rendered:
     masks: np.ndarray
 
 
-def draw(
+def draw_values(
     values: Mapping[str, Mapping[str, float]], factors: Sequence[str], seed: int, split: str, index: int
 ) -> dict[str, Any]:
-    """Draw every label by its probabilities and every factor uniformly from -1..1, all independently.
+    """Draw labels with their probabilities and factors uniformly from [-1, 1], all independently.
 
     Raises:
-        UserError: a split that is not known, or a seed that is none.
+        UserError: the split is unknown, or the seed is not in 0..2**32-1.
     """
     if split not in SPLITS:
         raise NoSuchSplitError(f"data.split={split} is not known: take one of {', '.join(SPLITS)}")
-    if not 0 <= seed < 2**32:  # longer seeds would share their words with the split and the index
+    if not 0 <= seed < 2**32:  # a longer seed would overlap with the words of split and index
         raise UserError(f"data.seed={seed} is not possible: take a whole number from 0 to 4294967295")
     generator = np.random.Generator(np.random.PCG64(np.random.SeedSequence((seed, SPLITS[split], index))))
     numbers = generator.random(len(values) + len(factors)).tolist()
@@ -56,7 +60,7 @@ def draw(
     return drawn
 
 
-def render(
+def render_shapes(
     shapes: Sequence[Shape],
     size: int,
     labels: Sequence[int],
@@ -77,11 +81,11 @@ def render(
 
 
 class Procedural(Source):
-    """Pictures rendered on demand: number ``index`` is a pure function of the seed, the split and ``index``."""
+    """Pictures rendered on demand; each is a pure function of seed, split and index."""
 
-    renderer: int  # raised with every change of a pixel, so that packs are built anew
+    renderer: int  # increase it when any pixel changes, so that packs are rebuilt
     labels: Mapping[str, Sequence[str]]
-    modes: Sequence[str]  # labels whose combinations a generator is to reach: they are plain to see, and few
+    modes: Sequence[str]  # labels whose combinations are counted as modes: few, and plainly visible
     factors: Sequence[str]
     objects: Sequence[str]
     kinds: Sequence[str]
@@ -93,15 +97,15 @@ class Procedural(Source):
             raise UserError(f"data.image_size={image_size} is too small to show anything: take 8 or more")
         self.count, self.image_size, self.seed, self.split = count, image_size, seed, split
         self.name = f"{self.content}-{split}"
-        self.render(0)  # a seed or a split that cannot be is told here
+        self.render(0)  # rejects an invalid seed or split
 
     @abstractmethod
     def render(self, index: int) -> Rendered:
-        """Return picture ``index`` with its truth."""
+        """Return picture ``index`` with its ground truth."""
 
     @property
     def extras(self) -> Arrays:
-        """Type and shape of what belongs to every picture."""
+        """Labels, factors, boxes and masks."""
         return {
             "labels": ("int64", (len(self.labels),)),
             "factors": ("float32", (len(self.factors),)),
@@ -110,7 +114,7 @@ class Procedural(Source):
         }
 
     def notes(self) -> dict[str, Any]:
-        """Return what the numbers in the arrays mean."""
+        """Return the meaning of the numbers in the arrays."""
         return {
             "labels": {name: list(values) for name, values in self.labels.items()},
             "unseen_label": UNSEEN,
@@ -124,23 +128,11 @@ class Procedural(Source):
         return self.count
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what decides every pixel."""
-        return {
-            "set": self.content,
-            "renderer": self.renderer,
-            "count": self.count,
-            "image_size": self.image_size,
-            "seed": self.seed,
-            "split": self.split,
-        }
+        """Return everything that determines the pixels."""
+        facts = {name: getattr(self, name) for name in ("renderer", "count", "image_size", "seed", "split")}
+        return {"set": self.content} | facts
 
     def read(self, index: int) -> Record:
-        """Return picture ``index`` (uint8, image_size x image_size x 3) and its labels, factors, boxes and masks."""
-        truth = self.render(index)
-        return {
-            "images": truth.image,
-            "labels": truth.labels,
-            "factors": truth.factors,
-            "boxes": truth.boxes,
-            "masks": truth.masks,
-        }
+        """Return picture ``index``, uint8 (image_size, image_size, 3), with labels, factors, boxes and masks."""
+        truth = vars(self.render(index))
+        return {"images": truth["image"]} | {name: truth[name] for name in self.extras}

@@ -1,43 +1,33 @@
-"""An empty room in perspective, lit and shaded: camera, walls, ceiling and floor.
+"""An empty room in perspective: camera, walls, ceiling, floor and shading.
 
-Lengths are metres. x runs from left to right with 0 in the middle of the back wall, y up from the floor, z out of the
-back wall towards the camera.
+Lengths are in metres: x from left to right with 0 in the middle of the back wall, y up from the floor, z from the back
+wall to the camera.
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from ganlab.data.drawn.drawing import FRAME, Colour, Fade, Points, Shape, mix, tone
+from ganlab.data.drawn.drawing import FRAME, Colour, Fade, Painting, mix, tone
+from ganlab.data.drawn.scene_factors import FLOORS, WALLS, SceneFactors
 
-if TYPE_CHECKING:
-    from ganlab.data.drawn.scenes import SceneFactors
-
-WALLS: dict[str, Colour] = {
-    "cream": (0.95, 0.89, 0.77),
-    "blush": (0.93, 0.76, 0.72),
-    "sage": (0.71, 0.80, 0.68),
-    "sky": (0.67, 0.80, 0.88),
-    "lavender": (0.78, 0.73, 0.87),
-    "teal": (0.38, 0.60, 0.62),
-}
-FLOORS: dict[str, Colour] = {"oak": (0.83, 0.65, 0.44), "walnut": (0.52, 0.35, 0.26), "tiles": (0.80, 0.79, 0.77)}
 KINDS = ("wall", "floor", "ceiling", "bed", "window_1", "window_2", "lamp", "picture", "plant", "rug")
 AMBIENCE: dict[str, Colour] = {"day": (1.0, 1.0, 1.0), "sunset": (0.98, 0.82, 0.76), "night": (0.50, 0.54, 0.76)}
 WHITE: Colour = (0.97, 0.96, 0.94)
-LENS, HORIZON_LINE = 1.22, 0.44  # focal length and the height of the eye's level, in image sides
+LENS, HORIZON_LINE = 1.22, 0.44  # focal length and height of the eye level, in image sides
 HALF, HEIGHT = 2.2, 2.75  # half the room's width, and its height
 
 
-class Room:
-    """Camera and shell; ``shapes`` collects what is painted, from the back wall to the front."""
+class Room(Painting):
+    """The camera, and the walls, ceiling and floor that it sees."""
 
-    def __init__(self, factors: "SceneFactors") -> None:
+    kinds = KINDS
+
+    def __init__(self, factors: SceneFactors) -> None:
+        super().__init__()
         self.f = f = factors
-        self.shapes: list[Shape] = []
         angle, radius = math.radians(20 * f.view), 5.0 + 0.4 * f.distance
         self.sin, self.cos = math.sin(angle), math.cos(angle)
-        # The camera walks around a point of the room and keeps it in view; verticals stay vertical (a shifted lens).
+        # The camera circles a point of the room; verticals stay vertical (a shifted lens).
         self.eye = (radius * self.sin, 1.55 + 0.2 * f.eye_height, 0.8 + radius * self.cos)
         self.side = 1 if f.bed == "right" or f.bed == "none" and f.bed_x > 0 else -1
         self.wall = tone(WALLS[f.wall], 1 + 0.05 * f.wall_tone)
@@ -52,7 +42,7 @@ class Room:
         return [self._point(*point) for point in points]
 
     def _scale(self, x: float, z: float) -> float:
-        """Image sides a metre at (x, z)."""
+        """Return image sides per metre at (x, z)."""
         return LENS / ((self.eye[2] - z) * self.cos - (x - self.eye[0]) * self.sin)
 
     def _upright(self, x0: float, x1: float, y0: float, y1: float, z: float) -> list[tuple[float, float]]:
@@ -64,20 +54,8 @@ class Room:
     def _across(self, x: float, z0: float, z1: float, y0: float, y1: float) -> list[tuple[float, float]]:
         return self._project([(x, y0, z0), (x, y0, z1), (x, y1, z1), (x, y1, z0)])
 
-    def _fill(
-        self,
-        contours: Sequence[Points],
-        colour: Colour,
-        kind: int | str | None = None,
-        opacity: float = 1.0,
-        fade: Fade | None = None,
-        gain: bool = False,
-    ) -> None:
-        number = KINDS.index(kind) if isinstance(kind, str) else kind
-        self.shapes.append(Shape(tuple(contours), colour, opacity, fade, gain, number))
-
     def _box(self, x0: float, x1: float, y0: float, y1: float, z0: float, z1: float, colour: Colour, kind: str) -> None:
-        """Paint the faces of a box that the camera sees: light from above, sides in shade."""
+        """Paint the visible faces of a box: light from above, sides in shade."""
         if self.eye[0] < x0:
             self._fill([self._across(x0, z0, z1, y0, y1)], tone(colour, 0.80), kind)
         elif self.eye[0] > x1:
@@ -94,8 +72,8 @@ class Room:
         self._fill([self.floor], (depth, depth * 0.95, depth), fade=Fade((u, v), (radius, ry), True), gain=True)
 
     def _shell(self) -> None:
-        """Walls, ceiling, floor and the soft shade in the corners."""
-        near = [  # just before the camera, at both side walls
+        """Paint walls, ceiling, floor and the soft shade in the corners."""
+        near = [  # just in front of the camera, at both side walls
             self.eye[2] - (0.3 + (x - self.eye[0]) * self.sin) / self.cos for x in (-HALF, HALF)
         ]
         trim = mix(self.wall, WHITE, 0.75)

@@ -1,1 +1,1 @@
-"""Packs: prepared data on disk, and the sources, readers and writers that make them."""
+"""Packs: prepared pictures in memory-mapped arrays; how they are built, opened and read in order."""

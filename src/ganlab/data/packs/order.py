@@ -1,13 +1,13 @@
-"""The endless order in which training images are drawn."""
+"""The order in which training images are drawn."""
 
 import numpy as np
 
 
 class EndlessOrder:
-    """One endless stream of epochs, each a fresh permutation of 0 .. ``count`` - 1.
+    """An endless stream of epochs, each a new permutation of 0 .. ``count`` - 1.
 
-    What stands at a position follows from (seed, count, position) alone, so a run may stop and continue anywhere, and
-    any number of processes can each take their own slice.
+    Each index follows from (seed, count, position) alone: a run can continue anywhere, and any number of processes can
+    take slices.
     """
 
     def __init__(self, count: int, seed: int) -> None:
@@ -17,7 +17,7 @@ class EndlessOrder:
         self._permutation = np.empty(0, np.int64)
 
     def indices(self, start: int, n: int) -> np.ndarray:
-        """Return what stands at positions ``start`` .. ``start + n`` - 1, int64 of shape (n,)."""
+        """Return the indices at positions ``start`` .. ``start + n`` - 1, int64 (n,)."""
         parts = [np.empty(0, np.int64)]
         while n > 0:
             epoch, offset = divmod(start, self.count)

@@ -1,4 +1,4 @@
-"""A pack: prepared pictures in one memory-mapped array, made once for a source and a protocol."""
+"""Packs: prepared pictures in memory-mapped arrays, built once per source and protocol."""
 
 import errno
 import hashlib
@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,16 +27,19 @@ from ganlab.files import require_space
 log = logging.getLogger(__name__)
 
 READ_BYTES = 8 * 2**20
-FORMAT = 2  # part of every key: packs of another format are made anew
+FORMAT = 2  # part of every key: packs of another format are rebuilt
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Records ready for training, in equally long ``arrays`` that are read from disk as needed.
+    """Records ready for training, in memory-mapped arrays of equal length.
 
-    Most hold ``images`` (N,H,W,C) uint8; pairs hold ``inputs`` and ``targets`` instead. ``manifest`` is pack.json: key,
-    source, fingerprint, protocol, classes, content, count, arrays (shape, dtype and crc32 of the data), the names and
-    reasons of skipped pictures, the numbers of rejected ones by reason, and what the source notes about its records.
+    Attributes:
+        folder: folder of the pack.
+        manifest: content of pack.json: key, source, fingerprint, protocol, classes, content, count, arrays (shape,
+            dtype and crc32), names and reasons of skipped pictures, numbers of rejected ones by reason, and the
+            source's notes.
+        arrays: ``images`` (N, H, W, C) uint8, or ``inputs`` and ``targets``; labels and other arrays of the source.
     """
 
     folder: Path
@@ -47,17 +51,17 @@ class Pack:
 
     @property
     def images(self) -> np.ndarray:
-        """Pictures, uint8 (N,H,W,C): those to be learned, where there are also inputs."""
+        """Pictures, uint8 (N, H, W, C): ``images`` or ``targets``."""
         return self.arrays["images" if "images" in self.arrays else "targets"]
 
     @property
     def labels(self) -> np.ndarray | None:
-        """Classes, int64 (N,), or attributes, int64 (N,A)."""
+        """Classes, int64 (N,), or attributes, int64 (N, A); None if there are none."""
         return self.arrays.get("labels")
 
     @classmethod
     def open(cls, folder: Path) -> "Pack":
-        """Open a whole pack; ``UserError`` for anything else. Checksums are not read through."""
+        """Open a complete pack, or raise ``UserError``. Checksums are not compared, see `verify`."""
         if not os.path.isfile(folder / "pack.json"):
             raise UserError(f"{folder} is not a pack: it has no pack.json; give a folder that prepare.py made")
         try:
@@ -70,21 +74,21 @@ class Pack:
                 arrays["labels"] = np.array(arrays["labels"])  # small, and read at every batch
             return cls(folder, manifest, arrays)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{folder} is no whole pack ({error}): delete it, the next start makes it anew") from error
+            raise UserError(f"{folder} is incomplete ({error}): delete it, the next start rebuilds it") from error
 
     def verify(self) -> None:
-        """Read every array through; ``UserError`` where one is not as it was made."""
+        """Compare every array with its checksum; ``UserError`` if one differs."""
         for name, array in self.arrays.items():
             expected = self.manifest["arrays"][name]
             if len(array) != len(self) or checksum(array) != expected["crc32"]:
                 raise UserError(
-                    f"{self.folder} is damaged ({name}.npy is not as it was made): delete this folder and repeat the "
+                    f"{self.folder} is damaged ({name}.npy has another checksum): delete this folder and repeat the "
                     "command that made it, such as python src/prepare.py data=NAME"
                 )
 
 
 def checksum(array: np.ndarray) -> int:
-    """Return the CRC-32 of an array's rows, one after the other; a memory map is read in parts."""
+    """Return the CRC-32 of an array's data; a memory map is read in parts."""
     step = max(1, READ_BYTES // max(1, array[:1].nbytes))
     crc = 0
     for start in range(0, len(array), step):
@@ -100,48 +104,58 @@ def build(
     max_broken: float = 0.01,
     workers: int | None = None,
 ) -> Pack:
-    """Open the pack of a source in folder ``packs``, made first where there is none.
+    """Open the pack of a source in folder ``packs``, built if missing.
 
-    Its folder is named by source, size and a key of fingerprint and protocol, so that changed pictures make a new
-    pack. Several processes may ask at once: one builds, the others wait. A killed build continues.
+    Its folder is named after source, size and a key of fingerprint and protocol, so that changed pictures make a new
+    pack. One process builds while others wait; a killed build continues.
 
     Args:
-        source: where the pictures come from.
+        source: source of the pictures.
         protocol: how each becomes an array.
-        packs: folder of all packs, created where it is missing.
-        max_broken: share of pictures that may be unreadable (0..1); they are left out and listed in pack.json.
-        workers: processes that read; None: one a core, 0: none but this.
+        packs: folder of all packs, created if missing.
+        max_broken: largest share of unreadable pictures, 0..1; they are left out and listed in pack.json.
+        workers: processes that read; None: one per core, 0: this process alone.
 
     Raises:
-        UserError: too many unreadable pictures or none at all, a full disk, a folder that cannot be written.
+        UserError: too many unreadable pictures or none at all, a full disk, or a folder that cannot be written.
     """
     if not 0 <= max_broken <= 1:
         raise UserError(f"data.max_broken={max_broken} is no share: take a number from 0 to 1")
     if workers is not None and workers < 0:
-        raise UserError(f"data.workers={workers} is negative: take null (one a core), 0 or more")
+        raise UserError(f"data.workers={workers} is negative: take null (one per core), 0 or more")
     folder = packs / pack_name(source, protocol)
-    if (pack := whole(folder)) is None:
-        try:
-            with locked(packs / f".{folder.name}.lock", f"makes {folder}"):
-                if (pack := whole(folder)) is None:
-                    write(source, protocol, folder, max_broken, workers)
-                    pack = Pack.open(folder)
-        except OSError as error:
-            raise UserError(disk_trouble(error, packs)) from error
+    pack = open_or_write(folder, lambda: write(source, protocol, folder, max_broken, workers))
     if skipped := pack.manifest["skipped"]:  # else the source need not be opened to be counted
         refuse_broken(skipped, len(source), source.name, max_broken)
     return pack
 
 
+def open_or_write(folder: Path, write: Callable[[], None]) -> Pack:
+    """Open the pack in ``folder``; if it is missing, one process calls ``write`` while others wait.
+
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
+    """
+    if (pack := open_complete(folder)) is None:
+        try:
+            with locked(folder.with_name(f".{folder.name}.lock"), f"makes {folder}"):
+                if (pack := open_complete(folder)) is None:
+                    write()
+                    pack = Pack.open(folder)
+        except OSError as error:
+            raise UserError(disk_error(error, folder.parent)) from error
+    return pack
+
+
 def pack_name(source: Source, protocol: PictureProtocol) -> str:
-    """``<source>-<size>x<channels>-<key>``."""
+    """Return ``<source>-<size>x<channels>-<key>``."""
     facts = json.dumps([FORMAT, source.name, source.fingerprint(), protocol.record()], sort_keys=True)
     key = hashlib.sha256(facts.encode()).hexdigest()[:12]
     return f"{source.name}-{protocol.image_size}x{protocol.channels}-{key}"
 
 
-def whole(folder: Path) -> Pack | None:
-    """Open the pack in ``folder`` if it is whole."""
+def open_complete(folder: Path) -> Pack | None:
+    """Open the pack in ``folder``; None if it is missing or incomplete."""
     try:
         return Pack.open(folder)
     except UserError:
@@ -149,7 +163,7 @@ def whole(folder: Path) -> Pack | None:
 
 
 def write(source: Source, protocol: PictureProtocol, folder: Path, max_broken: float, workers: int | None) -> None:
-    """Make the pack, or continue one begun, and rename it to ``folder`` when it is whole."""
+    """Write the pack, or continue writing it, and rename it to ``folder`` when it is complete."""
     count = len(source)
     arrays = arrays_of(source, protocol)
     with closing(PackWriter(folder, arrays)) as writer:
@@ -185,24 +199,24 @@ def write(source: Source, protocol: PictureProtocol, folder: Path, max_broken: f
 
 
 def bar_style(count: int) -> dict[str, Any]:
-    """Show a lively bar on a terminal; in a log a line every half minute, and none for a few pictures."""
+    """Return options of a progress bar: in a log a line every 30 s, and none for few pictures."""
     terminal = sys.stderr.isatty()
     return {"unit": "img", "mininterval": 0.2 if terminal else 30, "disable": not terminal and count < FEW_RECORDS}
 
 
 def refuse_broken(skipped: list[list[str]], count: int, name: str, max_broken: float) -> None:
-    """Raise ``UserError`` where more than the share ``max_broken``, or every one, of ``count`` pictures is skipped."""
+    """Raise ``UserError`` if more than the share ``max_broken`` of ``count`` pictures, or all, are skipped."""
     if len(skipped) <= max_broken * count and len(skipped) < count:
         return
     first = "; ".join(f"{file}: {reason}" for file, reason in skipped[:3])
     raise UserError(
-        f"at least {len(skipped)} of {count} pictures of {name} cannot be read ({first}): mend or remove them, or "
+        f"at least {len(skipped)} of {count} pictures of {name} cannot be read ({first}): replace or remove them, or "
         f"allow a larger share with data.max_broken (now {max_broken})"
     )
 
 
-def disk_trouble(error: OSError, packs: Path) -> str:
-    """One line on why packs cannot be written."""
+def disk_error(error: OSError, packs: Path) -> str:
+    """Return one line on why packs cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"the disk is full ({error.strerror}): free some space and repeat, or set packs=FOLDER on another disk"
-    return f"packs cannot be written to {packs.absolute()} ({error}): set packs=FOLDER to a folder that you may write"
+    return f"packs cannot be written to {packs.absolute()} ({error}): set packs=FOLDER to a writable folder"

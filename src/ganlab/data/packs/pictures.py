@@ -1,4 +1,4 @@
-"""Picture files of any kind become square uint8 arrays of one size."""
+"""From picture files of any format to square uint8 arrays of one size."""
 
 import contextlib
 import warnings
@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ganlab.errors import UserError
 
-# Raster formats only: Pillow would hand a disguised EPS file to Ghostscript.
+# Raster formats only: Pillow would pass a disguised EPS file to Ghostscript.
 FORMATS = {
     ".avif": "AVIF",
     ".bmp": "BMP",
@@ -41,7 +41,7 @@ MODES = {1: "L", 3: "RGB"}
 
 
 class UnreadableImageError(Exception):
-    """One picture that cannot be decoded: which one (``name``) and why (``reason``, one line)."""
+    """A picture cannot be decoded: its ``name``, and a ``reason`` of one line."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
@@ -50,7 +50,7 @@ class UnreadableImageError(Exception):
 
 
 class PictureFile(NamedTuple):
-    """A picture that is still encoded: where its bytes are, and what to call it when they cannot be read."""
+    """An encoded picture: a path or its bytes, and its name in error messages."""
 
     file: Path | IO[bytes]
     name: str
@@ -59,32 +59,32 @@ class PictureFile(NamedTuple):
 def decode(picture_file: PictureFile, least: tuple[int, int] | None = None) -> Image.Image:
     """Decode a picture file to 8-bit grey (mode L) or colour (RGB), upright, transparency over white.
 
-    16-bit grey is scaled to 8 bits; of an animation the first frame counts. With ``least``, (width, height) in pixels,
-    a JPEG is halved up to three times while its cosine transform is undone, to no less than that.
+    16-bit grey is scaled to 8 bits; the first frame of an animation is used. With ``least``, (width, height) in pixels,
+    a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, but not below ``least``.
 
     Raises:
-        UnreadableImageError: the file is missing, broken, no raster picture, or has pixels without an agreed range.
+        UnreadableImageError: the file is missing, broken, not a raster picture, or its pixels have no defined range.
     """
     file, name = picture_file
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow grumbles about odd metadata; the pixels are none the worse
+            warnings.simplefilter("ignore")  # Pillow warns about odd metadata, which does not affect the pixels
             with Image.open(file, formats=sorted(set(FORMATS.values()))) as picture:
                 if least is not None:
                     picture.draft(None, least)
                 picture.load()
-                with contextlib.suppress(Exception):  # a garbled EXIF block does not spoil the picture
+                with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
                     ImageOps.exif_transpose(picture, in_place=True)
                 return flatten(picture)
     except UnidentifiedImageError as error:
         raise UnreadableImageError(name, "not a picture of a known format") from error
-    except Exception as error:  # decoders raise whatever their parsers stumble on, not only OSError
+    except Exception as error:  # decoders raise many types, not only OSError
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UnreadableImageError(name, reason.splitlines()[0]) from error
 
 
 def flatten(picture: Image.Image) -> Image.Image:
-    """Bring any Pillow mode to L or RGB without clipping; ``ValueError`` where the range of pixels is unknown."""
+    """Convert any Pillow mode to L or RGB without clipping; ``ValueError`` if the range of pixels is unknown."""
     if picture.mode.startswith("I"):
         grey = np.asarray(picture).astype(np.int64)
         if grey.min() < 0 or grey.max() > 65535:
@@ -106,8 +106,8 @@ class PictureProtocol:
         image_size: side of the array, in pixels.
         channels: 1 (grey, ITU-R 601 weights) or 3 (RGB).
         resize: one of `KERNELS`, antialiased.
-        crop: what is kept: ``square``, the largest centre square; a number, the centre square of so many pixels;
-            ``none``, the whole picture, squeezed into a square.
+        crop: ``square``, the largest centre square; a number, the centre square of that many pixels; ``none``, the
+            whole picture, squeezed into a square.
         decode: ``exact``, or ``fast``: JPEGs are scaled while they are decoded, see `decode`.
     """
 
@@ -134,18 +134,18 @@ class PictureProtocol:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of one prepared picture."""
+        """(height, width, channels) of a prepared picture."""
         return self.image_size, self.image_size, self.channels
 
     def record(self) -> dict[str, Any]:
-        """Return what a pack states about its pictures."""
+        """Return the protocol as recorded in a pack."""
         crop = {"square": "centre square", "none": "none"}.get(str(self.crop), f"centre {self.crop} px")
         fast = {"decode": self.decode} if self.decode != "exact" else {}
         sizes = {"image_size": self.image_size, "channels": self.channels}
         return {"crop": crop, "resize": self.resize, **sizes, **fast}
 
     def prepare(self, picture: PictureFile | Image.Image | np.ndarray) -> np.ndarray:
-        """Return a picture as uint8 of ``shape``; ``UnreadableImageError`` where it cannot be decoded."""
+        """Return a picture as uint8 of ``shape``; ``UnreadableImageError`` if it cannot be decoded."""
         if isinstance(picture, PictureFile):
             least = (self.image_size, self.image_size) if self.decode == "fast" else None
             picture = decode(picture, least)
@@ -156,7 +156,7 @@ class PictureProtocol:
         return np.asarray(resized).reshape(self.shape)
 
     def box(self, size: tuple[int, int]) -> tuple[int, int, int, int]:
-        """Return what is kept of a picture of ``size`` (width, height): left, top, right, bottom in pixels."""
+        """Return the crop of a picture of ``size`` (width, height): left, top, right, bottom in pixels."""
         width, height = size
         if self.crop == "none":
             return 0, 0, width, height

@@ -1,4 +1,4 @@
-"""A source read through in order, by several processes at once."""
+"""Reads a source in order with several processes."""
 
 import math
 import os
@@ -19,11 +19,11 @@ from ganlab.errors import UserError
 
 CHUNK_BYTES = 8 * 2**20
 CHUNK_RECORDS = 256
-FEW_RECORDS = 2000  # read sooner than processes start
+FEW_RECORDS = 2000  # read faster than processes start
 
 
 class Chunk(NamedTuple):
-    """Consecutive records of a source, prepared: the rows of those before ``stop``, and what gave none."""
+    """Prepared records up to ``stop``: rows of all arrays, (name, reason) of unreadable ones, counts of rejections."""
 
     stop: int
     rows: dict[str, np.ndarray]
@@ -32,12 +32,12 @@ class Chunk(NamedTuple):
 
 
 def arrays_of(source: Source, protocol: PictureProtocol) -> Arrays:
-    """Return the dtype and the shape of a row of each array that a pack of ``source`` holds."""
+    """Return dtype and row shape of each array in a pack of ``source``."""
     return {name: ("uint8", protocol.shape) for name in source.pictures} | source.extras
 
 
 def read_chunk(source: Source, protocol: PictureProtocol, start: int, stop: int) -> Chunk:
-    """Read records ``start`` .. ``stop`` - 1: rows of all arrays, (name, reason) of the unreadable, refusals."""
+    """Read records ``start`` .. ``stop`` - 1."""
     arrays = arrays_of(source, protocol)
     columns: dict[str, list[np.ndarray]] = {
         name: [np.empty((0, *shape), dtype)] for name, (dtype, shape) in arrays.items()
@@ -45,23 +45,23 @@ def read_chunk(source: Source, protocol: PictureProtocol, start: int, stop: int)
     skipped, rejected = [], Counter[str]()
     for index in range(start, stop):
         try:
-            reading = source.read_rows(index)
-            prepared = [{name: protocol.prepare(row[name]) for name in source.pictures} for row in reading.rows]
+            rows, refused = source.read_rows(index)
+            prepared = [{name: protocol.prepare(row[name]) for name in source.pictures} for row in rows]
         except UnreadableImageError as error:
             skipped.append((error.name, error.reason))
             continue
-        rejected.update(reading.rejected)
-        for row, pictures in zip(reading.rows, prepared, strict=True):
+        rejected.update(refused)
+        for row, pictures in zip(rows, prepared, strict=True):
             for name, (dtype, _) in arrays.items():
                 columns[name].append(pictures[name][None] if name in pictures else np.array(row[name], dtype)[None])
     return Chunk(stop, {name: np.concatenate(column) for name, column in columns.items()}, skipped, dict(rejected))
 
 
 def chunks(source: Source, protocol: PictureProtocol, start: int, workers: int | None) -> Generator[Chunk, None, None]:
-    """Yield the chunks from record ``start`` to the end, in order; where they begin depends on the protocol alone.
+    """Yield chunks from record ``start`` to the end, in order; their boundaries depend on the protocol alone.
 
-    At most two chunks a process wait to be taken. ``workers`` is the number of processes: None takes one for each
-    core, 0 reads in this process.
+    At most two chunks per process are read ahead. ``workers`` is the number of processes; None: one per core, 0: this
+    process reads.
 
     Raises:
         UserError: a process was killed.
@@ -72,7 +72,7 @@ def chunks(source: Source, protocol: PictureProtocol, start: int, workers: int |
     if workers == 0 or source.in_memory or len(source) < FEW_RECORDS:
         yield from (read_chunk(source, protocol, *span) for span in spans)
         return
-    # Spawned, not forked: by now this process has threads, whose locks a fork would copy in any state.
+    # Spawned, not forked: a fork would copy the locks of this process's threads in any state.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), begin_work, (source, protocol))
     try:
         ahead = deque(pool.submit(work, *span) for span in spans[: 2 * workers])
@@ -83,7 +83,7 @@ def chunks(source: Source, protocol: PictureProtocol, start: int, workers: int |
             yield ahead.popleft().result()
     except BrokenProcessPool as error:
         raise UserError(
-            "a process that reads pictures was killed, most likely for want of memory: repeat the command with "
+            "a process that reads pictures was killed, most likely out of memory: repeat the command with "
             f"data.workers={workers // 2} (now {workers}); it continues where it stopped"
         ) from error
     finally:
@@ -91,30 +91,30 @@ def chunks(source: Source, protocol: PictureProtocol, start: int, workers: int |
 
 
 def row_bytes(arrays: Arrays) -> int:
-    """Return the size of one row of all arrays together."""
+    """Return the bytes of one row of all arrays."""
     return sum(np.dtype(dtype).itemsize * math.prod(shape) for dtype, shape in arrays.values())
 
 
 def cores() -> int:
-    """Processor cores that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def begin_work(source: Source, protocol: PictureProtocol) -> None:
-    """Prepare a new process that reads: it keeps the source."""
+    """Initialise a reader process, which keeps the source."""
     global _source, _protocol
     _source, _protocol = source, protocol
     depend_on_parent()
 
 
 def depend_on_parent() -> None:
-    """Prepare a new process: it leaves Ctrl-C to its parent and does not outlive it."""
+    """Initialise a process that ignores Ctrl-C and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=follow_parent, daemon=True).start()
 
 
 def follow_parent() -> None:
-    """End with the parent; the pool's queue alone would keep its processes waiting for ever after a SIGKILL."""
+    """End with the parent; after a SIGKILL of the parent the pool's queue would keep its processes waiting."""
     parent = parent_process()
     if parent is not None:
         parent.join()
@@ -122,7 +122,7 @@ def follow_parent() -> None:
 
 
 def work(start: int, stop: int) -> Chunk:
-    """Read one chunk in a process that ``begin_work`` prepared."""
+    """Read one chunk in a process initialised by ``begin_work``."""
     return read_chunk(_source, _protocol, start, stop)
 
 

@@ -1,4 +1,4 @@
-"""What every source of pictures offers to the pack builder."""
+"""Base class of picture sources, from which packs are built."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 
 from ganlab.errors import UserError
 
-HELD_OUT = ("test", "val", "valid", "validation")  # names of splits, in the order in which they are looked for
+HELD_OUT = ("test", "val", "valid", "validation")  # splits in the order in which they are searched
 Record = Mapping[str, Any]
 Arrays = dict[str, tuple[str, tuple[int, ...]]]
 
 
 class NoSuchSplitError(UserError):
-    """The data have no split of that name."""
+    """The data have no split of this name."""
 
 
-class Reading(NamedTuple):
-    """What one record of a source gave: rows for the pack, and why parts of it were turned down."""
+class RecordRows(NamedTuple):
+    """The rows of a pack that one record gives, and the reasons for rejected parts."""
 
     rows: list[Record]
     rejected: list[str]
@@ -25,16 +25,15 @@ class Reading(NamedTuple):
 class Source(ABC):
     """Numbered records that can be read in any order and from any process.
 
-    A source is picklable. Its constructor raises ``UserError`` where data are missing, with what to fetch and which
-    key to set.
+    A source is picklable. Its constructor raises ``UserError`` if data are missing, with the command to fetch them and
+    the key to set.
 
     Attributes:
         name: the beginning of the pack folder's name.
-        classes: names of the labels 0, 1, ...; None where pictures carry no single label.
-        content: what every picture shows, where a classifier may judge it (``"digits"``).
-        in_memory: whether pictures lie decoded in memory, so that sending them to other processes costs more than it
-            saves.
-        pictures: the entries of a record that are pictures, each an array of the pack.
+        classes: names of the labels 0, 1, ...; None if pictures have no single label.
+        content: what all pictures show, if a classifier for it exists (``"digits"``).
+        in_memory: whether pictures are decoded in memory, so that other processes would not make packing faster.
+        pictures: entries of a record that are pictures, each an array of the pack.
     """
 
     name: str
@@ -45,15 +44,14 @@ class Source(ABC):
 
     @property
     def extras(self) -> Arrays:
-        """The other entries of a record: dtype and shape of a row of each."""
+        """Dtype and row shape of a record's other entries."""
         return {} if self.classes is None else {"labels": ("int64", ())}
 
     def notes(self) -> dict[str, Any]:
-        """JSON-able facts that belong in the pack's manifest, such as the names of attributes.
+        """Return JSON-able facts for the pack's manifest, such as the names of attributes.
 
-        Some tell a classifier what it can learn: ``labels`` the values of every label by name, ``modes`` those of them
-        whose combinations are worth counting, ``channels`` the values of what each channel shows by itself, where the
-        label is the number with these digits.
+        Classifiers use some: ``labels`` are the values of every label by name, ``modes`` the labels whose combinations
+        are counted, ``channels`` the values of each channel's own label; the label's digits are then the channels'.
         """
         return {}
 
@@ -62,7 +60,7 @@ class Source(ABC):
 
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
-        """JSON-able facts that change whenever the records change; cheap, without decoding."""
+        """Return JSON-able facts that change with the records, without decoding them."""
 
     @abstractmethod
     def read(self, index: int) -> Record:
@@ -71,9 +69,9 @@ class Source(ABC):
         Pictures are `PictureFile`s, Pillow images of mode L or RGB, or uint8 arrays (H, W[, C]).
         """
 
-    def read_rows(self, index: int) -> Reading:
-        """Return the rows that a record gives: one, unless a source finds several or none in a picture."""
-        return Reading([self.read(index)], [])
+    def read_rows(self, index: int) -> RecordRows:
+        """Return the rows of a record: one, unless a source finds several or none in a picture."""
+        return RecordRows([self.read(index)], [])
 
 
 class Subset(Source):
@@ -86,24 +84,24 @@ class Subset(Source):
 
     @property
     def extras(self) -> Arrays:
-        """Those of the whole source."""
+        """Entries of the full source."""
         return self.source.extras
 
     def notes(self) -> dict[str, Any]:
-        """Those of the whole source."""
+        """Return the notes of the full source."""
         return self.source.notes()
 
     def __len__(self) -> int:
         return self.count
 
     def fingerprint(self) -> dict[str, Any]:
-        """That of the whole source, and the count."""
+        """Return the fingerprint of the full source, and the count."""
         return {"of": self.source.fingerprint(), "count": self.count}
 
     def read(self, index: int) -> Record:
-        """Return a record of the whole source."""
+        """Return a record of the full source."""
         return self.source.read(index * len(self.source) // self.count)
 
-    def read_rows(self, index: int) -> Reading:
-        """Return the rows of a record of the whole source."""
+    def read_rows(self, index: int) -> RecordRows:
+        """Return the rows of a record of the full source."""
         return self.source.read_rows(index * len(self.source) // self.count)

@@ -1,4 +1,4 @@
-"""A pack while it is written: whole at the end, or continued after a kill."""
+"""Writes packs atomically; a killed writer can be continued."""
 
 import io
 import json
@@ -18,12 +18,12 @@ import numpy as np
 from ganlab.data.packs.record_reader import Chunk
 from ganlab.data.packs.source import Arrays
 
-COMMIT_SECONDS = 1.0  # work that a kill may cost
+COMMIT_SECONDS = 1.0  # work that a kill may lose
 
 
 @dataclass
 class Progress:
-    """What is safely on disk: rows of the records before ``next``, checksums, and what gave no row, with reasons."""
+    """What is committed to disk: rows of the records before ``next``, checksums, skipped and rejected pictures."""
 
     next: int
     rows: int
@@ -33,10 +33,10 @@ class Progress:
 
 
 class PackWriter:
-    """Appends rows to the arrays of a pack in ``<folder>.partial`` and renames that to ``folder`` when it is whole.
+    """Appends rows to the arrays of a pack in ``<folder>.partial``, which is renamed to ``folder`` at the end.
 
-    ``arrays`` gives the dtype of each array and the shape of one row. A writer of the same folder continues where a
-    killed one stopped: its ``progress`` says where.
+    ``arrays`` gives dtype and row shape of each array. A writer of the same folder continues at its ``progress`` where
+    a killed one stopped.
     """
 
     def __init__(self, folder: Path, arrays: Arrays) -> None:
@@ -57,7 +57,7 @@ class PackWriter:
         self._committed = time.monotonic()
 
     def append(self, chunk: Chunk) -> None:
-        """Add what the records before ``chunk.stop`` gave, and commit once a second."""
+        """Append a chunk, and commit once per second."""
         progress = self.progress
         for name, values in chunk.rows.items():
             data = np.ascontiguousarray(values).data
@@ -73,7 +73,7 @@ class PackWriter:
             self._committed = time.monotonic()
 
     def finish(self, manifest: dict[str, Any]) -> None:
-        """Give the arrays their true length, add ``manifest`` with their checksums as pack.json, and rename."""
+        """Write the arrays' final lengths and, with their checksums, ``manifest`` as pack.json; rename the folder."""
         for name, file in self._files.items():
             file.seek(0)
             file.write(self._header(name, self.progress.rows))
@@ -85,17 +85,17 @@ class PackWriter:
         }
         write_json(self.partial / "pack.json", {**manifest, "count": self.progress.rows, "arrays": described})
         (self.partial / "progress.json").unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)  # a damaged pack stays until its successor is whole
+        shutil.rmtree(self.folder, ignore_errors=True)  # a damaged pack stays until its successor is complete
         self.partial.rename(self.folder)
         sync_folder(self.folder.parent)
 
     def close(self) -> None:
-        """Close the files; where nothing was committed, remove what nobody could continue."""
+        """Close the files; remove them if nothing was committed."""
         self._close_files()
         if not (self.partial / "progress.json").exists():
             for name in self.arrays:
                 self._path(name).unlink(missing_ok=True)
-            with suppress(OSError):  # finished, or something else is kept there
+            with suppress(OSError):  # finished, or the folder holds other files
                 self.partial.rmdir()
 
     def _close_files(self) -> None:
@@ -103,7 +103,7 @@ class PackWriter:
             file.close()
 
     def _restore(self) -> Progress | None:
-        """Return what an earlier process committed, unless its files hold less."""
+        """Return what an earlier process committed, unless its files are shorter."""
         try:
             progress = Progress(**json.loads((self.partial / "progress.json").read_text()))
             held = [self._path(name).stat().st_size >= self._bytes(name, progress.rows) for name in self.arrays]
@@ -120,7 +120,7 @@ class PackWriter:
         return self.partial / f"{name}.npy"
 
     def _header(self, name: str, rows: int) -> bytes:
-        """Return the head of a .npy file; NumPy pads it, so its length does not depend on the number of rows."""
+        """Return the header of a .npy file, which NumPy pads to the same length for any number of rows."""
         dtype, shape = self.arrays[name]
         head = io.BytesIO()
         description = {"descr": np.dtype(dtype).str, "fortran_order": False, "shape": (rows, *shape)}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ganlab.data.packs.pictures import PictureFile, decode
-from ganlab.data.packs.source import Reading
+from ganlab.data.packs.source import RecordRows
 from ganlab.data.sources.folder import Folder
 from ganlab.errors import UserError
 
@@ -54,14 +54,14 @@ class Faces(Folder):
         wanted = [self.margin, self.minimum, self.largest_only]
         return super().fingerprint() | {"cascade": [CASCADE, self.scale_factor, self.neighbours], "wanted": wanted}
 
-    def read_rows(self, index: int) -> Reading:
+    def read_rows(self, index: int) -> RecordRows:
         """Return the faces of one photograph, and why others were turned down: nothing found, too small, cut off."""
         record = self.read(index)
         file: PictureFile = record["images"]
         photograph = decode(file)
         found = self.detect(np.asarray(photograph.convert("L")))
         if not found:
-            return Reading([], ["no face found"])
+            return RecordRows([], ["no face found"])
         boxes: list[Box] = []
         rejected: list[str] = []
         for box in sorted(found, key=lambda box: (box[0] - box[2], box)):
@@ -71,7 +71,7 @@ class Faces(Folder):
                 rejected.append("not the largest face")
             else:
                 boxes.append(box)
-        return Reading([{**record, "images": photograph.crop(box)} for box in boxes], rejected)
+        return RecordRows([{**record, "images": photograph.crop(box)} for box in boxes], rejected)
 
     def detect(self, grey: np.ndarray) -> list[Box]:
         """Return the square boxes of the faces in a grey photograph, uint8 (H,W), with their margin.

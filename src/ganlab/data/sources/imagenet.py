@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ganlab.data.fetching.published import stamps
 from ganlab.data.packs.pictures import PictureFile, UnreadableImageError
-from ganlab.data.packs.source import Reading, Record, Source
+from ganlab.data.packs.source import Record, RecordRows, Source
 from ganlab.data.sources.folder import Folder
 from ganlab.errors import UserError
 
@@ -62,7 +62,7 @@ class ImageNet(Source):
         """Return one photograph and the number of its class."""
         return self.inside.read(index)
 
-    def read_rows(self, index: int) -> Reading:
+    def read_rows(self, index: int) -> RecordRows:
         """Return one photograph and the number of its class."""
         return self.inside.read_rows(index)
 

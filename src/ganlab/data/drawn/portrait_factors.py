@@ -1,0 +1,93 @@
+"""Labels, colours and numbers that determine a drawn face."""
+
+from dataclasses import dataclass, fields
+
+from ganlab.data.drawn.drawing import Colour
+
+SKINS: dict[str, Colour] = {
+    "light": (0.98, 0.83, 0.73),
+    "tan": (0.91, 0.70, 0.54),
+    "brown": (0.75, 0.52, 0.37),
+    "dark": (0.53, 0.35, 0.26),
+}
+HAIRS: dict[str, Colour] = {
+    "black": (0.15, 0.13, 0.16),
+    "brown": (0.36, 0.20, 0.12),
+    "blond": (0.92, 0.75, 0.42),
+    "red": (0.76, 0.34, 0.17),
+    "grey": (0.72, 0.72, 0.74),
+}
+BACKGROUNDS: dict[str, Colour] = {
+    "sand": (0.93, 0.87, 0.76),
+    "rose": (0.93, 0.75, 0.75),
+    "mint": (0.72, 0.87, 0.78),
+    "sky": (0.68, 0.82, 0.93),
+    "violet": (0.76, 0.71, 0.90),
+}
+CLOTHES: dict[str, Colour] = {
+    "red": (0.83, 0.33, 0.32),
+    "mustard": (0.91, 0.68, 0.27),
+    "green": (0.30, 0.55, 0.43),
+    "navy": (0.22, 0.32, 0.55),
+}
+
+# Labels are drawn independently.
+PROBABILITIES: dict[str, dict[str, float]] = {
+    "smile": {"neutral": 0.5, "smile": 0.5},
+    "glasses": {"absent": 0.6, "present": 0.4},
+    "hair": {"short": 0.4, "long": 0.4, "bun": 0.2},
+    "hair_colour": {colour: 1 / len(HAIRS) for colour in HAIRS},
+    "skin": {colour: 1 / len(SKINS) for colour in SKINS},
+    "background": {colour: 1 / len(BACKGROUNDS) for colour in BACKGROUNDS},
+    "clothes": {colour: 1 / len(CLOTHES) for colour in CLOTHES},
+}
+LABELS = {name: list(values) for name, values in PROBABILITIES.items()}
+
+
+@dataclass(frozen=True)
+class PortraitFactors:
+    """Everything that determines a portrait: labels by the names in ``LABELS``, and numbers in [-1, 1].
+
+    pose: rotation from the picture's left (-1) to its right (1), 36 degrees each way. tilt: leaning to a side.
+    head_*: place and size; *_size, *_width, *_length: proportions; *_tone: brightness; *_hue: colours.
+    parting: of the hair, left below 0. light: from the right (-1) to the left (1). left_eye is on the picture's left.
+    """
+
+    smile: str
+    glasses: str
+    hair: str
+    hair_colour: str
+    skin: str
+    background: str
+    clothes: str
+    pose: float
+    head_size: float
+    head_x: float
+    head_y: float
+    tilt: float
+    face_width: float
+    jaw: float
+    shoulders: float
+    skin_tone: float
+    hair_tone: float
+    hair_volume: float
+    hair_length: float
+    parting: float
+    fringe: float
+    brow: float
+    eye_y: float
+    eye_size: float
+    eye_hue: float
+    nose_size: float
+    mouth_y: float
+    mouth_width: float
+    frame_hue: float
+    background_tone: float
+    light: float
+
+    def labels(self) -> list[int]:
+        """Return the labels' numbers."""
+        return [values.index(getattr(self, name)) for name, values in LABELS.items()]
+
+
+FACTORS = tuple(field.name for field in fields(PortraitFactors) if field.type is float)

@@ -1,0 +1,93 @@
+"""Labels, colours and numbers that determine a drawn bedroom."""
+
+from dataclasses import dataclass, fields
+
+from ganlab.data.drawn.drawing import Colour
+from ganlab.data.drawn.procedural import UNSEEN
+
+WALLS: dict[str, Colour] = {
+    "cream": (0.95, 0.89, 0.77),
+    "blush": (0.93, 0.76, 0.72),
+    "sage": (0.71, 0.80, 0.68),
+    "sky": (0.67, 0.80, 0.88),
+    "lavender": (0.78, 0.73, 0.87),
+    "teal": (0.38, 0.60, 0.62),
+}
+FLOORS: dict[str, Colour] = {"oak": (0.83, 0.65, 0.44), "walnut": (0.52, 0.35, 0.26), "tiles": (0.80, 0.79, 0.77)}
+BEDS: dict[str, Colour] = {
+    "red": (0.82, 0.30, 0.28),
+    "mustard": (0.93, 0.71, 0.25),
+    "green": (0.27, 0.53, 0.40),
+    "blue": (0.24, 0.38, 0.66),
+    "plum": (0.52, 0.29, 0.50),
+}
+
+# Labels are drawn independently.
+PROBABILITIES: dict[str, dict[str, float]] = {
+    "windows": {"none": 0.5, "one": 0.3, "two": 0.2},
+    "sky": {"day": 0.5, "sunset": 0.25, "night": 0.25},
+    "curtains": {"absent": 0.5, "present": 0.5},
+    "bed": {"none": 0.2, "left": 0.4, "right": 0.4},
+    "bed_colour": {colour: 1 / len(BEDS) for colour in BEDS},
+    "lamp": {"none": 0.4, "off": 0.3, "on": 0.3},
+    "picture": {"none": 0.4, "landscape": 0.3, "abstract": 0.3},
+    "plant": {"absent": 0.6, "present": 0.4},
+    "rug": {"absent": 0.5, "present": 0.5},
+    "floor": {"oak": 0.4, "walnut": 0.3, "tiles": 0.3},
+    "wall": {colour: 1 / len(WALLS) for colour in WALLS},
+}
+LABELS = {name: list(values) for name, values in PROBABILITIES.items()}
+
+
+@dataclass(frozen=True)
+class SceneFactors:
+    """Everything that determines a scene: labels by the names in ``LABELS``, and numbers in [-1, 1].
+
+    view: camera angle, from the left (-1) to the right (1). distance, eye_height: of the camera.
+    arrangement: its sixth of [-1, 1] selects the order of the windows and the picture on the wall.
+    *_x, *_y, *_size, *_height: place and size of objects; *_tone: brightness; *_hue: index of a bed colour.
+    sun: how far to the side the light falls. Without a bed, bed_x selects the side of the other furniture.
+    """
+
+    windows: str
+    sky: str
+    curtains: str
+    bed: str
+    bed_colour: str
+    lamp: str
+    picture: str
+    plant: str
+    rug: str
+    floor: str
+    wall: str
+    view: float
+    distance: float
+    eye_height: float
+    arrangement: float
+    bed_x: float
+    bed_size: float
+    bed_tone: float
+    window_x: float
+    window_y: float
+    window_size: float
+    curtain_hue: float
+    lamp_x: float
+    lamp_height: float
+    picture_x: float
+    picture_size: float
+    plant_x: float
+    plant_size: float
+    rug_x: float
+    rug_size: float
+    rug_hue: float
+    wall_tone: float
+    floor_tone: float
+    sun: float
+
+    def labels(self) -> list[int]:
+        """Return the labels' numbers, UNSEEN for curtains without a window and the colour of an absent bed."""
+        unseen = {"curtains": self.windows == "none", "bed_colour": self.bed == "none"}
+        return [UNSEEN if unseen.get(name) else values.index(getattr(self, name)) for name, values in LABELS.items()]
+
+
+FACTORS = tuple(field.name for field in fields(SceneFactors) if field.type is float)
