@@ -39,10 +39,10 @@ def train(options: argparse.Namespace, folder: Path) -> None:
     from ganlab.data.spec import PackSpec
     from ganlab.runs.build import build_system, build_trainer
     from ganlab.runs.machine import Machine, settle
-    from ganlab.runs.training import quieten
+    from ganlab.runs.training import silence_lightning
     from train_speed import Noise, configuration
 
-    quieten()
+    silence_lightning()
     torch.set_num_threads(max((os.cpu_count() or 1) // options.devices, 1))
     typed = [f"trainer.devices={options.devices}", "trainer.accelerator=cpu"]
     config = configuration(options.size, options.width, options.batch, typed)

@@ -44,7 +44,7 @@ from ganlab.data.spec import PackSpec  # noqa: E402
 from ganlab.runs.build import build_system  # noqa: E402
 from ganlab.runs.folder import RunFolder  # noqa: E402
 from ganlab.runs.machine import Machine, resident, settle  # noqa: E402
-from ganlab.runs.training import quieten  # noqa: E402
+from ganlab.runs.training import silence_lightning  # noqa: E402
 from limits import finish, flops_of, matrix_peak, products_of, profile_of  # noqa: E402
 from loops import own_step, project_loop, tutorial_loop  # noqa: E402
 from rounds import Times, take_turns  # noqa: E402
@@ -220,7 +220,7 @@ def main() -> None:
     parser.add_argument("--whole", type=int, metavar="IMAGES", help="time whole processes instead")
     parser.add_argument("--absolute", action="store_true", help="print speeds also for a CPU")
     options = parser.parse_args()
-    quieten()
+    silence_lightning()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {Machine.here()}", flush=True)
     with tempfile.TemporaryDirectory() as name:
         for case in cases(options):

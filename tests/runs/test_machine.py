@@ -15,7 +15,7 @@ from ganlab.errors import UserError
 from ganlab.runs import machine as machines
 from ganlab.runs import training
 from ganlab.runs.build import build_trainer, load_system
-from ganlab.runs.machine import COMPILE_PAYS, Machine, has_fused_kernel, keep_memory, resident, settle
+from ganlab.runs.machine import COMPILE_PAYS, Machine, has_fused_kernel, keep_memory, resident, resolve_auto
 from ganlab.systems.checkpoint import read
 from ganlab.systems.data_parallel import PlayerParallel
 
@@ -127,17 +127,17 @@ def test_what_was_recorded_goes_before_the_machine_and_what_was_typed_before_bot
     machine = {"channels_last": "auto", "fused": False, "tf32": "auto"}
     config = {"trainer": {"precision": "auto", "benchmark": "auto"}, "machine": machine}
     choices = AMPERE.choices()
-    fresh = settle(config, choices, None)
+    fresh = resolve_auto(config, choices, None)
     assert fresh["trainer"] == {"precision": "bf16-mixed", "benchmark": True}
     assert fresh["machine"] == {"channels_last": True, "fused": False, "tf32": True}
-    recorded = settle(config, PLAIN.choices(), None)
-    assert settle(config, choices, recorded)["trainer"] == {"precision": "32-true", "benchmark": None}
-    assert settle(config, choices, recorded)["machine"] == {"channels_last": True, "fused": False, "tf32": False}
+    recorded = resolve_auto(config, PLAIN.choices(), None)
+    assert resolve_auto(config, choices, recorded)["trainer"] == {"precision": "32-true", "benchmark": None}
+    assert resolve_auto(config, choices, recorded)["machine"] == {"channels_last": True, "fused": False, "tf32": False}
     recorded["machine"]["channels_last"] = False  # once typed by hand
-    assert settle(config, choices, recorded)["machine"]["channels_last"] is False
+    assert resolve_auto(config, choices, recorded)["machine"]["channels_last"] is False
     before_there_were_choices = {"trainer": {"precision": "32-true"}}
-    assert settle(config, choices, before_there_were_choices)["trainer"]["precision"] == "32-true"
-    typed = settle(config | {"trainer": {"precision": "bf16-mixed", "benchmark": None}}, choices, recorded)
+    assert resolve_auto(config, choices, before_there_were_choices)["trainer"]["precision"] == "32-true"
+    typed = resolve_auto(config | {"trainer": {"precision": "bf16-mixed", "benchmark": None}}, choices, recorded)
     assert typed["trainer"]["precision"] == "bf16-mixed"
     assert config["trainer"]["precision"] == "auto"  # the given one is left alone
 

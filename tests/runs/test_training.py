@@ -154,14 +154,14 @@ def test_a_signal_saves_between_two_minibatches(
 ) -> None:
     from ganlab.systems.gan import GAN
 
-    play = GAN.play
+    step_phase = GAN.step_phase
 
     def interrupting(self: GAN, *args: Any) -> Any:
         if self.clock.steps == {"discriminator": 4, "generator": 3}:  # within the fourth minibatch
             os.kill(os.getpid(), number)
-        return play(self, *args)
+        return step_phase(self, *args)
 
-    monkeypatch.setattr(GAN, "play", interrupting)
+    monkeypatch.setattr(GAN, "step_phase", interrupting)
     outcome = command("train", *SMALL, "metrics=none", f"outputs={tmp_path}", "run=stopped")
     assert outcome.code == code
     assert "run=stopped" in outcome.err

@@ -27,7 +27,7 @@ from ganlab.paper.record import PaperRecord
 from ganlab.report.picker import save_picker
 from ganlab.runs.build import make
 from ganlab.runs.folder import run_of
-from ganlab.runs.training import quieten
+from ganlab.runs.training import silence_lightning
 
 NAMED = 80  # letters of the name of a run that is trained
 
@@ -38,7 +38,7 @@ def reproduce(config: DictConfig) -> None:
     Raises:
         UserError: a figure and a table at once, a model that is missing or of another kind, or data that do not suit.
     """
-    quieten()
+    silence_lightning()
     plain = check(config)
     chosen = [kind for kind in KINDS if plain[kind] is not None]
     if len(chosen) != 1:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import lightning as L
+import numpy as np
 import torch
 
 from ganlab.callbacks.checkpoints import Checkpoints, Signals
@@ -16,13 +17,15 @@ from ganlab.callbacks.stop import Length
 from ganlab.callbacks.summary import Summary
 from ganlab.callbacks.writer import Writer
 from ganlab.data.batches import channels_first
+from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.order import EndlessOrder
-from ganlab.data.packs.pack import Pack
 from ganlab.runs.build import build_metrics
 from ganlab.runs.folder import RunFolder
+from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.request import Request
 
 GRID = 64  # pictures of a preview
+PAIRS = 16  # of which each stands next to its input and its truth
 
 
 @dataclass(frozen=True)
@@ -40,17 +43,19 @@ class Watch:
     writer: Writer
 
 
-def watch(folder: RunFolder, config: dict[str, Any], pack: Pack, length: int | None, conditional: bool) -> Watch:
+def build_callbacks(
+    folder: RunFolder, config: dict[str, Any], data: ImageDataModule, system: AdversarialSystem, length: int | None
+) -> Watch:
     """Return the callbacks of the run that a configuration describes.
 
     Args:
         folder: of the run.
-        config: checked and settled.
-        pack: that is trained on.
+        config: checked, every choice of the machine made.
+        data: that are trained on.
+        system: that is trained.
         length: of the run in images; None for one without end.
-        conditional: whether the system knows classes.
     """
-    every = config["every"]
+    every, pack = config["every"], data.pack
     drawn_first = EndlessOrder(len(pack), config["seed"]).indices(0, min(LOOK, len(pack)))
     reals = channels_first(pack.images[drawn_first])
     meter, signals, writer = Meter(every["log"]), Signals(), Writer()
@@ -59,14 +64,14 @@ def watch(folder: RunFolder, config: dict[str, Any], pack: Pack, length: int | N
     if evaluation := build_metrics(config, pack):
         evaluations = Evaluations(evaluation, folder.checkpoints, every["metrics"], checkpoints.poll)
     if config["diagnostics"]["on_trouble"]:
-        labels = torch.from_numpy(pack.labels[drawn_first]) if conditional and pack.labels is not None else None
+        labels = torch.from_numpy(pack.labels[drawn_first]) if system.classes and pack.labels is not None else None
         watched = (every["diagnostics"], meter, evaluations, checkpoints)
         diagnostics = Diagnostics(reals, labels, *watched, **config["diagnostics"])
     callbacks = [
         signals,
         meter,
         Progress(length, meter, evaluations),
-        Samples(folder.samples, reals[:GRID], {"": Request.first(GRID)}, every["samples"], writer),
+        Samples(folder.samples, reals[:GRID], preview_requests(data, system), every["samples"], writer),
         evaluations,
         diagnostics,
         Length(length),
@@ -75,3 +80,13 @@ def watch(folder: RunFolder, config: dict[str, Any], pack: Pack, length: int | N
         checkpoints,
     ]
     return Watch([callback for callback in callbacks if callback], evaluations, writer)
+
+
+def preview_requests(data: ImageDataModule, system: AdversarialSystem) -> dict[str, Request]:
+    """Return what is previewed of each task: the first numbers of a seed, or pictures evenly spaced over the data."""
+    requests = {}
+    for task in system.tasks():
+        reference = data.reference(task)
+        shown = reference.shown(np.linspace(0, reference.count - 1, min(PAIRS, reference.count)).astype(int))
+        requests[task] = Request.first(len(next(iter(shown.values()))) if shown else GRID, **shown)
+    return requests

@@ -18,7 +18,7 @@ from ganlab.runs.build import choose_device, load_system
 from ganlab.runs.folder import run_of
 from ganlab.runs.leaderboard import evaluate_all
 from ganlab.runs.real_images import bench_of
-from ganlab.runs.training import quieten
+from ganlab.runs.training import silence_lightning
 
 
 def evaluate(config: DictConfig) -> None:
@@ -26,7 +26,7 @@ def evaluate(config: DictConfig) -> None:
 
     Of a folder of checkpoints, the metrics of all of them, see `ganlab.runs.leaderboard`.
     """
-    quieten()
+    silence_lightning()
     plain = settle(check(config))
     if plain["generated"] is not None:
         evaluate_images(plain)

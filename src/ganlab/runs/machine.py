@@ -127,7 +127,9 @@ class Machine:
         return f"{count} x {self.device} ({self.name}{threads}): {', '.join(parts)}"
 
 
-def settle(config: Mapping[str, Any], choices: Mapping[str, Any], recorded: Mapping[str, Any] | None) -> dict[str, Any]:
+def resolve_auto(
+    config: Mapping[str, Any], choices: Mapping[str, Any], recorded: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """Return a configuration in which no key of ``choices`` is ``auto``.
 
     Args:

@@ -5,6 +5,7 @@ import sys
 import time
 import warnings
 from contextlib import nullcontext
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -20,89 +21,132 @@ from ganlab.configuration.checking import check
 from ganlab.data.module import ImageDataModule
 from ganlab.errors import UserError
 from ganlab.runs.build import build_data, build_system, build_trainer, load_weights
-from ganlab.runs.callbacks import watch
+from ganlab.runs.callbacks import Watch, build_callbacks
 from ganlab.runs.environment import describe, new_run_id
 from ganlab.runs.folder import RunFolder
 from ganlab.runs.loggers import build_loggers, require_loggers
-from ganlab.runs.machine import Machine, fused_players, resident, settle
+from ganlab.runs.machine import Machine, fused_players, resident, resolve_auto
 from ganlab.runs.ranks import rank
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import BEST, LAST, Checkpoint
+
+
+@dataclass(frozen=True)
+class Run:
+    """The parts of a run, built and checked; nothing of it is on the disk yet.
+
+    Attributes:
+        config: plain containers, every choice of the machine made.
+        machine: that trains.
+        data: the data module, its packs made.
+        system: with the weights that the run starts from.
+        watch: its callbacks.
+        trainer: without loggers.
+        length: in images; None for a run without end.
+    """
+
+    config: dict[str, Any]
+    machine: Machine
+    data: ImageDataModule
+    system: AdversarialSystem
+    watch: Watch
+    trainer: L.Trainer
+    length: int | None
 
 
 def train(config: DictConfig) -> float | None:
     """Train the run that a configuration describes, or continue it; returns its best score, None without metrics.
 
     Raises:
-        UserError: anything that the user can mend. It leaves no run that the next start would continue.
+        UserError: any mistake of the user's. It leaves no run that the next start would continue.
     """
-    quieten()
+    silence_lightning()
     plain = check(config)
     folder = RunFolder(Path(plain["outputs"]) / str(plain["run"]))
     first = rank() == 0  # of the processes that a distributed strategy starts
     with folder.locked() if first else nullcontext():
-        return train_in(folder, plain, first)
+        start = folder.start(plain, plain["checkpoint"] if first else None)
+        run = build(folder, plain, start)
+        if run is None:
+            message = f"Run {folder.path} is finished. To continue: a larger max_images= or max_epochs="
+            print(f"{message}; to start again: another run=")
+            return folder.score()
+        prepare(folder, run, start, first)
+        run_id = new_run_id(folder.environment)
+        if first:
+            start = record(folder, run, start, run_id)
+        return fit(folder, run, start, run_id, first)
 
 
-def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | None:
-    """Build everything, then make the folder, then train."""
-    start = folder.start(config, config["checkpoint"] if first else None)
-    given = start is not None and start.path.parent != folder.checkpoints  # a new run from another's checkpoint
-    recorded = start.state["config"] if start and not given else None
+def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None) -> Run | None:
+    """Build the parts of a run, and packs that are missing; returns None where the run is finished."""
+    foreign = start is not None and start.path.parent != folder.checkpoints
+    recorded = start.state["config"] if start and not foreign else None  # choices of the machine that hold for the run
     machine = Machine.here(config["trainer"]["accelerator"])
     exact, width = bool(config["trainer"]["deterministic"]), config["architecture"].get("width")
-    config = settle(config, machine.choices(exact, width), recorded)
-    data = build_data(config)
-    system = build_system(config)
+    config = resolve_auto(config, machine.choices(exact, width), recorded)
+    data, system = build_data(config), build_system(config)
     data.prepare_data()
     length = length_in_images(config, len(data.pack))
-    if first and folder.finished(length):
-        print(f"Run {folder.path} is finished. To go on: a larger max_images= or max_epochs=; to start anew: run=NAME.")
-        return folder.score()
-
-    if start and given and length is not None and start.state["images_seen"] >= length:
+    if rank() == 0 and folder.finished(length):
+        return None
+    if start and foreign and length is not None and start.state["images_seen"] >= length:
         raise UserError(
             f"{start.path} has seen {start.state['images_seen']:,} images already, which count in the run's length: "
             f"type a larger max_images= or max_epochs="
         )
     minibatches = inf if length is None else length / config["data"]["batch_size"]
-    config = settle(config, machine.compiling(minibatches), recorded)
-    machine.prepare(config)
+    config = resolve_auto(config, machine.compiling(minibatches), recorded)
+    data.batch_size_at = lambda seen: system.stages(seen).batch_size or config["data"]["batch_size"]
+    watch = build_callbacks(folder, config, data, system, length)
+    return Run(config, machine, data, system, watch, build_trainer(config, watch.callbacks, [], watch.writer), length)
+
+
+def prepare(folder: RunFolder, run: Run, start: Checkpoint | None, first: bool) -> None:
+    """Bring a run to where training can begin: everything that may still be refused is checked here."""
+    config, data, system, world_size = run.config, run.data, run.system, run.trainer.world_size
+    run.machine.prepare(config)
     system.check_labels(data.pack.labels if config["data"]["labels"] else None)
     if start:
         load_weights(system, start)
-    watched = watch(folder, config, data.pack, length, conditional=bool(system.classes))
-    trainer = build_trainer(config, watched.callbacks, [], watched.writer)
-    data.check(trainer.world_size, accumulate=config["accumulate"])
-    data.resident = resident(config["machine"]["data_on_device"], data, trainer.strategy.root_device)
+    batch_sizes = {data.batch_size_at(0)} | system.stages.batch_sizes
+    data.check(world_size, batch_sizes, config["accumulate"])
+    device = run.trainer.strategy.root_device
+    data.resident = resident(config["machine"]["data_on_device"], data, device)
     require_loggers(config["logger"])
-    if watched.evaluations and first:
-        watched.evaluations.evaluation.prepare_reals(
-            data.pack, trainer.strategy.root_device, split=config["data"].get("split")
-        )
+    if run.watch.evaluations and first:
+        split = config["data"].get("split")
+        run.watch.evaluations.evaluation.prepare_reals(data.pack, device, split=split)
+    system.compile_networks(config["machine"]["compile"])
 
-    if (mode := config["machine"]["compile"]) != "none":
-        system.compile_networks(mode)
-    run_id = new_run_id(folder.environment)
-    if first:
-        fused = len(fused_players(config, system)) == len(system.players)
-        chosen = config["machine"] | {"fused": fused, "data_on_device": data.resident}
-        chosen["precision"] = config["trainer"]["precision"]
-        environment = describe(HydraConfig.get().overrides.task, run_id, data.pack.manifest["key"])
-        folder.create(config, environment | {"chosen": chosen})
-        if start and given:
-            start = folder.adopt(start, config)
-        folder.cut_back(start.state["images_seen"] if start else -1)
-        announce(folder, config, data, system, machine.describe(config, system, data, trainer.world_size), start)
-    trainer.loggers = build_loggers(config["logger"], folder.path, folder.metrics, config, run_id, watched.writer)
+
+def record(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str) -> Checkpoint | None:
+    """Make the folder and write down what the run is made with; returns the run's own checkpoint to start from."""
+    config, data, system = run.config, run.data, run.system
+    fused = len(fused_players(config, system)) == len(system.players)
+    chosen = config["machine"] | {"fused": fused, "data_on_device": data.resident}
+    chosen["precision"] = config["trainer"]["precision"]
+    environment = describe(HydraConfig.get().overrides.task, run_id, data.pack.manifest["key"])
+    folder.create(config, environment | {"chosen": chosen})
+    if start and start.path.parent != folder.checkpoints:
+        start = folder.adopt(start, config)
+    folder.cut_back(start.state["images_seen"] if start else -1)
+    announce(folder, config, data, system, run.machine.describe(config, system, data, run.trainer.world_size), start)
+    return start
+
+
+def fit(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str, first: bool) -> float | None:
+    """Train, with loggers, and close these whatever happens; returns the run's score."""
+    config, trainer, writer = run.config, run.trainer, run.watch.writer
+    trainer.loggers = build_loggers(config["logger"], folder.path, folder.metrics, config, run_id, writer)
     path = start.path if start else None
     if config["checkpoint"] and not first:
         path = folder.checkpoints / LAST  # by now the first process has put it there
     began = time.monotonic()
     try:
-        trainer.fit(system, datamodule=data, ckpt_path=path, weights_only=True)
+        trainer.fit(run.system, datamodule=run.data, ckpt_path=path, weights_only=True)
         if first:
-            conclude(folder, trainer, system, watched.evaluations, time.monotonic() - began)
+            conclude(folder, trainer, run.system, run.watch.evaluations, time.monotonic() - began)
     except Interrupted as stop:
         if first:
             print(f"\n{stop}. Continue with the same command and run={config['run']}", file=sys.stderr)
@@ -166,10 +210,10 @@ def conclude(
     print(f"next        python src/sample.py checkpoint={checkpoint} count=100", flush=True)
 
 
-def quieten() -> None:
-    """Silence what Lightning says of features that are not used here; its warnings about real trouble stay."""
+def silence_lightning() -> None:
+    """Silence Lightning's hints about features that are not used here; its warnings about real trouble stay."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # a profiler's table is asked for
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # a profiler's table
     for message in (
         ".*does not have many workers.*",
         ".*`IterableDataset` has `__len__` defined.*",
