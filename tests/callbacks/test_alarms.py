@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from ganlab.callbacks import alarms
 from ganlab.callbacks.alarms import Thresholds
-from ganlab.errors import UserError
 
 CONF = Path(__file__).parents[2] / "conf" / "diagnostics" / "default.yaml"
 VALUES = {key: value for key, value in yaml.safe_load(CONF.read_text()).items() if key not in ("on_trouble", "warm_up")}
@@ -78,5 +77,5 @@ def test_numbers_that_are_not_finite_name_term_and_step():
 
 @pytest.mark.parametrize("name", ["swing", "diversity", "coverage", "vanished"])
 def test_a_share_beyond_one_is_refused(name):
-    with pytest.raises(UserError, match=f"diagnostics.{name}=30 is no share"):
+    with pytest.raises(ValueError, match=f"{name}=30 must be a number from 0 to 1"):
         Thresholds(**VALUES | {name: 30})

@@ -137,7 +137,7 @@ def test_stop_ends_with_one_line_and_saves_what_is_worth_saving(various, ruined)
 
 
 def test_an_unknown_answer_to_trouble_is_refused(various):
-    with pytest.raises(UserError, match="diagnostics.on_trouble=explode"):
+    with pytest.raises(ValueError, match="on_trouble=explode must be warn or stop"):
         Stage(various, on_trouble="explode")
 
 

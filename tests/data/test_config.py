@@ -30,16 +30,16 @@ def test_every_source_has_the_same_keys_sound_values_and_says_its_command(name):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["data.max_broken=null"], "data.max_broken=None must be a number"),
-        (["data.max_broken=7"], "data.max_broken=7 is no share"),
-        (["data.max_dropped=1.5"], "data.max_dropped=1.5 is no share"),
+        (["data.max_broken=null"], "data.max_broken=null must be a number"),
+        (["data.max_broken=7"], "data.max_broken=7 must be a number from 0 to 1"),
+        (["data.max_dropped=1.5"], "data.max_dropped=1.5 must be a number from 0 to 1"),
         (["data.deduplicate=maybe"], "data.deduplicate=maybe must be true or false"),
         (["data.deduplication.noise_level=nan"], "noise_level=nan must be a number"),
-        (["data.deduplication=null"], "data.deduplication=None is not to be replaced"),
-        (["data.source=null"], "data.source=None is not to be replaced"),
-        (["packs=null"], "packs=None is no folder"),
+        (["data.deduplication=null"], "data.deduplication=null is not to be replaced"),
+        (["data.source=null"], "data.source=null is not to be replaced"),
+        (["packs=null"], "packs=null is no folder"),
         (["packs="], "packs= is no folder"),
-        (["data=folder", "data.root=null"], "data.root=None is no folder"),
+        (["data=folder", "data.root=null"], "data.root=null is no folder"),
     ],
 )
 def test_values_that_cannot_be_are_refused_with_their_key(overrides, message):

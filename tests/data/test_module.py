@@ -111,7 +111,7 @@ def test_batch_sizes_that_do_not_fit_are_refused(module):
         UserError, match=r"data.batch_size=64 is larger than the data \(30 images\): take .*=28 or less"
     ):
         module(batch_size=64).check(world_size=4)
-    with pytest.raises(UserError, match="data.batch_size=0"):
+    with pytest.raises(ValueError, match="batch_size=0 must be"):
         module(batch_size=0)
 
 

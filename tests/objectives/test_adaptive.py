@@ -139,7 +139,7 @@ def test_families_are_switched_apart() -> None:
     ("options", "words"),
     [
         (dict(blit=False, geometry=False, colour=False), "leave one of them true"),
-        (dict(signal="mean"), "signal=mean is not known: choose from sign, ranking"),
+        (dict(signal="mean"), "signal=mean must be sign or ranking"),
         (dict(start=0.9), "start=0.9 lies above limit=0.8"),
     ],
 )

@@ -66,7 +66,7 @@ def test_a_new_run_from_a_checkpoint_may_have_other_ingredients(command: Callabl
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["objective.targets.real=1.2"], "objective.targets.real=1.2 is no share"),
+        (["objective.targets.real=1.2"], "objective.targets.real=1.2 must be a number from 0 to 1"),
         (["penalty=gradient_penalty", "penalty.gradient_penalty.interval=0"], "interval=0 must be a whole number"),
         (["schedule=cosine"], "schedule.until is missing: type schedule.until=..."),
         (["schedule=linear", "schedule.until=100", "schedule.start=100"], "must lie behind schedule.start=100"),

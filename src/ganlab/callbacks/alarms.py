@@ -6,36 +6,32 @@ when it trips, else None.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite
 from statistics import median
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from ganlab.errors import UserError
+from ganlab.arguments import Share, Within, checked
 
 LOGS = 3  # successive logs that a gradient must stay away
 SNAPSHOTS = 6  # that oscillation is judged by
 WINS = 0.99  # of the (real, fake) pairs ranked right: the discriminator is said to win
 
 
+@checked
 @dataclass(frozen=True)
 class Thresholds:
     """When each alarm trips, see `conf/diagnostics/default.yaml`; all but ``worse`` are shares, 0 to 1."""
 
-    worse: float
-    swing: float
-    diversity: float
-    coverage: float
-    vanished: float
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name != "worse" and not 0 <= value <= 1:
-                raise UserError(f"diagnostics.{field.name}={value} is no share: take a number from 0 to 1")
+    worse: Annotated[float, Within(1)]
+    swing: Share
+    diversity: Share
+    coverage: Share
+    vanished: Share
 
 
 def not_converging(

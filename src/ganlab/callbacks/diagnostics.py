@@ -3,13 +3,14 @@
 from collections import defaultdict
 from functools import cached_property
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 import lightning as L
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ganlab.arguments import Natural, checked
 from ganlab.callbacks import alarms
 from ganlab.callbacks.alarms import Thresholds
 from ganlab.callbacks.checkpoints import Checkpoints
@@ -29,6 +30,7 @@ KEPT = 32  # last values of a signal's history
 Sentences = dict[str, str | None]  # by alarm: what it has to say
 
 
+@checked
 class Diagnostics(L.Callback):
     """Logs gradient norms, diversity and class shares of samples, and trips the alarms of `ganlab.callbacks.alarms`.
 
@@ -59,12 +61,10 @@ class Diagnostics(L.Callback):
         evaluations: Evaluations | None,
         checkpoints: Checkpoints,
         *,
-        on_trouble: str,
-        warm_up: int,
+        on_trouble: Literal["warn", "stop"] | None,
+        warm_up: Natural,
         **thresholds: float,
     ) -> None:
-        if on_trouble not in ("warn", "stop"):
-            raise UserError(f"diagnostics.on_trouble={on_trouble} is not known: take warn or stop, or diagnostics=none")
         order = slice(0, LOOK) if labels is None else labels[:LOOK].argsort(stable=True)
         self.reals, self.labels = reals[:LOOK][order], None if labels is None else labels[:LOOK][order]
         self.interval, self.meter, self.evaluations = interval, meter, evaluations

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from ganlab.arguments import Count, Natural, Positive, Several, checked
 from ganlab.classifiers.labelled import UNSEEN, Labelled
 from ganlab.classifiers.network import ImageClassifier
 from ganlab.data.lock import locked
@@ -30,6 +31,7 @@ JUDGED = 500  # images judged together
 WEIGHT_DECAY = 1e-2
 
 
+@checked
 @dataclass(frozen=True)
 class Training:
     """How the classifier is trained.
@@ -42,11 +44,11 @@ class Training:
         seed: of weights and order.
     """
 
-    images: int
-    batch_size: int
-    learning_rate: float
-    width: int
-    seed: int
+    images: Count
+    batch_size: Several
+    learning_rate: Positive
+    width: Count
+    seed: Natural
 
 
 def trained_classifier(pack: Pack, training: Training) -> bytes:

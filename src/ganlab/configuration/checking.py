@@ -1,237 +1,61 @@
-"""A composed configuration, checked before anything is built or written."""
+"""A composed configuration, checked before anything is built or written.
 
-from collections.abc import Mapping
-from math import inf
-from typing import Any
+Types and limits stand in constructors, see `ganlab.arguments`. `KEYS` has those of keys that none of them takes.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from importlib import import_module
+from typing import Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf
 
+from ganlab.arguments import Count, Natural, NonNegative, Several, Within, annotations, refused, shown, unmet
 from ganlab.errors import UserError
 
-# Keys that hold a number, and the least that it may be; a star stands for any name.
-LEAST: dict[str, tuple[type, float]] = {
-    "data.image_size": (int, 1),
-    "data.channels": (int, 1),
-    "data.batch_size": (int, 1),
-    "data.max_broken": (float, 0),
-    "data.workers": (int, 0),
-    "data.count": (int, 4),
-    "data.seed": (int, 0),
-    "data.max_dropped": (float, 0),
-    "data.deduplication.noise_level": (float, 0),
-    "data.deduplication.dropout": (float, 0),
-    "data.deduplication.images": (int, 1),
-    "data.deduplication.learning_rate": (float, 0),
-    "data.deduplication.batch_size": (int, 1),
-    "data.deduplication.seed": (int, 0),
-    "data.num_classes": (int, 1),
-    "data.pack_size": (int, 1),
-    "data.margin": (float, 0),
-    "data.minimum": (int, 1),
-    "data.scale_factor": (float, 1.01),
-    "data.neighbours": (int, 1),
-    "architecture.width": (int, 1),
-    "architecture.kernel": (int, 3),
-    "architecture.latent_size": (int, 1),
-    "architecture.classes": (int, 1),
-    "architecture.hidden_units": (int, 1),
-    "architecture.maxout_units": (int, 1),
-    "architecture.deviation": (float, 0),
-    "architecture.eps": (float, 0),
-    "architecture.standing_batches": (int, 1),
-    "architecture.*.slope": (float, 0),
-    "architecture.*.hidden_layers": (int, 0),
-    "architecture.*.hidden_units": (int, 1),
-    "architecture.*.dropout": (float, 0),
-    "architecture.*.bound": (float, 0),
-    "architecture.generator.output_bound": (float, 0),
-    "architecture.discriminator.input_dropout": (float, 0),
-    "architecture.discriminator.pieces": (int, 1),
-    "optimizer.lr": (float, 0),
-    "accumulate": (int, 1),
-    "ema.half_life": (float, 0),
-    "seed": (int, 0),
-    "max_images": (int, 1),
-    "max_epochs": (float, 0.001),
-    "every.log": (int, 1),
-    "every.samples": (int, 1),
-    "every.metrics": (int, 1),
-    "every.checkpoint": (int, 1),
-    "every.keep": (int, 1),
-    "every.diagnostics": (int, 1),
-    "diagnostics.warm_up": (int, 0),
-    "diagnostics.worse": (float, 1),
-    "diagnostics.swing": (float, 0),
-    "diagnostics.diversity": (float, 0),
-    "diagnostics.coverage": (float, 0),
-    "diagnostics.vanished": (float, 0),
-    "metrics.count": (int, 2),
-    "metrics.batch_size": (int, 2),
-    "metrics.swd.patches": (int, 1),
-    "metrics.modes.confidence": (float, 0),
-    "features.classifier.accuracy": (float, 0),
-    "features.classifier.images": (int, 1),
-    "features.classifier.batch_size": (int, 2),
-    "features.classifier.learning_rate": (float, 0),
-    "features.classifier.width": (int, 1),
-    "features.classifier.seed": (int, 0),
-    "features.batch_size": (int, 1),
-    "repeats": (int, 1),
-    "kid.subset_size": (int, 2),
-    "metrics.kid.subset_size": (int, 2),
-    "metrics.kid.subsets": (int, 1),
-    "metrics.*.seed": (int, 0),
-    "metrics.*.neighbours": (int, 1),
-    "metrics.is.splits": (int, 1),
-    "metrics.ms_ssim.pairs": (int, 1),
-    "metrics.parzen.deviations": (int, 1),
-    "metrics.parzen.validation": (int, 1),
-    "metrics.path_length.samples": (int, 1),
-    "metrics.path_length.epsilon": (float, 0),
-    "metrics.sifid.samples": (int, 1),
-    "metrics.cas.images": (int, 1),
-    "metrics.cas.batch_size": (int, 2),
-    "metrics.cas.learning_rate": (float, 0),
-    "metrics.cas.width": (int, 1),
-    "optimizer.eps": (float, 0),
-    "optimizer.weight_decay": (float, 0),
-    "optimizer.clip_norm": (float, 0),
-    "optimizer.*.lr": (float, 0),
-    "update.d_steps": (int, 1),
-    "update.g_steps": (int, 1),
-    "penalty.*.weight": (float, 0),
-    "penalty.*.interval": (int, 1),
-    "penalty.*.target": (float, 0),
-    "penalty.*.spread": (float, 0),
-    "penalty.*.decay": (float, 0),
-    "penalty.*.limit": (float, 0),
-    "objective.targets.real": (float, 0),
-    "objective.targets.fake": (float, 0),
-    "objective.targets.noise": (float, 0),
-    "objective.targets.flipped": (float, 0),
-    "system.replay": (int, 0),
-    "schedule.until": (int, 1),
-    "schedule.start": (int, 0),
-    "schedule.floor": (float, 0),
-    "schedule.half_life": (float, 1),
-    "augment.colour.brightness": (float, 0),
-    "augment.colour.saturation": (float, 0),
-    "augment.colour.contrast": (float, 0),
-    "augment.*.share": (float, 0),
-    "augment.adaptive.start": (float, 0),
-    "augment.adaptive.limit": (float, 0),
-    "augment.adaptive.target": (float, -1),
-    "augment.adaptive.speed": (int, 1),
-    "augment.adaptive.interval": (int, 1),
-    "augment.instance_noise.deviation": (float, 0),
-    "augment.instance_noise.until": (int, 1),
-    "trainer.num_nodes": (int, 1),
-    "count": (int, 1),
-    "label": (int, 0),
-    "seeds": (int, 1),
-    "classifier.images": (int, 1),
-    "classifier.batch_size": (int, 2),
-    "classifier.learning_rate": (float, 0),
-    "classifier.width": (int, 1),
-    "classifier.seed": (int, 0),
-    "figure.rows": (int, 1),
-    "figure.columns": (int, 1),
-    "figure.batch_size": (int, 2),
-    "figure.features": (int, 1),
-    "figure.patches": (int, 1),
-    "figure.images": (int, 1),
-    "figure.scored": (int, 2),
-    "figure.samples": (int, 2),
-    "figure.draws": (int, 1),
-    "figure.layer": (int, 1),
-    "figure.strongest": (int, 1),
-    "figure.segmenter": (int, 1),
-    "figure.exemplars": (int, 1),
-    "figure.trials": (int, 0),
-    "figure.pool": (int, 1),
-    "figure.least": (float, 0),
-    "figure.among": (int, 2),
-    "figure.reach": (float, 0),
-    "figure.reader.images": (int, 1),
-    "figure.reader.batch_size": (int, 2),
-    "figure.reader.learning_rate": (float, 0),
-    "figure.reader.width": (int, 1),
-    "figure.reader.seed": (int, 0),
-    "table.held_out": (float, 0),
-    "table.per_class": (int, 1),
-    "table.draws": (int, 1),
-    "table.images": (int, 2),
-    "table.choosing": (int, 1),
-    "table.testing": (int, 1),
-    "table.trials": (int, 0),
-    "table.reals": (int, 1),
-    "table.test": (int, 1),
-    "batch_size": (int, 2),
-}
-NULLABLE = (
-    "data.count",
-    "data.workers",
-    "data.pack_size",
-    "data.num_classes",
-    "architecture.classes",
-    "kid.subset_size",
-    "metrics.kid.subset_size",
-    "max_images",
-    "max_epochs",
-    "label",
-    "figure.strongest",
-    "table.images",
-    "table.test",
+# Who takes the values of a node without ``_target_``.
+OWNERS = (
+    ("data", "ganlab.data.packs.pictures.PictureProtocol"),
+    ("data", "ganlab.data.packs.pack.build"),
+    ("data", "ganlab.data.deduplication.deduplicate.deduplicate"),
+    ("data", "ganlab.data.module.ImageDataModule"),
+    ("data.deduplication", "ganlab.data.deduplication.hashing.Hashing"),
+    ("system", "ganlab.systems.adversary.Adversary"),
+    ("metrics", "ganlab.evaluation.evaluator.Evaluation"),
+    ("metrics.cas", "ganlab.classifiers.training.Training"),
+    ("features", "ganlab.metrics.extractors.choosing.choose_features"),
+    ("features.classifier", "ganlab.metrics.extractors.choosing.labelled_features"),
+    ("features.classifier", "ganlab.classifiers.training.Training"),
+    ("classifier", "ganlab.classifiers.training.Training"),
+    ("figure.reader", "ganlab.classifiers.training.Training"),
+    ("diagnostics", "ganlab.callbacks.diagnostics.Diagnostics"),
+    ("diagnostics", "ganlab.callbacks.alarms.Thresholds"),
 )
-SHARES = (
-    "data.max_broken",
-    "data.max_dropped",
-    "augment.translation.share",
-    "augment.cutout.share",
-    "augment.colour.saturation",
-    "augment.colour.contrast",
-    "augment.adaptive.start",
-    "augment.adaptive.limit",
-    "augment.adaptive.target",
-    "metrics.modes.confidence",
-    "features.classifier.accuracy",
-    "figure.least",
-    "penalty.lecam.decay",
-    "objective.targets.real",
-    "objective.targets.fake",
-    "objective.targets.noise",
-    "objective.targets.flipped",
-    "schedule.floor",
+# Keys that no constructor of this package limits: a command's own, and those that PyTorch's and Lightning's take.
+MODES = Literal["auto", "none", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
+KEYS: tuple[tuple[Any, str], ...] = (
+    (Natural, "seed"),
+    (Natural | None, "label"),
+    (Count, "accumulate trainer.num_nodes count repeats seeds"),
+    (Count | None, "max_images every.* data.pack_size data.num_classes"),
+    (Several, "batch_size"),
+    (Several | None, "kid.subset_size"),
+    (Annotated[int, Within(4)] | None, "data.count"),  # metrics compare halves
+    (Annotated[float, Within(0.001)] | None, "max_epochs"),
+    (NonNegative, "ema.half_life optimizer.*lr optimizer.*eps optimizer.*alpha optimizer.*momentum"),
+    (NonNegative, "optimizer.*weight_decay"),
+    (NonNegative | None, "optimizer.*clip_norm"),
+    (bool, "data.deduplicate grid from_scratch"),
+    (bool | None, "trainer.sync_batchnorm trainer.detect_anomaly trainer.deterministic"),
+    (Literal["auto"] | bool | None, "trainer.benchmark"),
+    (Literal["auto"] | bool, "machine.channels_last machine.fused machine.tf32 machine.data_on_device"),
+    (MODES, "machine.compile"),
 )
-BOOLEANS = (
-    "grid",
-    "system.joint",
-    "data.deduplicate",
-    "data.flip",
-    "data.labels",
-    "data.download",
-    "augment.adaptive.blit",
-    "augment.adaptive.geometry",
-    "augment.adaptive.colour",
-    "trainer.sync_batchnorm",
-    "trainer.detect_anomaly",
-    "trainer.deterministic",
-)
-PRECISIONS = {  # as it may be typed: as Lightning names it
-    "auto": "auto",
-    "32": "32-true",
-    "32-true": "32-true",
-    "bf16": "bf16-mixed",
-    "bf16-mixed": "bf16-mixed",
-}
-COMPILE = ("auto", "none", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
-AUTOMATIC = (  # or true or false
-    "machine.channels_last",
-    "machine.fused",
-    "machine.tf32",
-    "machine.data_on_device",
-    "trainer.benchmark",
-)
+# As a precision may be typed: as Lightning names it.
+PRECISIONS = {"auto": "auto", "32": "32-true", "32-true": "32-true", "bf16": "bf16-mixed", "bf16-mixed": "bf16-mixed"}
+INTERPOLATION = re.compile(r"\$\{([\w.]+)\}")  # an interpolation of one key
 TRUSTED = ("ganlab.", "torch.optim.", "lightning.")
 
 
@@ -239,7 +63,7 @@ def check(config: DictConfig) -> dict[str, Any]:
     """Return the configuration resolved, as plain containers.
 
     Raises:
-        UserError: a value is missing, or is not of the kind that its key needs.
+        UserError: a value is missing, unknown, or not of the kind that its key needs.
     """
     missing = sorted(OmegaConf.missing_keys(config))
     if missing:
@@ -247,50 +71,81 @@ def check(config: DictConfig) -> dict[str, Any]:
     if isinstance(root := OmegaConf.select(config, "data.root"), int):  # a folder named by a number
         OmegaConf.update(config, "data.root", str(root))
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-    values: dict[str, Any] = flat(plain)
-    for key, value in values.items():
-        limit = LEAST.get(key) or LEAST.get(starred(key))
-        nullable = key in NULLABLE or key.startswith("every.") or key.endswith("clip_norm")
-        if limit is None or (value is None and nullable):
-            continue
-        kind, least = limit
-        number = isinstance(value, (int, kind)) and not isinstance(value, bool)
-        if not number or not least <= value < inf:
-            what = "a whole number" if kind is int else "a number"
-            raise UserError(f"{key}={value} must be {what} of at least {least}")
-    for key in SHARES:
-        if values.get(key, 0) > 1:
-            raise UserError(f"{key}={values[key]} is no share: type a number from 0 to 1")
-    for key in BOOLEANS:
-        if not isinstance(values.get(key, False), (bool, type(None)) if key.startswith("trainer.") else bool):
-            raise UserError(f"{key}={values[key]} must be true or false")
-    for key in ("packs", "outputs", "data.root"):
-        if not isinstance(values.get(key, "."), str) or not values.get(key, "."):
-            raise UserError(f"{key}={values[key]} is no folder: type {key}=FOLDER")
+    values = flat(plain)
+    check_targets(plain)
     for key in ("source", "deduplication"):
         if not isinstance(plain.get("data", {}).get(key, {}), Mapping):
-            raise UserError(f"data.{key}={plain['data'][key]} is not to be replaced: type the keys below it")
+            raise UserError(f"data.{key}={shown(plain['data'][key])} is not to be replaced: type the keys below it")
+    for key in ("packs", "outputs", "data.root"):
+        if not isinstance(values.get(key, "."), str) or not values.get(key, "."):
+            raise UserError(f"{key}={shown(values[key])} is no folder: type {key}=FOLDER")
     for key in ("run", "name"):
         if key in values and (str(values[key]) in ("", ".", "..") or "/" in str(values[key])):
             raise UserError(f"{key}={values[key]} is not a name: type one without slashes, and the place as outputs=")
     if "trainer.precision" in values:
-        if (precision := str(values["trainer.precision"])) not in PRECISIONS:
+        if (precision := shown(values["trainer.precision"])) not in PRECISIONS:
             raise UserError(f"trainer.precision={precision} is not supported: choose 32-true or bf16-mixed, or auto")
         plain["trainer"]["precision"] = PRECISIONS[precision]
-    if (mode := values.get("machine.compile", "none")) not in COMPILE:
-        raise UserError(f"machine.compile={mode} is not known: choose one of {', '.join(COMPILE)}")
-    for key in AUTOMATIC:
-        value = values.get(key, "auto")
-        if value != "auto" and not isinstance(value, bool) and (value is not None or key != "trainer.benchmark"):
-            raise UserError(f"{key}={'null' if value is None else value} must be auto, true or false")
-    check_targets(plain)
+    for line in mistakes(plain, flat(OmegaConf.to_container(config, resolve=False))):  # type: ignore[arg-type]
+        raise UserError(line)
     return plain
 
 
-def starred(key: str) -> str:
-    """Return a key of three names or more with a star in the place of the second."""
-    first, _, rest = key.partition(".")
-    return f"{first}.*.{rest.partition('.')[2]}"
+def mistakes(config: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each value that cannot be; ``raw`` has the interpolations, by dotted keys."""
+    for key, value in flat(config).items():
+        for kind, patterns in KEYS:
+            if any(fnmatchcase(key, pattern) for pattern in patterns.split()) and (requirement := unmet(kind, value)):
+                yield mistake(key, value, requirement, raw)
+    targets = [(key, node, str(node.get("_target_", ""))) for key, node in nodes(config)]
+    owned = [(key, node, target) for key, node, _ in targets for owner_key, target in OWNERS if key == owner_key]
+    for key, node, target in targets + owned:
+        if target.startswith("ganlab."):
+            owner = find(target)
+            if node.get("_target_") == target:
+                yield from misnamed(key, node, owner)
+            for name, requirement in refused(owner, node).items():
+                yield mistake(f"{key}.{name}", node[name], requirement, raw)
+
+
+def mistake(key: str, value: Any, requirement: str, raw: Mapping[str, Any]) -> str:
+    """Return the line for a wrong value, with the key that was typed where interpolations hand it on."""
+    given = raw.get(key)
+    if isinstance(given, list) and isinstance(value, list):  # of which an element may be handed on
+        for each, element in zip(given, value, strict=True):
+            if INTERPOLATION.fullmatch(str(each)):
+                given, value, requirement = each, element, requirement.removeprefix("a list, each ")
+                break
+    found = INTERPOLATION.fullmatch(str(given))
+    return mistake(found[1], value, requirement, raw) if found else f"{key}={shown(value)} must be {requirement}"
+
+
+def nodes(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield every mapping below a configuration with its dotted key."""
+    for name, node in config.items():
+        if isinstance(node, Mapping):
+            yield f"{prefix}{name}", node
+            yield from nodes(node, f"{prefix}{name}.")
+
+
+def find(target: str) -> Any:
+    """Return the class or function of a dotted name."""
+    module, _, name = target.rpartition(".")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"_target_={target} does not exist: {error}") from error
+
+
+def misnamed(key: str, node: Mapping[str, Any], owner: Any) -> Iterator[str]:
+    """Yield a line for each value of a node that its ``_target_`` does not take, or needs and lacks."""
+    parameters = inspect.signature(owner).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        for name in node.keys() - parameters.keys() - {"_target_", "_partial_"}:
+            yield f"{key}.{name} is unknown to {node['_target_']}: it takes {', '.join(parameters)}"
+    for name, parameter in parameters.items():  # objects are handed over by whoever builds it
+        if parameter.default is parameter.empty and name not in node and unmet(annotations(owner).get(name), None):
+            yield f"{key}.{name} is missing: type {key}.{name}=..."
 
 
 def check_targets(config: Any, key: str = "") -> None:

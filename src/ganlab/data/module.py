@@ -10,6 +10,7 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 
+from ganlab.arguments import Count, Natural, checked
 from ganlab.data.batches import Batches, BatchTransform, Stream, channels_first, copy_to_device
 from ganlab.data.inputs import require_known
 from ganlab.data.packs.order import EndlessOrder
@@ -20,6 +21,7 @@ from ganlab.errors import UserError
 from ganlab.transfer import send
 
 
+@checked
 class ImageDataModule(LightningDataModule):
     """Training batches from packs.
 
@@ -49,19 +51,15 @@ class ImageDataModule(LightningDataModule):
     def __init__(
         self,
         specs: PackSpec | Mapping[str, PackSpec],
-        batch_size: int,
-        seed: int = 0,
+        batch_size: Count,
+        seed: Natural = 0,
         *,
-        image_size: int | None = None,
+        image_size: Count | None = None,
         flip: bool = False,
         labels: bool = True,
         inputs: str = "none",
     ) -> None:
         super().__init__()
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise UserError(f"data.batch_size={batch_size} is no number of images: take 1 or more")
-        if seed < 0:
-            raise UserError(f"seed={seed} is negative: take 0 or a positive whole number")
         require_known(inputs)
         self.specs = [specs] if isinstance(specs, PackSpec) else list(specs.values())
         # For each pack, its pictures: the name in a batch, and that of the array.

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ganlab.arguments import Natural, Several, checked
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.metrics.extractors.features import Features
@@ -74,6 +75,7 @@ class Generating(Protocol):
         """Return how the samples are made."""
 
 
+@checked
 class Evaluation:
     """Measures a generator by ``count`` samples, drawn in batches of ``batch_size`` that the processes share.
 
@@ -93,15 +95,11 @@ class Evaluation:
         self,
         metrics: dict[str, Metric],
         features: Features | None,
-        count: int,
-        batch_size: int,
-        seed: int,
+        count: Several,
+        batch_size: Several,
+        seed: Natural,
         best: str | None = None,
     ) -> None:
-        if count < 2:
-            raise UserError(f"metrics.count={count} is too few to measure a spread; set it to 2 or more")
-        if batch_size < 1:
-            raise UserError(f"metrics.batch_size={batch_size} generates nothing; set it to 1 or more")
         self.metrics = metrics
         self.features = features
         self.count = count

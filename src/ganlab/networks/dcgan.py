@@ -6,9 +6,11 @@ Each guideline of the paper (sec. 3) is an argument, and the first value that is
 """
 
 from itertools import pairwise
+from typing import Annotated
 
 from torch import Tensor, nn
 
+from ganlab.arguments import Count, Natural, NonNegative, Share, Within, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import (
     HEADS,
@@ -25,6 +27,7 @@ from ganlab.networks.layers.resampling import DOWNSAMPLINGS, UPSAMPLINGS
 from ganlab.networks.layers.style import Finish
 
 
+@checked
 class Generator(LatentGenerator):
     """Latents to images: projection, then fractionally strided convolutions with batch norm and ReLU, then tanh.
 
@@ -55,26 +58,26 @@ class Generator(LatentGenerator):
 
     def __init__(
         self,
-        image_size: int = 64,
-        channels: int = 3,
-        width: int = 128,
-        latent_size: int = 100,
+        image_size: Count = 64,
+        channels: Count = 3,
+        width: Count = 128,
+        latent_size: Count = 100,
         prior: str = "uniform",
-        kernel: int = 5,
+        kernel: Annotated[int, Within(3)] = 5,
         projection: str = "linear",
         upsampling: str = "transposed",
         normalization: str = "batch",
         activation: str = "relu",
-        slope: float = 0.2,
+        slope: NonNegative = 0.2,
         output: str = "tanh",
-        hidden_layers: int = 0,
-        hidden_units: int = 1024,
-        dropout: float = 0.0,
+        hidden_layers: Natural = 0,
+        hidden_units: Count = 1024,
+        dropout: Share = 0.0,
         initialization: str = "normal",
-        deviation: float = 0.02,
-        eps: float = 1e-8,
+        deviation: NonNegative = 0.02,
+        eps: NonNegative = 1e-8,
         sampling_statistics: str = "batch",
-        standing_batches: int = 16,
+        standing_batches: Count = 16,
     ) -> None:
         side, maps = pyramid(image_size, width)
         squash, value_range = choose(OUTPUTS, output, "output")
@@ -99,6 +102,7 @@ class Generator(LatentGenerator):
         return self.to_image(self.upsample(self.project(self.hidden(latents))))
 
 
+@checked
 class Discriminator(nn.Module):
     """Images to logits: strided convolutions with batch norm and leaky ReLU, no pooling; the sigmoid is the loss's.
 
@@ -126,23 +130,23 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        image_size: int = 64,
-        channels: int = 3,
-        width: int = 128,
-        kernel: int = 5,
+        image_size: Count = 64,
+        channels: Count = 3,
+        width: Count = 128,
+        kernel: Annotated[int, Within(3)] = 5,
         downsampling: str = "strided",
         normalization: str = "batch",
         activation: str = "leaky_relu",
-        slope: float = 0.2,
-        hidden_layers: int = 0,
-        hidden_units: int = 1024,
-        dropout: float = 0.0,
+        slope: NonNegative = 0.2,
+        hidden_layers: Natural = 0,
+        hidden_units: Count = 1024,
+        dropout: Share = 0.0,
         minibatch: str = "none",
         head: str = "flatten",
         input_bias: bool = False,
         initialization: str = "normal",
-        deviation: float = 0.02,
-        eps: float = 1e-8,
+        deviation: NonNegative = 0.02,
+        eps: NonNegative = 1e-8,
     ) -> None:
         super().__init__()
         side, maps = pyramid(image_size, width)

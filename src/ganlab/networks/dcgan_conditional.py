@@ -6,10 +6,12 @@ ends the discriminator. At 28x28 with width 64 these are the authors' networks; 
 """
 
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
+from ganlab.arguments import Count, Natural, NonNegative, Within, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, initialize, pyramid
 from ganlab.networks.layers.choosing import choose
@@ -17,6 +19,7 @@ from ganlab.networks.layers.conditioning import append, check_classes, encode
 from ganlab.networks.layers.resampling import strided, transposed
 
 
+@checked
 class Generator(LatentGenerator):
     """Latents and labels to images: 100 -> 1024 -> 128x7x7 -> 64x14x14 -> 1x28x28, sigmoid.
 
@@ -38,20 +41,20 @@ class Generator(LatentGenerator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
-        classes: int | None,
+        image_size: Count,
+        channels: Count,
+        classes: Natural | None,
         *,
-        width: int = 64,
-        latent_size: int = 100,
+        width: Count = 64,
+        latent_size: Count = 100,
         prior: str = "uniform",
-        kernel: int = 5,
-        hidden_units: int = 1024,
+        kernel: Annotated[int, Within(3)] = 5,
+        hidden_units: Count = 1024,
         output: str = "sigmoid",
-        deviation: float = 0.02,
-        eps: float = 1e-8,
+        deviation: NonNegative = 0.02,
+        eps: NonNegative = 1e-8,
         sampling_statistics: str = "batch",
-        standing_batches: int = 16,
+        standing_batches: Count = 16,
     ) -> None:
         labels = check_classes(classes)
         squash, value_range = choose(OUTPUTS, output, "output")
@@ -85,6 +88,7 @@ class Generator(LatentGenerator):
         return values
 
 
+@checked
 class Discriminator(nn.Module):
     """Images and labels to logits: 1x28x28 -> 64x14x14 -> 128x7x7 -> 1024 -> 1, leaky ReLU.
 
@@ -102,16 +106,16 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
-        classes: int | None,
+        image_size: Count,
+        channels: Count,
+        classes: Natural | None,
         *,
-        width: int = 64,
-        kernel: int = 5,
-        hidden_units: int = 1024,
-        slope: float = 0.2,
-        deviation: float = 0.02,
-        eps: float = 1e-8,
+        width: Count = 64,
+        kernel: Annotated[int, Within(3)] = 5,
+        hidden_units: Count = 1024,
+        slope: NonNegative = 0.2,
+        deviation: NonNegative = 0.02,
+        eps: NonNegative = 1e-8,
     ) -> None:
         super().__init__()
         self.classes = labels = check_classes(classes)

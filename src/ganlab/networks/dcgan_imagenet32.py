@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ganlab.arguments import Count, NonNegative, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, FlattenHead, LinearProjection, initialize, pyramid
 from ganlab.networks.layers.choosing import choose
@@ -18,6 +19,7 @@ from ganlab.networks.layers.style import Finish
 KERNEL = 3
 
 
+@checked
 class Generator(LatentGenerator):
     """Latents to images: 4x4x512, then 512/2 - 256/1 - 256/2 - 128/1 - 128/2 and 3/1 (maps/stride), tanh.
 
@@ -36,17 +38,17 @@ class Generator(LatentGenerator):
 
     def __init__(
         self,
-        image_size: int = 32,
-        channels: int = 3,
+        image_size: Count = 32,
+        channels: Count = 3,
         *,
-        width: int = 128,
-        latent_size: int = 256,
+        width: Count = 128,
+        latent_size: Count = 256,
         prior: str = "uniform",
         output: str = "tanh",
-        deviation: float = 0.02,
-        eps: float = 1e-8,
+        deviation: NonNegative = 0.02,
+        eps: NonNegative = 1e-8,
         sampling_statistics: str = "batch",
-        standing_batches: int = 16,
+        standing_batches: Count = 16,
     ) -> None:
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range)
@@ -64,6 +66,7 @@ class Generator(LatentGenerator):
         return self.to_image(self.upsample(self.project(latents)))
 
 
+@checked
 class Discriminator(nn.Module):
     """Images to logits: 128/1 - 128/2 - 256/1 - 256/2 - 512/1 - 512/2 (maps/stride), batch norm but at the image.
 
@@ -78,13 +81,13 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        image_size: int = 32,
-        channels: int = 3,
+        image_size: Count = 32,
+        channels: Count = 3,
         *,
-        width: int = 128,
-        slope: float = 0.2,
-        deviation: float = 0.02,
-        eps: float = 1e-8,
+        width: Count = 128,
+        slope: NonNegative = 0.2,
+        deviation: NonNegative = 0.02,
+        eps: NonNegative = 1e-8,
     ) -> None:
         super().__init__()
         side, maps = pyramid(image_size, width)

@@ -12,12 +12,14 @@ from math import prod
 
 from torch import Tensor, nn
 
+from ganlab.arguments import Count, NonNegative, Share, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS
 from ganlab.networks.layers.choosing import choose
 from ganlab.networks.layers.style import ACTIVATIONS
 
 
+@checked
 class Generator(LatentGenerator):
     """Latents to images by fully connected layers.
 
@@ -35,16 +37,16 @@ class Generator(LatentGenerator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        image_size: Count,
+        channels: Count,
         *,
-        units: list[int],
+        units: list[Count],
         activations: list[str],
         output: str,
-        latent_size: int = 100,
+        latent_size: Count = 100,
         prior: str = "uniform_unit_variance",
-        bound: float = 0.05,
-        output_bound: float = 0.05,
+        bound: NonNegative = 0.05,
+        output_bound: NonNegative = 0.05,
     ) -> None:
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, "running", 1, value_range)
@@ -65,6 +67,7 @@ class Generator(LatentGenerator):
         return self.to_image(self.hidden(latents))
 
 
+@checked
 class Discriminator(nn.Module):
     """Images to logits by maxout layers with dropout, which is active in the generator's steps as well.
 
@@ -80,14 +83,14 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        image_size: Count,
+        channels: Count,
         *,
-        units: list[int],
-        pieces: int = 5,
-        input_dropout: float = 0.2,
-        dropout: float = 0.5,
-        bound: float = 0.005,
+        units: list[Count],
+        pieces: Count = 5,
+        input_dropout: Share = 0.2,
+        dropout: Share = 0.5,
+        bound: NonNegative = 0.005,
     ) -> None:
         super().__init__()
         sizes = [channels * image_size**2, *units]

@@ -12,6 +12,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from ganlab.arguments import Count, Natural, NonNegative, checked
 from ganlab.networks.dcgan_conditional import bare_norm
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, initialize
@@ -19,6 +20,7 @@ from ganlab.networks.layers.choosing import choose
 from ganlab.networks.layers.conditioning import append, check_classes, encode
 
 
+@checked
 class Generator(LatentGenerator):
     """Latents and labels to images by fully connected layers with batch norm.
 
@@ -38,18 +40,18 @@ class Generator(LatentGenerator):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
-        classes: int | None,
+        image_size: Count,
+        channels: Count,
+        classes: Natural | None,
         *,
-        units: list[int],
-        latent_size: int = 100,
+        units: list[Count],
+        latent_size: Count = 100,
         prior: str = "uniform",
         output: str = "sigmoid",
-        deviation: float = 0.02,
-        eps: float = 1e-8,
+        deviation: NonNegative = 0.02,
+        eps: NonNegative = 1e-8,
         sampling_statistics: str = "batch",
-        standing_batches: int = 16,
+        standing_batches: Count = 16,
     ) -> None:
         labels = check_classes(classes)
         squash, value_range = choose(OUTPUTS, output, "output")
@@ -74,6 +76,7 @@ class Generator(LatentGenerator):
         return values
 
 
+@checked
 class Discriminator(nn.Module):
     """Images and labels to logits by fully connected layers with batch norm but on the first.
 
@@ -89,14 +92,14 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
-        classes: int | None,
+        image_size: Count,
+        channels: Count,
+        classes: Natural | None,
         *,
-        units: list[int],
-        slope: float = 0.2,
-        deviation: float = 0.02,
-        eps: float = 1e-8,
+        units: list[Count],
+        slope: NonNegative = 0.2,
+        deviation: NonNegative = 0.02,
+        eps: NonNegative = 1e-8,
     ) -> None:
         super().__init__()
         self.classes = labels = check_classes(classes)

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ganlab.arguments import Count, Natural, NonNegative, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS
 from ganlab.networks.layers.choosing import choose
@@ -28,6 +29,7 @@ LAYOUTS: dict[int, tuple[tuple[int, ...], tuple[int, ...], int]] = {
 Norm = Callable[[int], nn.Module]
 
 
+@checked
 class Generator(LatentGenerator):
     """Latents, and labels where there are classes, to images: linear, residual blocks that double, a convolution.
 
@@ -46,17 +48,17 @@ class Generator(LatentGenerator):
 
     def __init__(
         self,
-        image_size: int = 32,
-        channels: int = 3,
-        classes: int | None = 0,
+        image_size: Count = 32,
+        channels: Count = 3,
+        classes: Natural | None = 0,
         *,
-        width: int = 64,
-        latent_size: int = 128,
+        width: Count = 64,
+        latent_size: Count = 128,
         prior: str = "normal",
         output: str = "tanh",
-        eps: float = 1e-5,
+        eps: NonNegative = 1e-5,
         sampling_statistics: str = "running",
-        standing_batches: int = 16,
+        standing_batches: Count = 16,
     ) -> None:
         labels = 0 if classes == 0 else check_classes(classes)
         squash, value_range = choose(OUTPUTS, output, "output")
@@ -82,6 +84,7 @@ class Generator(LatentGenerator):
         return self.to_image(values)
 
 
+@checked
 class Discriminator(nn.Module):
     """Images, and labels where there are classes, to logits: residual blocks, the sum of each map, linear.
 
@@ -97,11 +100,11 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        image_size: int = 32,
-        channels: int = 3,
-        classes: int | None = 0,
+        image_size: Count = 32,
+        channels: Count = 3,
+        classes: Natural | None = 0,
         *,
-        width: int = 64,
+        width: Count = 64,
         normalization: str = "spectral",
     ) -> None:
         super().__init__()

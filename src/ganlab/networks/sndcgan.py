@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from ganlab.arguments import Count, NonNegative, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, LinearProjection, initialize
 from ganlab.networks.layers.choosing import choose
@@ -22,6 +23,7 @@ from ganlab.networks.layers.style import Finish
 HALVINGS = 3
 
 
+@checked
 class Generator(LatentGenerator):
     """Latents to images: linear to 512 maps of side image_size/8, deconvolutions 4x4/2 to 256, 128, 64, then 3x3/1.
 
@@ -40,17 +42,17 @@ class Generator(LatentGenerator):
 
     def __init__(
         self,
-        image_size: int = 32,
-        channels: int = 3,
+        image_size: Count = 32,
+        channels: Count = 3,
         *,
-        width: int = 64,
-        latent_size: int = 128,
+        width: Count = 64,
+        latent_size: Count = 128,
         prior: str = "normal",
         output: str = "tanh",
-        deviation: float = 0.02,
-        eps: float = 1e-5,
+        deviation: NonNegative = 0.02,
+        eps: NonNegative = 1e-5,
         sampling_statistics: str = "running",
-        standing_batches: int = 16,
+        standing_batches: Count = 16,
     ) -> None:
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range)
@@ -71,6 +73,7 @@ class Generator(LatentGenerator):
         return self.to_image(self.upsample(self.project(latents)))
 
 
+@checked
 class Discriminator(nn.Module):
     """Images to logits: 3x3/1 and 4x4/2 in turn, 64-64-128-128-256-256-512 maps, leaky ReLU, flat linear head.
 
@@ -87,15 +90,15 @@ class Discriminator(nn.Module):
 
     def __init__(
         self,
-        image_size: int = 32,
-        channels: int = 3,
+        image_size: Count = 32,
+        channels: Count = 3,
         *,
-        width: int = 64,
+        width: Count = 64,
         normalization: str = "spectral",
-        slope: float = 0.1,
+        slope: NonNegative = 0.1,
         minibatch: str = "none",
-        deviation: float = 0.02,
-        eps: float = 1e-5,
+        deviation: NonNegative = 0.02,
+        eps: NonNegative = 1e-5,
     ) -> None:
         super().__init__()
         side, finish = smallest_side(image_size), Finish(normalization, "leaky_relu", slope, eps=eps)

@@ -1,10 +1,12 @@
 """Augmentation as strong as it takes to keep the discriminator from overfitting (Karras et al. 2020)."""
 
 from math import log, pi
+from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, distributed
 
+from ganlab.arguments import Count, Share, Within, checked
 from ganlab.objectives.augmentations import Augmentation
 from ganlab.objectives.matrices import (
     brightening,
@@ -18,9 +20,8 @@ from ganlab.objectives.matrices import (
 )
 from ganlab.objectives.resampling import resample
 
-SIGNALS = ("sign", "ranking")
 
-
+@checked
 class Adaptive(Augmentation):
     """Transforms that happen each with probability p, which follows how sure the discriminator is of real images.
 
@@ -48,7 +49,7 @@ class Adaptive(Augmentation):
         p: the probability, a scalar.
 
     Raises:
-        ValueError: no family of transforms is chosen, or there is no such signal, or p starts above its limit.
+        ValueError: no family of transforms is chosen, or p starts above its limit.
     """
 
     p: Tensor
@@ -61,18 +62,16 @@ class Adaptive(Augmentation):
         blit: bool,
         geometry: bool,
         colour: bool,
-        start: float,
-        limit: float,
-        target: float,
-        signal: str,
-        speed: int,
-        interval: int,
+        start: Share,
+        limit: Share,
+        target: Annotated[float, Within(-1, 1)],
+        signal: Literal["sign", "ranking"],
+        speed: Count,
+        interval: Count,
     ) -> None:
         super().__init__()
         if not (blit or geometry or colour):
             raise ValueError("blit, geometry and colour are all false: leave one of them true")
-        if signal not in SIGNALS:
-            raise ValueError(f"signal={signal} is not known: choose from {', '.join(SIGNALS)}")
         if start > limit:
             raise ValueError(f"start={start} lies above limit={limit}: type a smaller start")
         self.blit, self.geometry, self.colour = blit, geometry, colour

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ganlab.arguments import Count, NonNegative, Share, checked
+
 
 class Augmentation(nn.Module):
     """A random transform of a minibatch, differentiable twice in the images (penalties go through it).
@@ -51,6 +53,7 @@ class Augmentation(nn.Module):
         return {}
 
 
+@checked
 class Colour(Augmentation):
     """Random brightness, then saturation, then contrast (DiffAugment, Zhao et al. 2020; authors' code).
 
@@ -63,7 +66,7 @@ class Colour(Augmentation):
         contrast: largest change of the factor 1.
     """
 
-    def __init__(self, *, brightness: float, saturation: float, contrast: float) -> None:
+    def __init__(self, *, brightness: NonNegative, saturation: Share, contrast: Share) -> None:
         super().__init__()
         self.brightness, self.saturation, self.contrast = brightness, saturation, contrast
 
@@ -75,6 +78,7 @@ class Colour(Augmentation):
         return images + self.contrast * contrast * (images - images.mean((1, 2, 3), keepdim=True))
 
 
+@checked
 class Translation(Augmentation):
     """Shift every image by a random whole number of pixels, mid-grey moving in (DiffAugment, Zhao et al. 2020).
 
@@ -82,7 +86,7 @@ class Translation(Augmentation):
         share: largest shift, as a share of the image's side.
     """
 
-    def __init__(self, *, share: float) -> None:
+    def __init__(self, *, share: Share) -> None:
         super().__init__()
         self.share = share
 
@@ -97,6 +101,7 @@ class Translation(Augmentation):
         return padded[batch, rows, columns].permute(0, 3, 1, 2)
 
 
+@checked
 class Cutout(Augmentation):
     """Paint a rectangle of every image mid-grey (DiffAugment, Zhao et al. 2020).
 
@@ -106,7 +111,7 @@ class Cutout(Augmentation):
         share: side of the rectangle, as a share of the image's side.
     """
 
-    def __init__(self, *, share: float) -> None:
+    def __init__(self, *, share: Share) -> None:
         super().__init__()
         self.share = share
 
@@ -124,6 +129,7 @@ class Cutout(Augmentation):
         return (first <= place) & (place < first + size)
 
 
+@checked
 class InstanceNoise(Augmentation):
     """Gaussian noise that fades out as training goes on (Sonderby et al. 2016; Arjovsky and Bottou 2017).
 
@@ -136,7 +142,7 @@ class InstanceNoise(Augmentation):
 
     images_seen: Tensor
 
-    def __init__(self, *, deviation: float, until: int) -> None:
+    def __init__(self, *, deviation: NonNegative, until: Count) -> None:
         super().__init__()
         self.deviation, self.until = deviation, until
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from ganlab.arguments import Count, NonNegative, Share, checked
+
 Judge = Callable[[Tensor], Tensor]
 
 
@@ -35,6 +37,7 @@ class Judged:
     judge_fake: Judge
 
 
+@checked
 class Penalty(nn.Module):
     """A term of the discriminator's loss, or a bound that is put on it after each of its steps.
 
@@ -49,7 +52,7 @@ class Penalty(nn.Module):
 
     twice = True
 
-    def __init__(self, weight: float, interval: int = 1) -> None:
+    def __init__(self, weight: NonNegative, interval: Count = 1) -> None:
         super().__init__()
         self.weight, self.interval = weight, interval
 
@@ -85,6 +88,7 @@ class R2(Penalty):
         return squared_gradient(judged.judge_fake, judged.fake).mean() / 2
 
 
+@checked
 class GradientPenalty(Penalty):
     """A gradient norm of ``target`` between real and fake images: weight * E (|grad D(x)| - target)^2.
 
@@ -98,7 +102,7 @@ class GradientPenalty(Penalty):
         target: norm that the gradient is drawn to.
     """
 
-    def __init__(self, weight: float = 10.0, interval: int = 1, target: float = 1.0) -> None:
+    def __init__(self, weight: NonNegative = 10.0, interval: Count = 1, target: NonNegative = 1.0) -> None:
         super().__init__(weight, interval)
         self.target = target
 
@@ -113,6 +117,7 @@ class GradientPenalty(Penalty):
         return (norm(squared) - self.target).square().mean() if self.target else squared.mean()
 
 
+@checked
 class Dragan(GradientPenalty):
     """A gradient norm of ``target`` around the real images (Kodali et al. 2017, DRAGAN; the authors' code).
 
@@ -126,7 +131,9 @@ class Dragan(GradientPenalty):
         spread: of the noise, 0.5 in the authors' code.
     """
 
-    def __init__(self, weight: float = 10.0, interval: int = 1, target: float = 1.0, spread: float = 0.5) -> None:
+    def __init__(
+        self, weight: NonNegative = 10.0, interval: Count = 1, target: NonNegative = 1.0, spread: NonNegative = 0.5
+    ) -> None:
         super().__init__(weight, interval, target)
         self.spread = spread
 
@@ -137,6 +144,7 @@ class Dragan(GradientPenalty):
         return self.distance(judged.judge_real, real + torch.rand(len(real), 1, 1, 1, device=real.device) * noise)
 
 
+@checked
 class LeCam(Penalty):
     """Keeps the logits near moving averages of the other side's (Tseng et al. 2021, eq. 4), for little data.
 
@@ -153,7 +161,7 @@ class LeCam(Penalty):
     real_average: Tensor
     fake_average: Tensor
 
-    def __init__(self, weight: float = 0.3, interval: int = 1, decay: float = 0.99) -> None:
+    def __init__(self, weight: NonNegative = 0.3, interval: Count = 1, decay: Share = 0.99) -> None:
         super().__init__(weight, interval)
         self.decay = decay
         self.register_buffer("real_average", torch.zeros(()))
@@ -168,6 +176,7 @@ class LeCam(Penalty):
         return above + relu(self.real_average - judged.fake_logits).square().mean()
 
 
+@checked
 class WeightClip(Penalty):
     """Every weight is cut to [-limit, limit] after each step (Arjovsky et al. 2017, algorithm 1): no term of the loss.
 
@@ -177,7 +186,7 @@ class WeightClip(Penalty):
 
     twice = False
 
-    def __init__(self, limit: float = 0.01) -> None:
+    def __init__(self, limit: NonNegative = 0.01) -> None:
         super().__init__(0.0)
         self.limit = limit
 

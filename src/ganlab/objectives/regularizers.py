@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor, nn
 
+from ganlab.arguments import Count, NonNegative, checked
 
+
+@checked
 class Regularizer(nn.Module):
     """A term of a generating player's loss.
 
@@ -12,7 +15,7 @@ class Regularizer(nn.Module):
         interval: steps of the player between two applications; each is ``interval`` times as strong.
     """
 
-    def __init__(self, weight: float, interval: int = 1) -> None:
+    def __init__(self, weight: NonNegative, interval: Count = 1) -> None:
         super().__init__()
         self.weight, self.interval = weight, interval
 
@@ -29,6 +32,7 @@ class Regularizer(nn.Module):
         raise NotImplementedError
 
 
+@checked
 class Orthogonal(Regularizer):
     """Keeps filters from being alike: sum over layers of |W W^T * (1 - I)|^2, W flattened to (filters, n).
 
@@ -40,7 +44,7 @@ class Orthogonal(Regularizer):
         interval: see `Regularizer`.
     """
 
-    def __init__(self, weight: float = 1e-4, interval: int = 1) -> None:
+    def __init__(self, weight: NonNegative = 1e-4, interval: Count = 1) -> None:
         super().__init__(weight, interval)
 
     def measure(self, network: nn.Module) -> Tensor:

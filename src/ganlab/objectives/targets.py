@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor
 
+from ganlab.arguments import Share, checked
 
+
+@checked
 class Targets:
     """Draws a target for every image that the discriminator judges.
 
@@ -17,7 +20,7 @@ class Targets:
         flipped: share of the images that get the other side's target.
     """
 
-    def __init__(self, real: float = 1.0, fake: float = 0.0, noise: float = 0.0, flipped: float = 0.0) -> None:
+    def __init__(self, real: Share = 1.0, fake: Share = 0.0, noise: Share = 0.0, flipped: Share = 0.0) -> None:
         self.real_target, self.fake_target, self.noise, self.flipped = real, fake, noise, flipped
 
     def real(self, logits: Tensor) -> Tensor:

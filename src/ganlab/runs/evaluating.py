@@ -45,8 +45,6 @@ def settle(config: dict[str, Any]) -> dict[str, Any]:
     config = deepcopy(config)
     for key in ("checkpoint", "generated", "real", "root", "output"):
         config[key] = None if config[key] is None else str(config[key])
-    if not isinstance(config["repeats"], int) or config["repeats"] < 1:
-        raise UserError(f"repeats={config['repeats']} must be a whole number of at least 1")
     if config["resize"] is not None:
         if "resize" not in config["features"]:
             raise UserError(f"resize={config['resize']} is a way to bring images to Inception: type features=inception")

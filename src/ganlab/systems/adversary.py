@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ganlab.arguments import Natural, checked
 from ganlab.objectives.augmentations import Augmentation
 from ganlab.objectives.losses import Objective
 from ganlab.objectives.penalties import Judged, Penalty
@@ -34,6 +35,7 @@ class Moment:
     world_size: int = 1
 
 
+@checked
 class Adversary(nn.Module):
     """Objective, penalties, augmentations and image pool of one discriminator; its network belongs to the system.
 
@@ -61,7 +63,7 @@ class Adversary(nn.Module):
         augmentations: Iterable[Augmentation] = (),
         *,
         joint: bool = False,
-        replay: int = 0,
+        replay: Natural = 0,
         name: str = DISCRIMINATOR,
     ) -> None:
         super().__init__()

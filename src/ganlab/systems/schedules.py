@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from math import cos, pi
 
+from ganlab.arguments import Count, Natural, Positive, Share, checked
+
 Schedule = Callable[[int], float]
 
 
+@checked
 class Fall:
     """Stays at 1 up to ``start`` images seen, and falls to ``floor`` at ``until``.
 
@@ -18,7 +21,7 @@ class Fall:
         ValueError: the fall ends before it begins.
     """
 
-    def __init__(self, until: int, start: int = 0, floor: float = 0.0) -> None:
+    def __init__(self, until: Count, start: Natural = 0, floor: Share = 0.0) -> None:
         if until <= start:
             raise ValueError(f"schedule.until={until} must lie behind schedule.start={start}")
         self.start, self.until, self.floor = start, until, floor
@@ -49,6 +52,7 @@ class Cosine(Fall):
         return (1 + cos(pi * done)) / 2
 
 
+@checked
 class Exponential:
     """Halves every ``half_life`` images, down to ``floor`` (the original GAN's training divides its rate at each step).
 
@@ -57,9 +61,7 @@ class Exponential:
         floor: the least factor.
     """
 
-    def __init__(self, half_life: float, floor: float = 0.0) -> None:
-        if half_life <= 0:
-            raise ValueError(f"schedule.half_life={half_life} must be more than 0")
+    def __init__(self, half_life: Positive, floor: Share = 0.0) -> None:
         self.half_life, self.floor = half_life, floor
 
     def __call__(self, images_seen: int) -> float:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from ganlab.arguments import Count, checked
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -53,6 +55,7 @@ class Unstaged:
         return self._only
 
 
+@checked
 class Growing:
     """Progressive growing (Karras et al. 2018): each level fades in and then trains on, for equally many images.
 
@@ -67,25 +70,23 @@ class Growing:
         rates: factor of the learning rates by resolution; where there is none, 1.
 
     Raises:
-        ValueError: ``last`` is not ``first`` doubled some times, or a length is not positive.
+        ValueError: ``last`` is not ``first`` doubled some times.
     """
 
     def __init__(
         self,
-        first: int,
-        last: int,
-        fading: int,
-        stable: int,
+        first: Count,
+        last: Count,
+        fading: Count,
+        stable: Count,
         batch_sizes: Mapping[int, int] | None = None,
         rates: Mapping[int, float] | None = None,
     ) -> None:
         self.resolutions = [first]
         while self.resolutions[-1] < last:
             self.resolutions.append(2 * self.resolutions[-1])
-        if first < 1 or self.resolutions[-1] != last:
+        if self.resolutions[-1] != last:
             raise ValueError(f"stages.last={last} must be stages.first={first} doubled some times")
-        if fading < 1 or stable < 1:
-            raise ValueError(f"stages.fading={fading} and stages.stable={stable} must both be at least 1 image")
         self.fading, self.stable, self.sizes, self.rates = fading, stable, dict(batch_sizes or {}), dict(rates or {})
 
     @property

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from torch import nn
 from torch.optim import Optimizer
 
+from ganlab.arguments import Count, checked
+
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"  # roles, and the players of a system with one of each
 
 
@@ -64,12 +66,12 @@ def resolve_roles(rule: UpdateRule, players: Mapping[str, Player]) -> UpdateRule
     return tuple(tuple(resolved(phase) for phase in iteration) for iteration in rule)
 
 
-def sequential(d_steps: int = 1, g_steps: int = 1) -> UpdateRule:
+@checked
+def sequential(d_steps: Count = 1, g_steps: Count = 1) -> UpdateRule:
     """D steps, each on a minibatch of its own, then G steps; the first G step shares the last D step's fakes.
 
     Algorithm 1 of Goodfellow et al. 2014, and PyTorch's DCGAN tutorial with one step each.
     """
-    _check(d_steps, g_steps)
     alone: Iteration = (Phase((DISCRIMINATOR,)),)
     last: Iteration = (
         Phase((DISCRIMINATOR,)),
@@ -79,9 +81,9 @@ def sequential(d_steps: int = 1, g_steps: int = 1) -> UpdateRule:
     return (alone,) * (d_steps - 1) + (last,)
 
 
-def alternating(d_steps: int = 1, g_steps: int = 1) -> UpdateRule:
+@checked
+def alternating(d_steps: Count = 1, g_steps: Count = 1) -> UpdateRule:
     """One step a minibatch: ``g_steps`` of G, then ``d_steps`` of D (the DCGAN authors' code: G first, then D)."""
-    _check(d_steps, g_steps)
     return ((Phase((GENERATOR,)),),) * g_steps + ((Phase((DISCRIMINATOR,)),),) * d_steps
 
 
@@ -95,9 +97,9 @@ def generator_first() -> UpdateRule:
     return ((Phase((GENERATOR,)), Phase((DISCRIMINATOR,), fresh=False)),)
 
 
-def repeated(d_steps: int = 3, g_steps: int = 3) -> UpdateRule:
+@checked
+def repeated(d_steps: Count = 3, g_steps: Count = 3) -> UpdateRule:
     """D steps, then G steps, all on one minibatch, each with fresh fakes (SinGAN)."""
-    _check(d_steps, g_steps)
     return ((Phase((DISCRIMINATOR,)),) * d_steps + (Phase((GENERATOR,)),) * g_steps,)
 
 
@@ -106,8 +108,3 @@ def in_turn(players: Sequence[str]) -> UpdateRule:
     if not players:
         raise ValueError("update.players=[] names nobody: list the players in the order of their steps")
     return (tuple(Phase((name,)) for name in players),)
-
-
-def _check(d_steps: int, g_steps: int) -> None:
-    if d_steps < 1 or g_steps < 1:
-        raise ValueError(f"update.d_steps={d_steps} and update.g_steps={g_steps} must both be at least 1")

@@ -122,7 +122,7 @@ def test_a_hash_that_tells_nothing_apart_is_refused_and_may_be_allowed(tmp_path:
     ]
     with pytest.raises(UserError, match="99 of 100 pictures"):
         deduplicate(whole, BRIEF, max_dropped=0.5)
-    with pytest.raises(UserError, match="data.max_dropped=2 is no share"):
+    with pytest.raises(ValueError, match="max_dropped=2 must be a number from 0 to 1"):
         deduplicate(whole, BRIEF, max_dropped=2)
 
 

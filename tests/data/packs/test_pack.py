@@ -231,5 +231,5 @@ def test_a_full_disk_and_an_unusable_folder_say_what_to_set(photos: Path, tmp_pa
 
 @pytest.mark.parametrize("values", [{"max_broken": 2}, {"workers": -1}])
 def test_impossible_values_are_refused(photos: Path, tmp_path: Path, values):
-    with pytest.raises(UserError, match="data.(max_broken|workers)="):
+    with pytest.raises(ValueError, match="(max_broken|workers)=.* must be"):
         build(Folder(str(photos)), SMALL, tmp_path, **values)

@@ -128,5 +128,5 @@ def test_stacked_mnist_is_three_digits_and_their_number(tmp_path: Path, idx):
     assert 350 < len(modes) < 430  # 500 draws of 1,000 modes give 393 on average
     again = pickle.loads(pickle.dumps(source))
     assert all(np.array_equal(again.read(index)["images"], source.read(index)["images"]) for index in (0, 499))
-    with pytest.raises(UserError, match="data.seed=-1 is negative"):
+    with pytest.raises(ValueError, match="seed=-1 must be a whole number of at least 0"):
         StackedMNIST(str(tmp_path), "train", 500, -1, False)

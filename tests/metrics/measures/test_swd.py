@@ -105,5 +105,5 @@ def test_collapse_to_one_grey_is_a_number() -> None:
 def test_too_small_images_and_no_patches_are_refused() -> None:
     with pytest.raises(UserError, match="16 pixels or more, not 8x8"):
         SWD(4).cut_up(torch.zeros(1, 1, 8, 8, dtype=torch.uint8), torch.arange(1))
-    with pytest.raises(UserError, match="metrics.swd.patches=0"):
+    with pytest.raises(ValueError, match="^patches=0(.0)? must be"):
         SWD(0)

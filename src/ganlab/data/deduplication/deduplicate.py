@@ -14,6 +14,7 @@ import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from tqdm import tqdm
 
+from ganlab.arguments import Share, checked
 from ganlab.data.deduplication.duplicates import Duplicates
 from ganlab.data.deduplication.hashing import BITS, AutoEncoder, Hashing, ReadPictures, fit, standardized, thumbnails
 from ganlab.data.packs.pack import Pack, bar_style, open_or_write
@@ -35,7 +36,8 @@ def deduplicated_folder(folder: Path, hashing: Hashing) -> Path:
     return folder.with_name(f"{name}-deduplicated-{hashlib.sha256(facts.encode()).hexdigest()[:12]}")
 
 
-def deduplicate(pack: Pack, hashing: Hashing, *, max_dropped: float) -> Pack:
+@checked
+def deduplicate(pack: Pack, hashing: Hashing, *, max_dropped: Share) -> Pack:
     """Open the pack without near duplicates, made if missing.
 
     It holds the arrays of ``pack`` without the dropped rows, which ``duplicates.json`` lists and ``duplicates.png``
@@ -49,8 +51,6 @@ def deduplicate(pack: Pack, hashing: Hashing, *, max_dropped: float) -> Pack:
     Raises:
         UserError: more would be dropped, the disk is full, or the folder cannot be written.
     """
-    if not 0 <= max_dropped <= 1:
-        raise UserError(f"data.max_dropped={max_dropped} is no share: take a number from 0 to 1")
     folder = deduplicated_folder(pack.folder, hashing)
     made = open_or_write(folder, lambda: write(pack, hashing, folder, max_dropped))
     require_few(made, max_dropped)

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from ganlab.arguments import Count, Natural, NonNegative, Positive, Share, checked
 from ganlab.data.packs.order import EndlessOrder
 from ganlab.errors import UserError
 
@@ -21,6 +22,7 @@ FLAT = 1.0  # grey levels; less contrast than this is not stretched
 ReadPictures = Callable[[np.ndarray], np.ndarray]
 
 
+@checked
 @dataclass(frozen=True)
 class Hashing:
     """Training of the hash's auto-encoder, which the paper does not specify.
@@ -36,23 +38,19 @@ class Hashing:
         seed: seed of weights, order, noise and dropout.
     """
 
-    noise: str
-    noise_level: float
-    dropout: float
-    images: int
-    learning_rate: float
-    batch_size: int
-    seed: int
+    noise: Literal["gaussian", "masking"]
+    noise_level: NonNegative
+    dropout: Share
+    images: Count
+    learning_rate: Positive
+    batch_size: Count
+    seed: Natural
 
     def __post_init__(self) -> None:
-        if self.noise not in ("gaussian", "masking"):
-            raise UserError(f"data.deduplication.noise={self.noise} is not known: take gaussian or masking")
         shares = {"dropout": self.dropout} | ({"noise_level": self.noise_level} if self.noise == "masking" else {})
         for key, value in shares.items():
-            if not 0 <= value < 1:
+            if value >= 1:
                 raise UserError(f"data.deduplication.{key}={value} is no probability: take a number from 0 to below 1")
-        if not 0 < self.learning_rate < math.inf:
-            raise UserError(f"data.deduplication.learning_rate={self.learning_rate} must be above 0: take 0.001")
 
     def record(self) -> dict[str, Any]:
         """Return everything that codes depend on except the pictures."""

@@ -3,10 +3,11 @@
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from ganlab.arguments import Count, Natural, Within, checked
 from ganlab.data.drawn.drawing import Shape, bounds, paint
 from ganlab.data.packs.source import Arrays, NoSuchSplitError, Record, Source
 from ganlab.errors import UserError
@@ -80,6 +81,7 @@ def render_shapes(
     )
 
 
+@checked
 class Procedural(Source):
     """Pictures rendered on demand; each is a pure function of seed, split and index."""
 
@@ -90,11 +92,7 @@ class Procedural(Source):
     objects: Sequence[str]
     kinds: Sequence[str]
 
-    def __init__(self, count: int, image_size: int, seed: int, split: str) -> None:
-        if not isinstance(count, int) or count < 1:
-            raise UserError(f"data.count={count} is no number of pictures: take 1 or more")
-        if image_size < 8:
-            raise UserError(f"data.image_size={image_size} is too small to show anything: take 8 or more")
+    def __init__(self, count: Count, image_size: Annotated[int, Within(8)], seed: Natural, split: str) -> None:
         self.count, self.image_size, self.seed, self.split = count, image_size, seed, split
         self.name = f"{self.content}-{split}"
         self.render(0)  # rejects an invalid seed or split

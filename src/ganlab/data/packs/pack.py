@@ -16,6 +16,7 @@ from zlib import crc32
 import numpy as np
 from tqdm import tqdm
 
+from ganlab.arguments import Natural, Share, checked
 from ganlab.data.lock import locked
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.packs.record_reader import FEW_RECORDS, arrays_of, chunks, row_bytes
@@ -96,13 +97,14 @@ def checksum(array: np.ndarray) -> int:
     return crc
 
 
+@checked
 def build(
     source: Source,
     protocol: PictureProtocol,
     packs: Path,
     *,
-    max_broken: float = 0.01,
-    workers: int | None = None,
+    max_broken: Share = 0.01,
+    workers: Natural | None = None,
 ) -> Pack:
     """Open the pack of a source in folder ``packs``, built if missing.
 
@@ -119,10 +121,6 @@ def build(
     Raises:
         UserError: too many unreadable pictures or none at all, a full disk, or a folder that cannot be written.
     """
-    if not 0 <= max_broken <= 1:
-        raise UserError(f"data.max_broken={max_broken} is no share: take a number from 0 to 1")
-    if workers is not None and workers < 0:
-        raise UserError(f"data.workers={workers} is negative: take null (one per core), 0 or more")
     folder = packs / pack_name(source, protocol)
     pack = open_or_write(folder, lambda: write(source, protocol, folder, max_broken, workers))
     if skipped := pack.manifest["skipped"]:  # else the source need not be opened to be counted

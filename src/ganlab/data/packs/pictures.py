@@ -4,11 +4,12 @@ import contextlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ganlab.arguments import Count, checked
 from ganlab.errors import UserError
 
 # Raster formats only: Pillow would pass a disguised EPS file to Ghostscript.
@@ -98,6 +99,7 @@ def flatten(picture: Image.Image) -> Image.Image:
     return picture.convert("L" if picture.mode in ("1", "L") else "RGB")
 
 
+@checked
 @dataclass(frozen=True)
 class PictureProtocol:
     """How a picture becomes a square array.
@@ -111,24 +113,17 @@ class PictureProtocol:
         decode: ``exact``, or ``fast``: JPEGs are scaled while they are decoded, see `decode`.
     """
 
-    image_size: int
+    image_size: Count
     channels: int
     resize: str = "lanczos"
-    crop: str | int = "square"
-    decode: str = "exact"
+    crop: Literal["square", "none"] | Count = "square"
+    decode: Literal["exact", "fast"] = "exact"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.image_size, int) or self.image_size < 1:
-            raise UserError(f"data.image_size={self.image_size} is no size in pixels: take a whole number such as 64")
         if self.channels not in MODES:
             raise UserError(f"data.channels={self.channels} is not possible: take 1 (grey) or 3 (colour)")
         if self.resize not in KERNELS:
             raise UserError(f"data.resize={self.resize} is not known: take one of {', '.join(KERNELS)}")
-        number = isinstance(self.crop, int) and not isinstance(self.crop, bool) and self.crop >= 1
-        if self.crop not in ("square", "none") and not number:
-            raise UserError(f"data.crop={self.crop} is not known: take square, none or a number of pixels")
-        if self.decode not in ("exact", "fast"):
-            raise UserError(f"data.decode={self.decode} is not known: take exact or fast")
         if self.decode == "fast" and isinstance(self.crop, int):
             raise UserError(f"data.decode=fast changes what data.crop={self.crop} keeps: take data.decode=exact")
 

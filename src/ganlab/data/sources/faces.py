@@ -1,11 +1,11 @@
 """Faces cut out of photographs by OpenCV's detector, as for the paper's face models (Radford et al. 2016, sec. 4.2)."""
 
-import math
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from ganlab.arguments import Count, NonNegative, Within, checked
 from ganlab.data.packs.pictures import PictureFile, decode
 from ganlab.data.packs.source import RecordRows
 from ganlab.data.sources.folder import Folder
@@ -13,10 +13,11 @@ from ganlab.errors import UserError
 
 CASCADE = "haarcascade_frontalface_alt2.xml"
 INSTALL = "pip install 'opencv-python-headless<5'"
-MOST_STEP = 4
+Step = Annotated[float, Within(1, 4, above=True)]  # beyond 4 OpenCV never ends
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 
+@checked
 class Faces(Folder):
     """The faces in all photographs under ``root``; see `ganlab.data.sources.folder.Folder` for classes.
 
@@ -36,14 +37,10 @@ class Faces(Folder):
     """
 
     def __init__(
-        self, *, root: str, margin: float, minimum: int, faces: str, scale_factor: float, neighbours: int
+        self, *, root: str, margin: NonNegative, minimum: Count, faces: str, scale_factor: Step, neighbours: Count
     ) -> None:
         if faces not in ("all", "one"):
             raise UserError(f"data.faces={faces} is not known: take all, or one (the largest of a photograph)")
-        if not 1 < scale_factor <= MOST_STEP:  # beyond a certain step OpenCV never ends
-            raise UserError(f"data.scale_factor={scale_factor} is no step: take a number above 1, up to {MOST_STEP}")
-        if not math.isfinite(margin):
-            raise UserError(f"data.margin={margin} is no share of a face's side: take a number such as 0.2")
         super().__init__(root)
         self.name = self.name.replace("folder-", "faces-", 1)
         self.margin, self.minimum, self.largest_only = margin, minimum, faces == "one"

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torchvision import datasets
 
+from ganlab.arguments import Count, Natural, checked
 from ganlab.data.fetching.archives import gunzip
 from ganlab.data.fetching.download import fetch, fetch_archive, told
 from ganlab.data.fetching.published import Decoded, PublishedSet
@@ -114,6 +115,7 @@ class EMNIST(PublishedSet):
         return Decoded(images.transpose(0, 2, 1), labels - (self.part == "letters"))
 
 
+@checked
 class StackedMNIST(Source):
     """``count`` colour pictures whose red, green and blue are three random digits of MNIST: 1,000 modes.
 
@@ -124,11 +126,7 @@ class StackedMNIST(Source):
     in_memory = True
     classes = [f"{mode:03d}" for mode in range(1000)]
 
-    def __init__(self, root: str, split: str, count: int, seed: int, download: bool) -> None:
-        if seed < 0:
-            raise UserError(f"data.seed={seed} is negative: take 0 or a positive whole number")
-        if not isinstance(count, int):
-            raise UserError(f"data.count={count} is no number of pictures: take 1 or more")
+    def __init__(self, root: str, split: str, count: Count, seed: Natural, download: bool) -> None:
         self.digits = MNIST(root, split, download)
         self.count, self.seed = count, seed
         self.name = f"stacked_mnist-{split}"

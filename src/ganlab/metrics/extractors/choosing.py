@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ganlab.arguments import Count, Share, checked
 from ganlab.classifiers.labelled import Labelled, counted_factors
 from ganlab.classifiers.training import Training, trained_classifier
 from ganlab.data.packs.pack import Pack
@@ -19,13 +20,14 @@ MOST_MODES = 100_000  # combinations that are counted
 EACH = 10  # real images of a combination, on average, where nobody has named the factors
 
 
+@checked
 def choose_features(
     name: str,
     weights: str | None,
     classifier: Mapping[str, Any] | None = None,
     torchscript: Mapping[str, Any] | None = None,
     resize: str | None = None,
-    batch_size: int | None = None,
+    batch_size: Count | None = None,
     *,
     pack: Pack,
 ) -> Features | None:
@@ -98,7 +100,8 @@ def tells_modes(pack: Pack) -> bool:
     return bool(pack.manifest.get("modes")) or (named is not None and len(named) == pack.images.shape[3])
 
 
-def labelled_features(pack: Pack, *, factors: list[str] | None, accuracy: float, **training: Any) -> ClassifierFeatures:
+@checked
+def labelled_features(pack: Pack, *, factors: list[str] | None, accuracy: Share, **training: Any) -> ClassifierFeatures:
     """Return the classifier of a pack, trained where there is none.
 
     Args:

@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metric
 
+from ganlab.arguments import Count, Natural, checked
 from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.generated import Generated
 from ganlab.metrics.metric import Gathered, enough
 from ganlab.metrics.reals import Reals
 
 
+@checked
 class InceptionScore(Gathered):
     """exp(E KL(p(class | image) || p(class))), the mean over splits of the samples; higher is better.
 
@@ -29,7 +31,7 @@ class InceptionScore(Gathered):
     needs_classes = True
     higher_is_better = True
 
-    def __init__(self, features: Features, splits: int, seed: int) -> None:
+    def __init__(self, features: Features, splits: Count, seed: Natural) -> None:
         super().__init__()
         self.features, self.splits, self.seed = features, splits, seed
         self.names = (f"is_{features.name}",)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.errors import UserError
+from ganlab.arguments import Count, Natural, Several, checked
 from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.metric import Sampled, enough
 from ganlab.metrics.reals import Reals
@@ -14,6 +14,7 @@ from ganlab.metrics.reals import Reals
 MOST = 1000  # images of a subset where nobody has said another number, as in the paper
 
 
+@checked
 class KID(Sampled):
     """Squared maximum mean discrepancy of features under the kernel (x.y / D + 1)^3, unbiased; lower is better.
 
@@ -32,10 +33,8 @@ class KID(Sampled):
 
     higher_is_better = False
 
-    def __init__(self, features: Features, subset_size: int | None, subsets: int, seed: int) -> None:
+    def __init__(self, features: Features, subset_size: Several | None, subsets: Count, seed: Natural) -> None:
         super().__init__(features, ("kid",))
-        if subsets < 1:
-            raise UserError(f"metrics.kid.subsets={subsets} gives nothing to compare; set it to 1 or more")
         self.subset_size, self.subsets, self.seed = subset_size, subsets, seed
         self.size = MOST if subset_size is None else subset_size
 

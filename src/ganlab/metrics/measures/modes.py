@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from ganlab.arguments import Share, checked
 from ganlab.metrics.extractors.classifier import ClassifierFeatures
 from ganlab.metrics.extractors.features import Classifier
 from ganlab.metrics.generated import Generated
 from ganlab.metrics.reals import Reals
 
 
+@checked
 class Modes(Metric):
     """How many different modes are among the samples, and how evenly they are spread over them.
 
@@ -38,7 +40,7 @@ class Modes(Metric):
     counts: Tensor
     confident_counts: Tensor
 
-    def __init__(self, features: Classifier, confidence: float = 0.9) -> None:
+    def __init__(self, features: Classifier, confidence: Share = 0.9) -> None:
         super().__init__()
         self.features = features
         self.confidence = confidence

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
+from ganlab.arguments import Count, checked
 from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
 from ganlab.metrics.diversity import BETAS
@@ -18,6 +19,7 @@ KERNEL = 11  # pixels of the Gaussian window, of deviation 1.5
 JUDGED = 50  # pairs at a time
 
 
+@checked
 class MSSSIM(Gathered):
     """Mean multi-scale structural similarity of pairs of generated images: 1 for equal ones, lower is more varied.
 
@@ -32,10 +34,8 @@ class MSSSIM(Gathered):
     names = ("ms_ssim",)
     kind = torch.uint8
 
-    def __init__(self, pairs: int) -> None:
+    def __init__(self, pairs: Count) -> None:
         super().__init__(limit=2 * pairs)
-        if pairs < 1:
-            raise UserError(f"metrics.ms_ssim.pairs={pairs} compares nothing; set it to 1 or more")
         self.pairs = pairs
         self.of_reals: float | None = None
         self.compared = 0

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.errors import UserError
+from ganlab.arguments import Count, checked
 from ganlab.metrics.generated import Generated
 from ganlab.metrics.metric import Gathered
 from ganlab.metrics.neighbours import squared_distances, tiles
@@ -16,6 +16,7 @@ from ganlab.metrics.reals import Reals
 NARROWEST, WIDEST = 0.1, 1.0  # deviations of the window that are tried, in pixel values from 0 to 1 (authors' code)
 
 
+@checked
 class Parzen(Gathered):
     """Mean log-likelihood of real images, in nats, under a Gaussian window around each generated one; untrustworthy.
 
@@ -34,11 +35,8 @@ class Parzen(Gathered):
     higher_is_better = True
     kind = torch.uint8
 
-    def __init__(self, deviations: int, validation: int) -> None:
+    def __init__(self, deviations: Count, validation: Count) -> None:
         super().__init__()
-        for key, value in (("deviations", deviations), ("validation", validation)):
-            if value < 1:
-                raise UserError(f"metrics.parzen.{key}={value} leaves nothing to choose from; set it to 1 or more")
         self.deviations = np.geomspace(NARROWEST, WIDEST, deviations).tolist()
         self.validation = validation
         self.real: Tensor | None = None

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ganlab.arguments import Count, Positive, checked
 from ganlab.errors import UserError
 from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.extractors.precision import full_precision
@@ -33,6 +34,7 @@ class Latent(Protocol):
         """Pass latents through the generator."""
 
 
+@checked
 class PathLength(Gathered):
     """How far images move, in the space of the feature network, when latents move a little: lower is smoother.
 
@@ -53,11 +55,8 @@ class PathLength(Gathered):
     needs = Features
     kind = torch.float64
 
-    def __init__(self, features: Features, samples: int, epsilon: float) -> None:
+    def __init__(self, features: Features, samples: Count, epsilon: Positive) -> None:
         super().__init__(limit=samples)
-        for key, value in (("samples", samples), ("epsilon", epsilon)):
-            if value <= 0:
-                raise UserError(f"metrics.path_length.{key}={value} measures nothing; set it above 0")
         self.features, self.samples, self.epsilon = features, samples, epsilon
         self.names = (f"path_length_{features.name}",)
         self.paths: str | None = None

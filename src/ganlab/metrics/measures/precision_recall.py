@@ -4,12 +4,14 @@ from typing import Any
 
 from torch import Tensor
 
+from ganlab.arguments import Count, checked
 from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.metric import Sampled, enough
 from ganlab.metrics.neighbours import overlap
 from ganlab.metrics.reals import Reals
 
 
+@checked
 class Balls(Sampled):
     """A value of how balls around features, each reaching to its k-th nearest other, hold those of the other set.
 
@@ -24,7 +26,7 @@ class Balls(Sampled):
     higher_is_better = True
     value: str
 
-    def __init__(self, features: Features, neighbours: int) -> None:
+    def __init__(self, features: Features, neighbours: Count) -> None:
         super().__init__(features, (self.value,))
         self.neighbours = neighbours
 

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ganlab.arguments import Count, checked
 from ganlab.data.batches import channels_first
 from ganlab.metrics.extractors.inception import InceptionFeatures
 from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
@@ -16,6 +17,7 @@ DEPTH = 64  # channels of the layer
 LAYER = "64 channels before the first pooling, image not resized"
 
 
+@checked
 class SIFID(Gathered):
     """Frechet distance between the features at all places of a real image and of a generated one; lower is better.
 
@@ -35,7 +37,7 @@ class SIFID(Gathered):
     higher_is_better = False
     kind = torch.float64
 
-    def __init__(self, features: InceptionFeatures, samples: int) -> None:
+    def __init__(self, features: InceptionFeatures, samples: Count) -> None:
         super().__init__(limit=samples)
         self.features, self.samples = features, samples
         self.names = (f"sifid_{features.name}",)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
+from ganlab.arguments import Count, Natural, checked
 from ganlab.errors import UserError
 from ganlab.metrics.generated import Generated
 from ganlab.metrics.reals import Reals
@@ -18,6 +19,7 @@ REPEATS, DIRECTIONS = 4, 128
 CONSTANT = 1e-3  # grey levels; below it a deviation is rounding, not content
 
 
+@checked
 class SWD(Metric):
     """Sliced Wasserstein distance x 1000, averaged over the levels of the pyramid; lower is better, needs no network.
 
@@ -39,10 +41,8 @@ class SWD(Metric):
     names = ("swd",)
     fake_patches: list[Tensor]
 
-    def __init__(self, patches: int, seed: int = 0) -> None:
+    def __init__(self, patches: Count, seed: Natural = 0) -> None:
         super().__init__()
-        if patches < 1:
-            raise UserError(f"metrics.swd.patches={patches} gives nothing to compare; set it to 1 or more")
         self.patches = patches
         self.seed = seed
         self.real_patches: list[Tensor] = []

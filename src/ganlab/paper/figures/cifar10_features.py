@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ganlab.arguments import Count, Positive, Several, Share
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.paper.figure import Claim, Item, Material, Outcome
@@ -52,7 +53,9 @@ class FeatureAccuracy(Item):
         Claim("the same with few labels", "accuracy_few", "accuracy_few_random"),
     )
 
-    def __init__(self, grid: list[float], held_out: float, per_class: int, draws: int, images: int | None) -> None:
+    def __init__(
+        self, grid: list[Positive], held_out: Share, per_class: Count, draws: Count, images: Several | None
+    ) -> None:
         self.grid, self.held_out, self.per_class, self.draws, self.images = (
             list(grid),
             held_out,

@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ganlab.arguments import Count
 from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
 from ganlab.latent.pictures import beside, sheet
@@ -29,7 +30,7 @@ class SideBySide(Item):
         Claim("the DCGAN draws what it is asked for more often than the GAN", "dcgan_right", "baseline_right"),
     )
 
-    def __init__(self, rows: int, columns: int) -> None:
+    def __init__(self, rows: Count, columns: Count) -> None:
         self.rows, self.columns = rows, columns
 
     def make(self, material: Material) -> Outcome:

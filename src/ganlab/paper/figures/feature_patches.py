@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from ganlab.arguments import Count, Several
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.latent.pictures import beside, sheet
@@ -35,7 +36,7 @@ class FeatureResponses(Item):
     )
     claims: ClassVar = (Claim("trained features respond to objects more than random ones do", "lift", "lift_random"),)
 
-    def __init__(self, features: int, patches: int, images: int, scored: int, rule: str) -> None:
+    def __init__(self, features: Count, patches: Count, images: Count, scored: Several, rule: str) -> None:
         self.features, self.patches, self.images = features, patches, images
         self.scored, self.rule = max(scored, features), rule
 

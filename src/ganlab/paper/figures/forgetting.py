@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ganlab.arguments import Count, Several
 from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
 from ganlab.latent.pictures import sheet
@@ -50,13 +51,13 @@ class WindowForgetting(Item):
     def __init__(
         self,
         thing: str,
-        samples: int,
-        columns: int,
-        scored: int,
-        draws: int,
-        segmenter: int,
-        layer: int = 2,
-        strongest: int | None = None,
+        samples: Several,
+        columns: Count,
+        scored: Several,
+        draws: Count,
+        segmenter: Count,
+        layer: Count = 2,
+        strongest: Count | None = None,
     ) -> None:
         self.thing, self.samples, self.columns = thing, samples, columns
         self.scored, self.draws, self.segmenter = scored, draws, segmenter

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from ganlab.arguments import Count
 from ganlab.data.batches import channels_first
 from ganlab.latent.interpolation import walk
 from ganlab.latent.pictures import sheet
@@ -34,7 +35,7 @@ class LatentWalk(Item):
         ),
     )
 
-    def __init__(self, rows: int, columns: int, how: str, statistics: str) -> None:
+    def __init__(self, rows: Count, columns: Count, how: str, statistics: str) -> None:
         self.rows, self.columns, self.how, self.statistics = rows, columns, how, statistics
 
     def make(self, material: Material) -> Outcome:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ganlab.arguments import Count
 from ganlab.errors import UserError
 from ganlab.paper.figure import Claim, Item, Material, Model, Outcome
 from ganlab.probes.nearest import NearestScore, scores_by_count
@@ -52,7 +53,7 @@ class NearestDigits(Item):
         Claim("and as many of them as there are real images better than these", "real_error", "dcgan_at_reals"),
     )
 
-    def __init__(self, counts: list[int], reals: int, test: int | None) -> None:
+    def __init__(self, counts: list[Count], reals: Count, test: Count | None) -> None:
         self.counts, self.reals, self.test = sorted(counts), reals, test
         if not self.counts or self.counts[0] < 1:
             raise UserError(f"table.counts={counts} names no numbers of samples: type some, as [1000,10000]")

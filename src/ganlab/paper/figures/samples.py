@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ganlab.arguments import Count, Several
 from ganlab.errors import UserError
 from ganlab.latent.pictures import sheet
 from ganlab.networks.statistics import sampling
@@ -26,7 +27,7 @@ class Samples(Item):
     title = "samples"
     published: ClassVar = {"epochs": "1 (figure 2), 5 (figure 3), 25 (figure 10)"}
 
-    def __init__(self, rows: int, columns: int, batch_size: int) -> None:
+    def __init__(self, rows: Count, columns: Count, batch_size: Several) -> None:
         self.rows, self.columns, self.batch_size = rows, columns, batch_size
 
     def make(self, material: Material) -> Outcome:
@@ -56,7 +57,7 @@ class SortedSamples(Item):
     title = "samples, sorted by the discriminator"
     differs: ClassVar = ("the discriminator normalises over all samples at once, as the authors' sampling does",)
 
-    def __init__(self, rows: int, columns: int) -> None:
+    def __init__(self, rows: Count, columns: Count) -> None:
         self.rows, self.columns = rows, columns
 
     def make(self, material: Material) -> Outcome:

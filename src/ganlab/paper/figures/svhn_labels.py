@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from ganlab.arguments import Count, Natural, Positive
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.paper.figure import Claim, Item, Material, Outcome
@@ -64,7 +65,7 @@ class FewLabelsError(Item):
     )
 
     def __init__(
-        self, per_class: int, grid: list[float], choosing: int, testing: int, trials: int, held_out: int
+        self, per_class: Count, grid: list[Positive], choosing: Count, testing: Count, trials: Natural, held_out: Count
     ) -> None:
         self.per_class, self.grid, self.choosing, self.testing = per_class, list(grid), choosing, testing
         self.trials, self.held_out = trials, held_out

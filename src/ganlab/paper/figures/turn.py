@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ganlab.arguments import Count, NonNegative, Several
 from ganlab.classifiers.training import Training
 from ganlab.errors import UserError
 from ganlab.latent.directions import along, turn
@@ -45,7 +46,15 @@ class Turn(Item):
     )
 
     def __init__(
-        self, rows: int, columns: int, exemplars: int, among: int, reach: float, factor: str, scored: int, reader: dict
+        self,
+        rows: Count,
+        columns: Count,
+        exemplars: Count,
+        among: Several,
+        reach: NonNegative,
+        factor: str,
+        scored: Several,
+        reader: dict,
     ) -> None:
         self.rows, self.columns, self.exemplars, self.among = rows, columns, exemplars, among
         self.reach, self.factor, self.scored, self.reader = reach, factor, scored, Training(**reader)

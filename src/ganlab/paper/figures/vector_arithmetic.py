@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from ganlab.arguments import Count, Natural, Share
 from ganlab.classifiers.labelled import Labelled
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
@@ -51,7 +52,7 @@ class VectorArithmetic(Item):
     )
 
     def __init__(
-        self, concepts: Mapping[str, Sequence[str]], exemplars: int, trials: int, pool: int, least: float
+        self, concepts: Mapping[str, Sequence[str]], exemplars: Count, trials: Natural, pool: Count, least: Share
     ) -> None:
         self.sum = Sum(**{name: wanted(values) for name, values in concepts.items()})
         self.exemplars, self.trials, self.pool, self.least = exemplars, trials, pool, least
