@@ -1,13 +1,18 @@
-"""The architectures beside DCGAN's own: the numbers of their papers, and what holds for each."""
+"""The architectures besides DCGAN's own: the numbers of their papers, what holds for each, and how they are paired."""
 
 from collections.abc import Callable
 from copy import deepcopy
+from inspect import signature
 from typing import Any
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import get_class, instantiate
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from ganlab.configuration.entry import CONF
 from ganlab.networks import (
     dcgan,
     dcgan_conditional,
@@ -242,3 +247,111 @@ def test_other_sizes_and_norms_of_residual_networks_are_refused() -> None:
         resnet.Generator(28)
     with pytest.raises(ValueError, match="choose spectral, weight or none"):
         resnet.Discriminator(normalization="batch")
+
+
+# How conf/architecture pairs them
+
+PAIRS, GENERATORS, DISCRIMINATORS = (
+    sorted(path.stem for path in CONF.glob(f"architecture/{group}*.yaml"))
+    for group in ("", "generator/", "discriminator/")
+)
+
+
+def composed(*overrides: str) -> Any:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(overrides=["+data=digits", *overrides])
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_every_pair_has_the_keys_that_networks_read_without_a_default(pair: str) -> None:
+    assert {"width", "latent_size", "prior"} <= composed(f"+architecture={pair}").architecture.keys()
+
+
+@pytest.mark.parametrize("pair", ["mlp", "dcgan"])  # the fewest keys for both networks, and the most
+def test_any_generator_meets_any_discriminator(pair: str) -> None:
+    # A network reads the pair's keys and the data's alone, so that each has to be tried once, not with each other.
+    count = max(len(GENERATORS), len(DISCRIMINATORS))
+    for index in range(count):
+        generator, discriminator = GENERATORS[index % len(GENERATORS)], DISCRIMINATORS[index % len(DISCRIMINATORS)]
+        chosen = f"architecture/generator={generator}", f"architecture/discriminator={discriminator}"
+        config = composed(f"+architecture={pair}", *chosen, "architecture.width=2")
+        with torch.device("meta"):
+            made = [instantiate(config.architecture[name], _convert_="all") for name in ("generator", "discriminator")]
+        networks = {
+            "generator": (made[0], torch.empty(COUNT, made[0].latent_size, device="meta"), (COUNT, 1, 32, 32)),
+            "discriminator": (made[1], torch.empty(COUNT, 1, 32, 32, device="meta"), (COUNT,)),
+        }
+        for network, inputs, shape in networks.values():
+            assert network.eval()(inputs, *(label.to("meta") for label in labels_for(network))).shape == shape
+
+
+@pytest.mark.parametrize(
+    "half", [*(f"generator/{n}" for n in GENERATORS), *(f"discriminator/{n}" for n in DISCRIMINATORS)]
+)
+def test_a_networks_file_mirrors_its_constructor(half: str) -> None:
+    group, name = half.split("/")
+    arguments = composed("+architecture=mlp", f"architecture/{group}={name}").architecture[group]
+    values = OmegaConf.to_container(arguments, resolve=True)
+    parameters = signature(get_class(values.pop("_target_"))).parameters  # type: ignore[union-attr]
+    missing = parameters.keys() - values.keys()
+    assert values.keys() <= parameters.keys() and missing <= {"classes"}
+    if name in ("dcgan", "sndcgan", "resnet"):  # of the paper, and not a variant: the values are the defaults
+        shared = {"image_size", "channels", "width", "latent_size", "prior"}
+        for key in values.keys() - shared:
+            assert values[key] == parameters[key].default, f"{half}: {key}"
+
+
+def test_a_pairs_keys_reach_both_of_its_networks_whichever_they_are() -> None:
+    chosen = ("architecture/generator=sndcgan", "architecture/discriminator=dcgan")
+    architecture = composed("+architecture=dcgan", *chosen, "architecture.width=6", "architecture.eps=0.5").architecture
+    assert architecture.generator.width == architecture.discriminator.width == 6
+    assert architecture.generator.eps == architecture.discriminator.eps == 0.5
+    assert "kernel" not in architecture.generator and architecture.discriminator.kernel == 5
+    architecture = composed("+architecture=mlp", *chosen, "architecture.discriminator.kernel=3").architecture
+    assert architecture.discriminator.kernel == 3 and architecture.discriminator.eps == 1e-8  # the pair has neither
+    assert architecture.generator.eps == 1e-5
+
+
+SMOKE = ("debug=smoke", "logger=none", "metrics=none", "max_images=64", "run=mixed")
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        ("architecture=dcgan", "architecture/discriminator=resnet"),
+        ("architecture/generator=sndcgan", "architecture/discriminator=dcgan"),
+    ],
+)
+def test_networks_of_two_papers_train_together(command: Callable[..., Any], chosen: tuple[str, ...]) -> None:
+    outcome = command("train", *chosen, *SMOKE)
+    assert outcome.code == 0, outcome.err
+    assert "finished    64 images" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (
+            ("architecture=dcgan_conditional", "architecture/discriminator=dcgan"),
+            "the generator has 10 classes and the",
+        ),
+        (
+            ("architecture=mlp", "architecture/discriminator=dcgan", "architecture.maxout_units=7"),
+            "architecture.maxout_units changes nothing: neither",
+        ),
+        (
+            ("architecture=mlp", "architecture/discriminator=dcgan", "architecture.kernel=7"),
+            "there is no key architecture.kernel with the options chosen: it belongs to architecture=dcgan",
+        ),
+        (
+            ("architecture/discriminator=resnet", "architecture.discriminator.input_bias=true"),
+            "no key architecture.discriminator.input_bias with the options chosen: it belongs to architecture/disc",
+        ),
+        (("architecture/discriminator=dcgn",), "architecture/discriminator=dcgn does not exist: choose one of dcgan, "),
+    ],
+)
+def test_what_a_pair_cannot_take_is_one_line(
+    command: Callable[..., Any], chosen: tuple[str, ...], message: str
+) -> None:
+    outcome = command("train", *chosen, *SMOKE)
+    assert outcome.code == 1 and message in outcome.err and outcome.err.count("\n") == 1

@@ -1,8 +1,10 @@
 """What a user types after the command, checked; and Hydra's complaints about it, said in one line."""
 
 import re
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
 from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
@@ -62,6 +64,26 @@ def check_overrides(arguments: list[str], conf: Path) -> list[str]:
     return checked
 
 
+def check_reached(config: DictConfig, typed: Iterable[str]) -> None:
+    """Refuse a typed ``architecture.KEY`` that neither network reads.
+
+    A pair's keys stay when another network is put into it, which may have no use for some of them.
+
+    Raises:
+        UserError: there is such a key.
+    """
+    nodes: Any = OmegaConf.to_container(config.get("architecture") or OmegaConf.create(), resolve=False)
+    networks = str([node for node in nodes.values() if isinstance(node, dict)])
+    for argument in typed:
+        group, _, key = argument.partition("=")[0].partition(".")
+        shared = group == "architecture" and key in nodes and not isinstance(nodes[key], dict)
+        if shared and not re.search(rf"\barchitecture\.{key}\b", networks):
+            raise UserError(
+                f"architecture.{key} changes nothing: neither the generator nor the discriminator chosen reads it; "
+                f"type a key of one of them, such as architecture.discriminator.normalization"
+            )
+
+
 def explain(error: Exception, conf: Path, name: str) -> str:
     """Return Hydra's or OmegaConf's complaint as one line with the mend."""
     text = str(error)
@@ -98,11 +120,13 @@ def _unknown_part(value: str, data: object) -> str:
 def _unknown_key(key: str, conf: Path, name: str) -> str:
     """Name the keys that look most like the one that does not exist."""
     known = {path.name: "" for path in conf.iterdir() if path.is_dir() and path.name != "hydra"}
-    for file in [conf / f"{name}.yaml", *conf.glob("*/*.yaml")]:
-        whole = file.parent == conf or "@package _global_" in file.read_text()
-        group = "" if whole else file.parent.name
-        for found in _keys(OmegaConf.to_container(OmegaConf.load(file)), group):
-            known.setdefault(found, f"{file.parent.name}={file.stem}")
+    options = [file for file in sorted(conf.glob("*/**/*.yaml")) if file.parent.name != "base"]
+    presets = [file for file in options if "@package _global_" in file.read_text()]
+    for file in [conf / f"{name}.yaml", *(file for file in options if file not in presets), *presets]:
+        group = file.parent.relative_to(conf).as_posix()
+        prefix = "" if file.parent == conf or file in presets else group.replace("/", ".")
+        for found in _keys(OmegaConf.to_container(OmegaConf.load(file)), prefix):
+            known.setdefault(found, f"{group}={file.stem}")
     if key in known and not known[key]:
         return f"src/{name}.py has no {key}=: its --help lists the groups that it has"
     if key in known:

@@ -13,12 +13,13 @@ from typing import Any
 
 import hydra
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.object_type import ObjectType
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ganlab.configuration.command_line import check_overrides, explain
+from ganlab.configuration.command_line import check_overrides, check_reached, explain
 from ganlab.errors import UserError
 from ganlab.runs.ranks import rank
 
@@ -52,6 +53,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                 @functools.wraps(task)
                 def guarded(config: DictConfig) -> object:
                     try:
+                        check_reached(config, HydraConfig.get().overrides.task)
                         return task(config)
                     except MISTAKES as error:  # Hydra would print a line of its own before ours
                         mistakes.append(error)

@@ -1,6 +1,7 @@
 """The configuration reference, written from the configuration files: ``python -m ganlab.configuration.reference``."""
 
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import yaml
@@ -14,7 +15,7 @@ HEAD = """# Configuration reference
 Written from `conf/` by `python -m ganlab.configuration.reference`; a test keeps it current. Type any key as
 `key=value`, any group as `group=option`; `--cfg job` prints the whole configuration that results.
 """
-HANDED_ON = ("${data.", "${architecture.")  # values that only repeat another key's
+HANDED_ON = ("${data.", "${architecture.", "${oc.select:architecture.")  # values that only repeat another key's
 SKIPPED = ("hydra", "_target_", "_partial_")
 
 
@@ -28,21 +29,15 @@ def page() -> str:
         parts.append(f"\n## `{group}=`\n")
         for file in sorted((CONF / group).glob("*.yaml")):
             packed = "_global_" in file.read_text().splitlines()[0]
-            parts.append(f"\n### `{group}={file.stem}`\n\n" + describe(file, "" if packed else group.split("/")[0]))
+            prefix = "" if packed else group.removesuffix("/base").replace("/", ".")
+            parts.append(f"\n### `{group}={file.stem}`\n\n" + describe(file, prefix))
     return "".join(parts)
 
 
 def describe(file: Path, prefix: str) -> str:
     """Return a file's opening comments and a table of its keys: value and comment of each."""
+    commands, words = opening(file)
     lines = file.read_text().splitlines()
-    opening = []
-    for line in lines:
-        if not line.startswith("#"):
-            break
-        opening.append(line.lstrip("# ").rstrip())
-    opening = [line for line in opening if not line.startswith("@package")]
-    commands = [line for line in opening if line.startswith("python ")]
-    words = " ".join(line for line in opening if not line.startswith("python "))
     text = "".join(f"    {command}\n" for command in commands) + (f"\n{words}\n" if words else "")
     node = yaml.compose("\n".join(lines))
     rows = list(leaves(node, prefix, lines)) if node else []
@@ -50,6 +45,15 @@ def describe(file: Path, prefix: str) -> str:
         text += "\n| key | value | |\n|---|---|---|\n"
         text += "".join(f"| `{key}` | `{value}` | {comment} |\n" for key, value, comment in rows)
     return text
+
+
+def opening(file: Path) -> tuple[list[str], str]:
+    """Return the commands in a file's opening comments, and the other words there."""
+    comments = [
+        line.lstrip("# ").rstrip() for line in takewhile(lambda line: line[:1] == "#", file.read_text().splitlines())
+    ]
+    commands = [line for line in comments if line.startswith("python ")]
+    return commands, " ".join(line for line in comments if not line.startswith(("python ", "@package")))
 
 
 def leaves(node: yaml.Node, prefix: str, lines: list[str]) -> Iterator[tuple[str, str, str]]:
@@ -63,7 +67,7 @@ def leaves(node: yaml.Node, prefix: str, lines: list[str]) -> Iterator[tuple[str
         if name.value in SKIPPED:
             continue
         if name.value == "defaults":
-            yield from chosen(value)
+            yield from chosen(value, prefix)
             continue
         key = f"{prefix}.{name.value}" if prefix else str(name.value)
         if isinstance(value, yaml.MappingNode) and value.value:
@@ -76,12 +80,12 @@ def leaves(node: yaml.Node, prefix: str, lines: list[str]) -> Iterator[tuple[str
             yield key, written.split(" # ")[0].replace("|", "\\|"), comment.strip().replace("|", "\\|")
 
 
-def chosen(node: yaml.Node) -> Iterator[tuple[str, str, str]]:
-    """Yield a row for every group that a file's ``defaults`` choose an option of."""
+def chosen(node: yaml.Node, prefix: str) -> Iterator[tuple[str, str, str]]:
+    """Yield a row for every group that a file's ``defaults`` choose an option of; ``prefix`` is the file's group."""
     for entry in yaml.safe_load(yaml.serialize(node)):
         if isinstance(entry, dict):
             for group, option in entry.items():
-                name = group.removeprefix("override ").lstrip("/")
+                name = f"{prefix}/{group.removeprefix('override ')}".rpartition("//")[2].lstrip("/")
                 if not name.startswith("hydra"):
                     yield f"{name}=", str(option).replace("'", ""), "chosen here"
 

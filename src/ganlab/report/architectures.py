@@ -1,52 +1,34 @@
-"""The table of the architectures, ``docs/architectures.md``: layers, shapes, parameters and operations of each.
+"""The page of the architectures, ``docs/architectures.md``: layers, shapes, parameters and FLOPs of each.
 
 python -m ganlab.report.architectures
 """
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ganlab.configuration.entry import CONF
+from ganlab.configuration.reference import opening
 from ganlab.files import write_whole
 
-ROOT = Path(__file__).parents[3]
-PAGE = ROOT / "docs" / "architectures.md"
-# (architecture, image size, channels): each where its paper has it; ten classes where it takes labels.
-NATURAL = (
-    ("dcgan", 64, 3),
-    ("dcgan_small", 32, 1),
-    ("dcgan_tutorial", 64, 3),
-    ("dcgan_imagenet32", 32, 3),
-    ("dcgan_svhn", 32, 3),
-    ("dcgan_conditional", 28, 1),
-    ("mlp", 28, 1),
-    ("mlp_cifar10", 32, 3),
-    ("mlp_conditional", 28, 1),
-    ("sndcgan", 32, 3),
-    ("resnet", 32, 3),
-    ("resnet", 48, 3),
-    ("resnet", 64, 3),
-    ("resnet", 128, 3),
-    ("resnet_conditional", 32, 3),
-)
-CLASSES = 10
-WEIGHTS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)
-SILENT = (nn.Sequential, nn.Flatten, nn.Unflatten, nn.Identity)  # they move values and compute none
+PAGE = CONF.parent / "docs" / "architectures.md"
+PLAYERS = ("generator", "discriminator")
+NO_LAYERS = (nn.Sequential, nn.Flatten, nn.Unflatten, nn.Identity)  # they move values and compute none
 HEADER = """# Architectures
 
 Made by `python -m ganlab.report.architectures` from `conf/architecture/`; a test keeps it current.
 
-Each network at the size of its paper. A row is one layer of weights, in the order of computation, with what follows it:
-`5x5/2` is a kernel and its stride. Shapes are maps x height x width, or units. Parameters count the row's normalisation
-as well. FLOPs are those of one image, forward: two for each multiplication with its addition, of the layers of weights
-(`torch.utils.flop_counter`).
+Each pair of networks on the data of the commands at the top of its file, then the networks that no pair has. A row is
+one layer of weights, in the order of computation, with what follows it: `5x5/2` is a kernel and its stride. Shapes are
+channels x height x width, or features. Parameters count the row's normalisation as well. FLOPs are those of one image,
+forward: two for each multiplication with its addition, of the layers of weights (`torch.utils.flop_counter`).
 """
 
 
@@ -60,65 +42,89 @@ class Row:
     flops: int
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What one command chooses of the architectures, and which of the two networks to show."""
+
+    name: str
+    config: Any
+    choices: dict[str, str]
+    players: tuple[str, ...] = PLAYERS
+
+
 def page() -> str:
     """Return the whole page."""
     summary = ["| architecture | images | generator | FLOPs | discriminator | FLOPs |", "|---|---|--:|--:|--:|--:|"]
     sections = []
-    for natural in NATURAL:
-        line, section = describe(*natural)
+    for entry in entries():
+        line, section = describe(entry)
         summary.append(line)
         sections.append(section)
     return "\n".join([HEADER, *summary, "", *sections])
 
 
-def describe(name: str, image_size: int, channels: int) -> tuple[str, str]:
-    """Return an architecture's line of the summary, and its section."""
-    players = networks(name, image_size, channels)
-    generator = players["generator"][0]
-    images = f"{image_size}x{image_size}x{channels}" + (f", {CLASSES} classes" if generator.classes else "")
-    line, section = f"| {name} | {images} |", f"## {name}, {images}\n\n"
-    for player, (network, remark) in players.items():
-        inputs = torch.empty(1, channels, image_size, image_size, device="meta")
-        if network is generator:
-            inputs = torch.empty(1, generator.latent_size, device="meta")
-        labels = (torch.zeros(1, dtype=torch.long, device="meta"),) if generator.classes else ()
+def entries() -> Iterator[Entry]:
+    """Yield every pair of ``conf/architecture`` for each of its commands, then the networks that no pair has."""
+    paired = set()
+    for file in sorted(CONF.glob("architecture/*.yaml")):
+        for command in opening(file)[0]:
+            entry = entry_of(file.stem, command)
+            paired |= set(entry.choices.items())
+            yield entry
+    for player in PLAYERS:
+        for file in sorted(CONF.glob(f"architecture/{player}/*.yaml")):
+            if (f"architecture/{player}", file.stem) not in paired:
+                yield entry_of(f"{player}={file.stem}", opening(file)[0][0], (player,))
+
+
+def entry_of(name: str, command: str, players: tuple[str, ...] = PLAYERS) -> Entry:
+    """Compose the architecture and the data of a command."""
+    typed = dict(word.split("=", 1) for word in command.split() if re.match(r"(architecture|data)\b.*=", word))
+    groups = {"+architecture": typed.pop("architecture", "dcgan"), "+data": typed.pop("data", "digits")}
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose(
+            overrides=[f"{key}={value}" for key, value in (groups | typed).items()], return_hydra_config=True
+        )
+    return Entry(name, config, config.hydra.runtime.choices, players)
+
+
+def describe(entry: Entry) -> tuple[str, str]:
+    """Return an entry's line of the summary, and its section."""
+    data = entry.config.data
+    cells, section = {}, ""
+    images = f"{data.image_size}x{data.image_size}x{data.channels}"
+    for player in entry.players:
+        with torch.device("meta"):  # without memory for weights
+            network = instantiate(entry.config.architecture[player], _convert_="all").eval()
+            inputs = torch.empty(1, data.channels, data.image_size, data.image_size)
+            if player == "generator":
+                inputs = torch.empty(1, network.latent_size)
+            classes = getattr(network, "classes", 0)
+            labels = (torch.zeros(1, dtype=torch.long),) if classes else ()
         found = rows(network, (inputs, *labels))
         size, flops = f"{total(network):,}", millions(sum(row.flops for row in found))
-        line += f" {size} | {flops} |"
-        section += f"{player.capitalize()}: {size} parameters, {flops} FLOPs{remark}.\n\n"
+        cells[player] = f"{size} | {flops}"
+        section += f"{player.capitalize()}: {size} parameters, {flops} FLOPs.\n\n"
         section += "| layer | output | parameters | FLOPs |\n|---|---|--:|--:|\n"
         for row in found:
             shape = "x".join(map(str, row.shape))
             section += f"| {', '.join(row.parts)} | {shape} | {row.parameters:,} | {millions(row.flops)} |\n"
         section += "\n"
-    return line, section.rstrip("\n") + "\n"
-
-
-def networks(name: str, image_size: int, channels: int) -> dict[str, tuple[Any, str]]:
-    """Return the players of ``conf/architecture/<name>.yaml``, without memory for weights, each with a remark."""
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        chosen = compose(f"architecture/{name}")
-    data = {"image_size": image_size, "channels": channels, "num_classes": CLASSES}
-    config: Any = OmegaConf.merge({"data": data}, chosen)
-    players = {}
-    for player in ("generator", "discriminator"):
-        node, remark = config.architecture[player], ""
-        if node.get("normalization") == "spectral":  # adds no parameter, and its power iteration is slow to make here
-            node.normalization, remark = "none", "; spectral norm on every layer"
-        with torch.device("meta"):
-            players[player] = instantiate(node, _convert_="all").eval(), remark
-    return players
+    images += f", {classes} classes" if classes else ""
+    line = f"| {entry.name} | {images} | {' | '.join(cells.get(player, ' | ') for player in PLAYERS)} |"
+    return line, f"## {entry.name}, {images}\n\n" + section.rstrip("\n") + "\n"
 
 
 def rows(network: nn.Module, inputs: tuple[Tensor, ...]) -> list[Row]:
     """Return a network's rows: its leaves as they compute, each that has weights beginning a row."""
     found: list[Row] = []
-    leaves = {module: name for name, module in network.named_modules() if is_leaf(module)}
+    modules = [(name, module) for name, module in network.named_modules() if "parametrizations" not in name]
+    leaves = {module: name for name, module in modules if is_leaf(module)}
 
     def note(module: nn.Module, _: Any, output: Tensor) -> None:
-        if isinstance(module, SILENT):
+        if isinstance(module, NO_LAYERS):
             return
-        if isinstance(module, WEIGHTS) or not found:
+        if not found or any(parameter.dim() > 1 for parameter in module.parameters()):
             found.append(Row([], (), 0, 0))
         row = found[-1]
         row.parts.append(title(module))
@@ -137,28 +143,24 @@ def rows(network: nn.Module, inputs: tuple[Tensor, ...]) -> list[Row]:
 
 def is_leaf(module: nn.Module) -> bool:
     """Whether a module is one step of the computation."""
-    return not any(module.children())
+    return all(name == "parametrizations" for name, _ in module.named_children())
 
 
 def title(module: nn.Module) -> str:
-    """Return a leaf's name in the field's words."""
+    """Return a leaf's name in words: of a convolution with kernel and stride, of normalised weights with their norm."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
         kind = "transposed convolution" if isinstance(module, nn.ConvTranspose2d) else "convolution"
-        return f"{kind} {module.kernel_size[0]}x{module.kernel_size[1]}/{module.stride[0]}"
-    words = {
-        "Linear": "linear",
-        "Embedding": "embedding",
-        "BatchNorm1d": "batch norm",
-        "BatchNorm2d": "batch norm",
-        "LeakyReLU": "leaky ReLU",
-        "Tanh": "tanh",
-        "Sigmoid": "sigmoid",
-        "Maxout": "maxout",
-        "Dropout": "dropout",
-        "AvgPool2d": "average pooling",
-        "Upsample": "nearest",
-    }
-    return words.get(type(module).__name__, type(module).__name__)
+        name = f"{kind} {module.kernel_size[0]}x{module.kernel_size[1]}/{module.stride[0]}"
+    else:
+        name = words(type(module).__name__.removeprefix("Parametrized"))
+    norms = [words(type(norm).__name__) for norms in getattr(module, "parametrizations", {}).values() for norm in norms]
+    return " with ".join([name, *norms])
+
+
+def words(name: str) -> str:
+    """Return a class's name in words: ``LeakyReLU`` is leaky ReLU, ``BatchNorm2d`` batch norm."""
+    found = re.findall(r"[A-Z]+[a-z]*(?:[A-Z]+(?![a-z]))?", name)
+    return " ".join(word.lower() if word.istitle() else word for word in found)
 
 
 def total(network: nn.Module) -> int:
