@@ -34,10 +34,7 @@ def test_a_network_of_ones_own_appears_by_its_file(tmp_path: Path, monkeypatch: 
     conf = tmp_path / "conf"
     shutil.copytree(CONF, conf)
     mine = conf / "architecture" / "discriminator" / "mine.yaml"
-    mine.write_text(
-        "# python src/train.py architecture/discriminator=mine\n"
-        "_target_: ganlab.networks.sndcgan.Discriminator\nchannels: ${data.channels}\n"
-    )
+    mine.write_text("_target_: ganlab.networks.sndcgan.Discriminator\nchannels: ${data.channels}\n")
     monkeypatch.setattr(architectures, "CONF", conf)
     (added,) = [entry for entry in entries() if entry.name not in ENTRIES]
     line, section = describe(added)

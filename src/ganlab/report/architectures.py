@@ -67,14 +67,15 @@ def entries() -> Iterator[Entry]:
     """Yield every pair of ``conf/architecture`` for each of its commands, then the networks that no pair has."""
     paired = set()
     for file in sorted(CONF.glob("architecture/*.yaml")):
-        for command in opening(file)[0]:
+        for command in opening(file)[0] or [f"architecture={file.stem}"]:
             entry = entry_of(file.stem, command)
             paired |= set(entry.choices.items())
             yield entry
     for player in PLAYERS:
         for file in sorted(CONF.glob(f"architecture/{player}/*.yaml")):
             if (f"architecture/{player}", file.stem) not in paired:
-                yield entry_of(f"{player}={file.stem}", opening(file)[0][0], (player,))
+                command, *_ = (*opening(file)[0], f"architecture/{player}={file.stem}")
+                yield entry_of(f"{player}={file.stem}", command, (player,))
 
 
 def entry_of(name: str, command: str, players: tuple[str, ...] = PLAYERS) -> Entry:
