@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ganlab.files import write_whole
+from ganlab.files import write_text_atomically
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "architectures.md"
@@ -172,5 +172,5 @@ def millions(flops: int) -> str:
 
 
 if __name__ == "__main__":
-    write_whole(PAGE, page())
+    write_text_atomically(PAGE, page())
     print(PAGE)

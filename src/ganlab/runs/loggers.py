@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from ganlab.callbacks.writer import Writer
 from ganlab.errors import UserError
-from ganlab.files import write_whole
+from ganlab.files import write_text_atomically
 from ganlab.runs.folder import table
 from ganlab.runs.ranks import rank
 
@@ -79,7 +79,7 @@ class MetricsFile(Logger):
             self.settled += self.text(self.rows[self.settled_rows : last])
             self.settled_rows = last
             whole = self.settled + self.text(self.rows[last:])
-        write_whole(self.path, whole)
+        write_text_atomically(self.path, whole)
 
     def text(self, rows: list[dict[str, str]]) -> str:
         """Return rows as lines of the file."""

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from PIL import Image, ImageDraw, ImageFont
 
-from ganlab.files import write_whole
+from ganlab.files import atomic_write, write_text_atomically
 
 PADDING = 2  # between the images of a grid, see `ganlab.report.grids`
 SHOWN = 16  # images of a setting in the figure
@@ -77,15 +77,15 @@ def write_report(folder: Path) -> list[Path]:
         rows.append([setting.name, str(len(setting.summaries)), *cells, setting.failures(), setting.alarms()])
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
-    write_whole(folder / "table.csv", text.getvalue())
+    write_text_atomically(folder / "table.csv", text.getvalue())
     crossed = names if swept_twice(settings) else []
     parts = [markdown(rows), *(f"\n{name}\n\n{markdown(cross(settings, name))}" for name in crossed)]
-    write_whole(folder / "table.md", "".join(parts))
+    write_text_atomically(folder / "table.md", "".join(parts))
     written = [folder / "table.md", folder / "table.csv"]
     if figure := draw_figure(settings):
-        part = folder / ".grids.png"
-        figure.save(part, format="PNG")
-        written.append(part.replace(folder / "grids.png"))
+        with atomic_write(folder / "grids.png") as file:
+            figure.save(file, format="PNG")
+        written.append(folder / "grids.png")
     return written
 
 
