@@ -1,8 +1,6 @@
 """A run's folder: what it holds, whether it may be continued, and from where."""
 
-import csv
 import errno
-import io
 import json
 import os
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from ganlab.configuration.checking import differences
 from ganlab.errors import UserError
 from ganlab.files import remove_temporary_files, write_text_atomically
 from ganlab.locks import locked_or_refused
+from ganlab.runs.metrics import JSONL, truncate_after
 from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
 
 # What may differ when a run continues: length, loggers, intervals, where things lie, and what the machine chooses.
@@ -38,12 +37,12 @@ FREE = (
 
 
 class RunFolder:
-    """``config.yaml``, ``metrics.csv``, ``samples/``, ``checkpoints/`` and what else a run leaves behind."""
+    """The files of a run: ``config.yaml``, ``metrics.jsonl``, ``samples/``, ``checkpoints/`` and more."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.yaml"
-        self.metrics = path / "metrics.csv"
+        self.metrics = path / JSONL
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"
         self.environment = path / "environment.json"
@@ -117,20 +116,11 @@ class RunFolder:
         score = json.loads(self.summary.read_text())["score"]
         return float(score["value"]) if score else None
 
-    def cut_back(self, images_seen: int) -> None:
-        """Drop what ``metrics.csv`` says of images after ``images_seen``: it will be said again."""
-        if self.metrics.is_file():
-            header, *rows = csv.reader(io.StringIO(self.metrics.read_text()))
-            write_text_atomically(self.metrics, table([header, *(row for row in rows if int(row[0]) <= images_seen)]))
+    def truncate_after(self, images_seen: int) -> None:
+        """Drop the metrics after ``images_seen``, which will be logged again."""
+        truncate_after(self.metrics, images_seen)
 
 
 def run_of(checkpoint: Path) -> Path:
     """Return the run folder that a checkpoint lies in; its own folder where it lies elsewhere."""
     return checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
-
-
-def table(rows: list[list[str]]) -> str:
-    """Return rows as the text of a CSV file."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

@@ -16,8 +16,9 @@ from ganlab.files import write_text_atomically
 from ganlab.report.curves import Curve, save_curves
 from ganlab.runs.build import load_system
 from ganlab.runs.environment import new_run_id
-from ganlab.runs.folder import RunFolder, table
+from ganlab.runs.folder import RunFolder
 from ganlab.runs.loggers import wandb_mode
+from ganlab.runs.metrics import table
 from ganlab.runs.real_images import bench_of
 
 

@@ -92,7 +92,7 @@ def train_in(folder: RunFolder, config: dict[str, Any], first: bool) -> float | 
         folder.create(config, environment | {"chosen": chosen})
         if start and given:
             start = folder.adopt(start, config)
-        folder.cut_back(start.state["images_seen"] if start else -1)
+        folder.truncate_after(start.state["images_seen"] if start else -1)
         announce(folder, config, data, system, machine.describe(config, system, data, trainer.world_size), start)
     trainer.loggers = build_loggers(config["logger"], folder.path, folder.metrics, config, run_id, watched.writer)
     path = start.path if start else None

@@ -1,7 +1,6 @@
 """A sweep: many jobs in parallel, no two on one device unless asked, and one table of all scores."""
 
 import csv
-import io
 import math
 import signal
 import time
@@ -16,6 +15,7 @@ from omegaconf import OmegaConf
 from ganlab.errors import UserError
 from ganlab.files import write_text_atomically
 from ganlab.locks import locked_or_refused
+from ganlab.runs.metrics import table
 from ganlab.sweeps.devices import DevicePool
 from ganlab.sweeps.job import Attempt, Job, override_key
 
@@ -115,12 +115,10 @@ class Sweep:
 
     def _write_table(self) -> None:
         swept = self._swept()
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["job", *swept, *FIELDS])
+        rows = [["job", *swept, *FIELDS]]
         for name, row in self._sorted():
-            writer.writerow([name, *self._values(name, swept), *(row.get(field, "") for field in FIELDS)])
-        write_text_atomically(self.folder / "sweep.csv", text.getvalue())
+            rows.append([name, *self._values(name, swept), *(row.get(field, "") for field in FIELDS)])
+        write_text_atomically(self.folder / "sweep.csv", table(rows))
 
     def _sorted(self) -> list[tuple[str, dict[str, str]]]:
         def rank(item: tuple[str, dict[str, str]]) -> tuple[bool, float, int]:
