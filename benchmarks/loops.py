@@ -13,7 +13,7 @@ from ganlab.data.module import ImageDataModule
 from ganlab.runs.build import build_trainer
 from ganlab.runs.callbacks import watch
 from ganlab.runs.folder import RunFolder
-from ganlab.runs.loggers import MetricsFile
+from ganlab.runs.loggers import MetricsLog
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR
 from ganlab.transfer import send
@@ -101,7 +101,7 @@ def project_loop(
     """Train ``images`` images more as ``src/train.py`` does; return the seconds from the first batch to the last."""
     until = system.clock.images_seen + images
     watched, stopwatch = watch(folder, config, data.pack, until, bool(system.classes)), Stopwatch(until)
-    logger = MetricsFile(folder.metrics, watched.writer)
+    logger = MetricsLog(folder.metrics, watched.writer)
     trainer = build_trainer(config, [*watched.callbacks, stopwatch], [logger], watched.writer)
     trainer.fit(system, datamodule=data)
     return stopwatch.ended - stopwatch.began

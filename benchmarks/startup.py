@@ -6,7 +6,7 @@
 
 ``--help`` and ``--cfg job`` are compared with ``python -c "import torch"``; the first training step, of the default
 network on packed digits, with importing torch, torchvision, lightning, torchmetrics and wandb, which is what the step
-needs at most. It has been taken when its row stands in metrics.csv; metrics and diagnostics, which look at the
+needs at most. It has been taken when its line stands in metrics.jsonl; metrics and diagnostics, which look at the
 untrained network before, are switched off but with ``--all``. Whole processes take turns, and the first round, which
 fills the system's file cache, is dropped.
 """
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+from ganlab.runs.metrics import read_log
 from rounds import take_turns
 
 ROOT = Path(__file__).parents[1]
@@ -44,14 +45,14 @@ def first_step(folder: Path, logger: str, everything: bool) -> Callable[[], floa
 
     def run() -> float:
         name = f"run{next(numbers)}"
-        table, typed = folder / name / "metrics.csv", [f"logger={logger}"]
+        log, typed = folder / name / "metrics.jsonl", [f"logger={logger}"]
         typed += [] if everything else ["metrics=none", "diagnostics=none"]
         typed += [f"outputs={folder}", f"packs={folder}/packs", f"run={name}", "every.log=1", "max_images=1024"]
         began = time.perf_counter()
         training = subprocess.Popen(
             [sys.executable, TRAIN, *typed], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT
         )
-        while not stepped(table):
+        while not stepped(log):
             if training.poll() is not None:
                 raise SystemExit(training.communicate()[1].decode())
             time.sleep(0.005)
@@ -62,9 +63,9 @@ def first_step(folder: Path, logger: str, everything: bool) -> Callable[[], floa
     return run
 
 
-def stepped(table: Path) -> bool:
-    """Whether a table of metrics has a row of some images seen."""
-    return table.exists() and any(row.split(",")[0].strip("0") for row in table.read_text().splitlines()[1:])
+def stepped(log: Path) -> bool:
+    """Whether anything was logged after the first step."""
+    return any(entry["images_seen"] for entry in read_log(log))
 
 
 def main() -> None:

@@ -21,6 +21,12 @@ pytest_plugins = ["stand_ins"]  # tests/stand_ins.py
 os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "OMP_NUM_THREADS": "1"}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _locks(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Lock files of the tests stay out of the user's cache."""
+    os.environ["GANLAB_LOCKS"] = str(tmp_path_factory.mktemp("locks"))
+
+
 @dataclass
 class Outcome:
     """How a command ended: exit code and what it wrote."""

@@ -1,36 +1,70 @@
-"""Files that are whole or absent."""
+"""Atomic writes: a file or folder appears complete or not at all."""
 
 import errno
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text file beside its place and rename it, so that a kill leaves the old one or the new one."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text)
-    os.replace(unfinished, path)
-
-
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Open a binary file beside its place for the block, and put it there once it is whole and on the disk.
+def atomic_write(path: Path, *, backup: Path | None = None, sync: bool = True) -> Iterator[BinaryIO]:
+    """Open a temporary file in the folder of ``path`` that replaces ``path`` when the block ends.
 
-    Whatever goes wrong leaves the old file, or none.
+    An error or a kill leaves the old file, or none.
+
+    Args:
+        path: the file.
+        backup: new name of the file that is replaced.
+        sync: flush to the disk before the rename, so that a loss of power leaves no empty file either. Slow for
+            thousands of files.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with part.open("wb") as target:
-            yield target
-            target.flush()
-            os.fsync(target.fileno())
-        part.replace(path)
+        with temporary.open("wb") as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        if backup is not None and path.exists():
+            os.replace(path, backup)
+        os.replace(temporary, path)
+        if sync:
+            sync_folder(path.parent)
     finally:
-        part.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a UTF-8 text file by `atomic_write`."""
+    with atomic_write(path) as file:
+        file.write(text.encode())
+
+
+def remove_temporary_files(folder: Path) -> None:
+    """Remove what killed processes left of `atomic_write`, in a folder that no other process writes to."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink()
+
+
+def replace_folder(source: Path, folder: Path) -> None:
+    """Rename the finished folder ``source`` to ``folder``; what stood there is deleted just before."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(source, folder)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network file systems cannot sync a folder
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def require_space(needed: int, folder: Path) -> None:

@@ -1,12 +1,12 @@
 """Hydra's door to ``ganlab.sweeps.sweep``; Hydra finds launchers in a folder of this name on ``sys.path`` only."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hydra._internal.utils import get_args
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from hydra.plugins.launcher import Launcher
@@ -67,10 +67,11 @@ class ProcessLauncher(Launcher, Callback):
                 sys.exit(1)
 
     def _make_sweep(self) -> Sweep:
-        given = get_args()
-        flags = ("config-path", "config-name", "config-dir")
-        values = {f"--{flag}": getattr(given, flag.replace("-", "_")) for flag in flags}
-        command = [sys.executable, sys.argv[0], *(word for pair in values.items() if pair[1] for word in pair)]
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+        for short, flag in (("-cp", "--config-path"), ("-cn", "--config-name"), ("-cd", "--config-dir")):
+            parser.add_argument(short, flag, dest=flag)
+        given, _ = parser.parse_known_args()  # Hydra's flags that a job needs too
+        command = [sys.executable, sys.argv[0], *(word for pair in vars(given).items() if pair[1] for word in pair)]
         folder = Path(self.config.outputs) / str(self.config.name)
         return Sweep(folder, command, DevicePool(self.devices, self.jobs_per_device))
 

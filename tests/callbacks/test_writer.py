@@ -7,7 +7,7 @@ import pytest
 
 from ganlab.callbacks.writer import WAITING, Writer
 from ganlab.errors import UserError
-from ganlab.runs.loggers import MetricsFile
+from ganlab.runs.loggers import MetricsLog
 
 ANY: Any = None
 
@@ -69,17 +69,17 @@ def test_the_last_jobs_are_done_when_training_is_broken_off() -> None:
     assert done == [1]
 
 
-def test_the_table_written_in_the_background_is_the_one_written_at_once(tmp_path: Path) -> None:
+def test_metrics_appended_in_the_background_are_those_appended_at_once(tmp_path: Path) -> None:
     writer = Writer()
-    tables = MetricsFile(tmp_path / "now.csv"), MetricsFile(tmp_path / "later.csv", writer)
+    logs = MetricsLog(tmp_path / "now.jsonl"), MetricsLog(tmp_path / "later.jsonl", writer)
     for seen in range(300):
-        for table in tables:
-            table.log_metrics({"loss": seen / 7}, step=seen)
-            if seen % 50 == 0:  # a new column among many rows
-                table.log_metrics({f"score{seen}": 1.0}, step=seen)
+        for log in logs:
+            log.log_metrics({"loss": seen / 7}, step=seen)
+            if seen % 50 == 0:
+                log.log_metrics({f"score{seen}": 1.0}, step=seen)
     writer.flush()
-    assert (tmp_path / "later.csv").read_text() == (tmp_path / "now.csv").read_text()
-    assert len((tmp_path / "later.csv").read_text().splitlines()) == 301
-    tables[1].log_metrics({"loss": 1.0}, step=300)
+    assert (tmp_path / "later.jsonl").read_text() == (tmp_path / "now.jsonl").read_text()
+    assert len((tmp_path / "later.jsonl").read_text().splitlines()) == 306
+    logs[1].log_metrics({"loss": 1.0}, step=300)
     writer.flush()
-    assert (tmp_path / "later.csv").read_text().splitlines()[-1].startswith("300,1,")
+    assert (tmp_path / "later.jsonl").read_text().splitlines()[-1] == '{"images_seen": 300, "loss": 1.0}'

@@ -5,22 +5,25 @@ import pytest
 from ganlab.configuration.checking import differences
 from ganlab.errors import UserError
 from ganlab.runs.folder import FREE, RunFolder
-from ganlab.runs.loggers import MetricsFile
+from ganlab.runs.loggers import MetricsLog
 
 
-def test_the_table_is_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
+def test_metrics_are_truncated_to_the_checkpoint(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    table = MetricsFile(folder.metrics)
+    folder.truncate_after(-1)  # nothing was logged yet
+    assert not list(tmp_path.iterdir())
+    log = MetricsLog(folder.metrics)
     for seen in (0, 64, 128, 192):
-        table.log_metrics({"images_seen": float(seen), "loss/generator": seen / 64}, step=seen)
-        table.log_metrics({"images_seen": float(seen), "swd": 2.0}, step=seen)
-    folder.cut_back(128)
-    lines = folder.metrics.read_text().splitlines()
-    assert lines == ["images_seen,loss/generator,swd", "0,0,2", "64,1,2", "128,2,2"]
-    table = MetricsFile(folder.metrics)
-    table.log_metrics({"fid_digits": 3.5}, step=192)
-    assert folder.metrics.read_text().splitlines()[-1] == "192,,,3.5"
-    assert folder.metrics.read_text().splitlines()[0] == "images_seen,loss/generator,swd,fid_digits"
+        log.log_metrics({"images_seen": float(seen), "loss/generator": seen / 64}, step=seen)
+        log.log_metrics({"images_seen": float(seen), "swd": 2.0}, step=seen)
+    folder.truncate_after(128)
+    table = tmp_path / "metrics.csv"
+    assert table.read_text().splitlines() == ["images_seen,loss/generator,swd", "0,0,2", "64,1,2", "128,2,2"]
+    log = MetricsLog(folder.metrics)
+    log.log_metrics({"fid_digits": 3.5}, step=192)
+    log.finalize("success")
+    lines = table.read_text().splitlines()
+    assert lines[0] == "images_seen,loss/generator,swd,fid_digits" and lines[-1] == "192,,,3.5"
 
 
 def test_only_one_process_trains_in_a_folder(tmp_path: Path) -> None:
@@ -31,7 +34,7 @@ def test_only_one_process_trains_in_a_folder(tmp_path: Path) -> None:
             pass
     with folder.locked():
         pass
-    assert [path.name for path in tmp_path.iterdir()] == [".run.lock"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_length_loggers_intervals_and_places_are_free_to_differ() -> None:

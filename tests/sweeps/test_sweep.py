@@ -145,6 +145,16 @@ def test_a_grid_becomes_a_table_sorted_by_score(application: Path) -> None:
     assert not list(application.rglob("multirun.yaml"))
 
 
+def test_jobs_get_the_configuration_files_of_the_sweep(application: Path) -> None:
+    (application / "conf/other.yaml").write_text(CONFIG.replace("my outputs", "other outputs"))
+    (application / "more/sweep").mkdir(parents=True)
+    (application / "more/sweep/mine.yaml").write_text("# @package _global_\noptimizer: {lr: 5e-4}\n")
+    sweep(application, "-cn", "other", "--config-dir=more", "name=files", "sweep=mine")
+    assert [row["score"] for row in table(application / "other outputs/files")] == ["5.0"]
+    log = (application / "other outputs/files/000.log").read_text()
+    assert log.startswith(f"$ {sys.executable} train.py --config-name other --config-dir more sweep=mine ")
+
+
 def test_a_failure_is_explained_and_sinks_nobody(application: Path) -> None:
     output, errors = sweep(
         application,

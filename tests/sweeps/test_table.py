@@ -22,7 +22,7 @@ def sweep(tmp_path: Path) -> Path:
         rows.append([run.name, setting, str(seed), status, "swd", "1", "100", "1.0", str(run), reason])
         if setting == "sgd":
             run.mkdir()
-            (run / "metrics.csv").write_text("images_seen,swd,alarm/mode_collapse\n50,1,1\n")
+            (run / "metrics.jsonl").write_text('{"images_seen": 50, "swd": 1.0, "alarm/mode_collapse": 1.0}\n')
         if number == 3:
             continue
         summary = {

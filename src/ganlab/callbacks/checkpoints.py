@@ -12,7 +12,7 @@ import lightning as L
 
 from ganlab.callbacks.writer import Writer
 from ganlab.errors import UserError
-from ganlab.files import replacing
+from ganlab.files import atomic_write
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import LAST
 
@@ -161,7 +161,7 @@ def keep(checkpoint: Path, place: Path) -> None:
         try:
             os.link(checkpoint, place)  # checkpoints are replaced, never changed: this one stays as it is
         except OSError:  # not every file system gives a file two names
-            with checkpoint.open("rb") as source, replacing(place) as target:
+            with checkpoint.open("rb") as source, atomic_write(place) as target:
                 shutil.copyfileobj(source, target)
     except OSError as error:
         raise UserError(

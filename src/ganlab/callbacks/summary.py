@@ -8,7 +8,7 @@ import lightning as L
 
 from ganlab.callbacks.diagnostics import Diagnostics
 from ganlab.callbacks.evaluations import Evaluations
-from ganlab.files import write_whole
+from ganlab.files import write_text_atomically
 from ganlab.systems.adversarial import AdversarialSystem
 
 
@@ -34,4 +34,4 @@ class Summary(L.Callback):
         else:
             summary |= {"score": None, "metrics": {}}
         summary["alarms"] = self.diagnostics.tripped if self.diagnostics else []
-        write_whole(self.path, json.dumps(summary, indent=2))
+        write_text_atomically(self.path, json.dumps(summary, indent=2))

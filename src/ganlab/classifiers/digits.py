@@ -19,7 +19,7 @@ from tqdm import trange
 from ganlab.data.batches import channels_first
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.sources.digits import Digits
-from ganlab.files import replacing
+from ganlab.files import atomic_write
 
 DIGITS_WEIGHTS = Path(__file__).with_name("digits.pt")
 NUM_FEATURES, NUM_DIGITS = 64, 10
@@ -130,7 +130,7 @@ def main() -> None:
     seen, held_out = split(labels)
     weights, content = train(images[seen], labels[seen], arguments.epochs), io.BytesIO()
     torch.save(weights, content)  # not to the file itself, whose name torch would write into it
-    with replacing(arguments.output) as file:
+    with atomic_write(arguments.output) as file:
         file.write(content.getvalue())
     share = accuracy(weights, images[held_out], labels[held_out])
     print(f"held-out accuracy {share:.2%} of {len(held_out)} digits; {arguments.output}")

@@ -18,10 +18,10 @@ from tqdm import tqdm
 from ganlab.arguments import Count, Natural, Positive, Several, checked
 from ganlab.classifiers.labelled import UNSEEN, Labelled
 from ganlab.classifiers.network import ImageClassifier
-from ganlab.data.lock import locked
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
-from ganlab.files import replacing
+from ganlab.files import atomic_write
+from ganlab.locks import locked
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def trained_classifier(pack: Pack, training: Training) -> bytes:
     if not os.access(pack.folder, os.W_OK):
         log.warning("the classifier is not kept, %s cannot be written: every run trains it anew", pack.folder)
         return train(data, training)
-    with locked(pack.folder / f".{file.stem}.lock", f"trains {file}"):
+    with locked(file, f"trains {file}"):
         if (known := _load(file)) is None:
             known = train(data, training)
             _save(file, known)
@@ -184,7 +184,7 @@ def _load(file: Path) -> bytes | None:
 
 def _save(file: Path, content: bytes) -> None:
     try:
-        with replacing(file) as target:
+        with atomic_write(file) as target:
             target.write(content)
     except OSError as reason:
         log.warning("the classifier is not kept in %s: %s", file.parent, reason.strerror)

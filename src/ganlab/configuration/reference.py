@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from ganlab.configuration.entry import CONF
-from ganlab.files import write_whole
+from ganlab.files import write_text_atomically
 
 PAGE = CONF.parent / "docs" / "configuration.md"
 HEAD = """# Configuration reference
@@ -91,5 +91,5 @@ def chosen(node: yaml.Node, prefix: str) -> Iterator[tuple[str, str, str]]:
 
 
 if __name__ == "__main__":
-    write_whole(PAGE, page())
+    write_text_atomically(PAGE, page())
     print(PAGE)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ganlab.errors import UserError
-from ganlab.files import replacing
+from ganlab.files import atomic_write
 from ganlab.latent.sampler import Sampler
 
 Judge = Callable[[Tensor], dict[str, Tensor]]  # uint8 images (N, C, H, W) to probabilities (N, values) by factor
@@ -55,7 +55,7 @@ class Sheet:
         if self.labels is not None:
             arrays["labels"] = self.labels.cpu().numpy()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
+        with atomic_write(path) as file:
             np.savez(file, **arrays)
 
     @classmethod

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganlab.files import replacing
+from ganlab.files import atomic_write
 
 
 def frames(images: Tensor, back: bool = False) -> Tensor:
@@ -41,5 +41,5 @@ def save_gif(images: Tensor, path: Path, rate: float = 12.5, scale: int = 1) -> 
     pictures = [Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image) for image in pixels]
     path.parent.mkdir(parents=True, exist_ok=True)
     first, rest = pictures[0], pictures[1:]
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         first.save(file, "GIF", save_all=True, append_images=rest, duration=round(100 / rate) * 10, loop=0)

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ganlab.data.batches import channels_first
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
-from ganlab.files import replacing
+from ganlab.files import atomic_write
 from ganlab.metrics.extractors.classifier import ClassifierFeatures
 from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.frechet import FeatureStatistics
@@ -150,7 +150,7 @@ def _load(file: Path, origin: str) -> dict[str, np.ndarray] | None:
 
 def _save(file: Path, origin: str, arrays: dict[str, np.ndarray]) -> None:
     try:
-        with replacing(file) as target:
+        with atomic_write(file) as target:
             np.savez(target, allow_pickle=False, origin=np.array(origin), **arrays)
     except OSError as reason:
         log.warning("the statistics of the real images are not kept in %s: %s", file.parent, reason.strerror)

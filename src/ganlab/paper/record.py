@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ganlab.errors import UserError
 from ganlab.evaluation.bench import number, writing
-from ganlab.files import write_whole
+from ganlab.files import write_text_atomically
 from ganlab.latent.video import save_gif
 from ganlab.paper.figure import Item, Outcome
 from ganlab.report.grids import save_image
@@ -102,10 +102,10 @@ class PaperRecord:
         rows = self.item.layout(lambda name: percent(scores.get(name, [])))
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self.folder / f"{self.stem}.json", json.dumps(content, indent=2))
+            write_text_atomically(self.folder / f"{self.stem}.json", json.dumps(content, indent=2))
             if rows:
                 self._keep(f"{self.stem}.md")
-                write_whole(self.folder / f"{self.stem}.md", markdown(rows))
+                write_text_atomically(self.folder / f"{self.stem}.md", markdown(rows))
 
     def _save_pictures(self, outcome: Outcome) -> None:
         with writing(self.folder):

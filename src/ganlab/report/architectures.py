@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ganlab.configuration.entry import CONF
 from ganlab.configuration.reference import opening
-from ganlab.files import write_whole
+from ganlab.files import write_text_atomically
 
 PAGE = CONF.parent / "docs" / "architectures.md"
 PLAYERS = ("generator", "discriminator")
@@ -175,5 +175,5 @@ def millions(flops: int) -> str:
 
 
 if __name__ == "__main__":
-    write_whole(PAGE, page())
+    write_text_atomically(PAGE, page())
     print(PAGE)

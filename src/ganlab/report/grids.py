@@ -1,22 +1,23 @@
-"""Images to PNG files: one grid, or one file an image."""
+"""Images as PNG files: one grid, or one file per image."""
 
 import math
-import os
 from pathlib import Path
 
 from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from ganlab.files import atomic_write
+
 
 def save_grid(images: Tensor, path: Path) -> None:
-    """Write uint8 (N, C, H, W) images as one PNG, row by row, as square as it gets; whole or not at all."""
+    """Write uint8 (N, C, H, W) images as one PNG, row by row, as square as possible."""
     columns = math.ceil(math.sqrt(len(images)))
     save_image(make_grid(images.cpu(), nrow=columns, padding=2, pad_value=255), path)
 
 
 def save_each(images: Tensor, folder: Path) -> list[Path]:
-    """Write uint8 (N, C, H, W) images as ``000000.png``, ``000001.png``, ... into a folder, made if need be."""
+    """Write uint8 (N, C, H, W) images as ``000000.png``, ``000001.png``, ... into a folder, created if missing."""
     paths = [folder / f"{index:06d}.png" for index in range(len(images))]
     for image, path in zip(images, paths, strict=True):
         save_image(image, path)
@@ -24,9 +25,8 @@ def save_each(images: Tensor, folder: Path) -> list[Path]:
 
 
 def save_image(image: Tensor, path: Path) -> None:
-    """Write one uint8 (C, H, W) image as PNG, grey where it has one channel; whole or not at all."""
+    """Write one uint8 (C, H, W) image as PNG, grey where it has one channel."""
     pixels = image.permute(1, 2, 0).numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(unfinished, format="PNG")
-    os.replace(unfinished, path)
+    with atomic_write(path, sync=False) as file:
+        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(file, format="PNG")

@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from ganlab.files import write_whole
+from ganlab.files import write_text_atomically
 
 COLOURS = ("#c0392b", "#2471a3", "#1e8449", "#b9770e", "#76448a", "#117a65")
 LEAST_SIDE = 96  # to which samples are enlarged
@@ -60,7 +60,7 @@ def save_picker(
     for mark, value in (("__TITLE__", title), ("__HELP__", task), ("__FILE__", str(data["file"]))):
         page = page.replace(mark, html.escape(value))
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, page.replace("__DATA__", json.dumps(data).replace("</", "<\\/")))
+    write_text_atomically(path, page.replace("__DATA__", json.dumps(data).replace("</", "<\\/")))
 
 
 def source_of(image: Tensor) -> str:

@@ -13,7 +13,7 @@ from ganlab.configuration.checking import check
 from ganlab.errors import UserError
 from ganlab.evaluation.bench import Bench, Measured, writing
 from ganlab.evaluation.image_folders import Pictures, open_images, require_alike
-from ganlab.files import write_whole
+from ganlab.files import write_text_atomically
 from ganlab.runs.build import choose_device, load_system
 from ganlab.runs.folder import run_of
 from ganlab.runs.leaderboard import evaluate_all
@@ -95,7 +95,7 @@ def evaluate_images(config: dict[str, Any]) -> None:
 def tell(facts: dict[str, Any], bench: Bench, measured: Measured, output: Path) -> None:
     """Print a table, and write all values with their protocols."""
     with writing(output):
-        write_whole(output, json.dumps(facts | {"metrics": measured.record()}, indent=2))
+        write_text_atomically(output, json.dumps(facts | {"metrics": measured.record()}, indent=2))
         pictures = bench.save_pictures(output)
     table = Table(title=" against ".join(str(value) for value in facts.values() if isinstance(value, str)))
     table.title_justify = "left"

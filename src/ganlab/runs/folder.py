@@ -1,9 +1,8 @@
 """A run's folder: what it holds, whether it may be continued, and from where."""
 
-import csv
-import fcntl
-import io
+import errno
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,9 @@ import yaml
 
 from ganlab.configuration.checking import differences
 from ganlab.errors import UserError
-from ganlab.files import write_whole
+from ganlab.files import remove_temporary_files, write_text_atomically
+from ganlab.locks import locked_or_refused
+from ganlab.runs.metrics import JSONL, truncate_after
 from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
 
 # What may differ when a run continues: length, loggers, intervals, where things lie, and what the machine chooses.
@@ -36,12 +37,12 @@ FREE = (
 
 
 class RunFolder:
-    """``config.yaml``, ``metrics.csv``, ``samples/``, ``checkpoints/`` and what else a run leaves behind."""
+    """The files of a run: ``config.yaml``, ``metrics.jsonl``, ``samples/``, ``checkpoints/`` and more."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.config = path / "config.yaml"
-        self.metrics = path / "metrics.csv"
+        self.metrics = path / JSONL
         self.samples = path / "samples"
         self.checkpoints = path / "checkpoints"
         self.environment = path / "environment.json"
@@ -49,21 +50,17 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training in the same folder; the run's own folder is not made for it."""
-        name = self.path.with_name(f".{self.path.name}.lock")
+        """Keep other processes from training in this folder, which is not created yet."""
+        outputs = self.path.parent
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = open(name, "w")  # noqa: SIM115 - closed by the block below
+            outputs.mkdir(parents=True, exist_ok=True)
+            if not os.access(outputs, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
-            raise UserError(f"outputs={self.path.parent} cannot be written: {error.strerror}") from error
-        with lock as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"run {self.path} is being trained by another process: wait, or type another run="
-                ) from None
-            yield  # the empty file stays: removing it would let two processes lock two files of one name
+            raise UserError(f"outputs={outputs} cannot be written: {error.strerror}") from error
+        refusal = f"run {self.path} is being trained by another process: wait, or type another run="
+        with locked_or_refused(self.path, refusal):
+            yield
 
     def start(self, config: dict[str, Any], given: str | None) -> Checkpoint | None:
         """Return the checkpoint to start from: the run's own newest, or the one ``given``; None to start anew.
@@ -101,9 +98,10 @@ class RunFolder:
         self.samples.mkdir(parents=True, exist_ok=True)
         self.summary.unlink(missing_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
+        remove_temporary_files(self.checkpoints)
         starts = json.loads(self.environment.read_text()) if self.environment.is_file() else []
-        write_whole(self.environment, json.dumps([*starts, environment], indent=2))
-        write_whole(self.config, yaml.safe_dump(config, sort_keys=False))
+        write_text_atomically(self.environment, json.dumps([*starts, environment], indent=2))
+        write_text_atomically(self.config, yaml.safe_dump(config, sort_keys=False))
 
     def finished(self, length: int | None) -> bool:
         """Whether the run has come to its end, at ``length`` images or more."""
@@ -118,20 +116,11 @@ class RunFolder:
         score = json.loads(self.summary.read_text())["score"]
         return float(score["value"]) if score else None
 
-    def cut_back(self, images_seen: int) -> None:
-        """Drop what ``metrics.csv`` says of images after ``images_seen``: it will be said again."""
-        if self.metrics.is_file():
-            header, *rows = csv.reader(io.StringIO(self.metrics.read_text()))
-            write_whole(self.metrics, table([header, *(row for row in rows if int(row[0]) <= images_seen)]))
+    def truncate_after(self, images_seen: int) -> None:
+        """Drop the metrics after ``images_seen``, which will be logged again."""
+        truncate_after(self.metrics, images_seen)
 
 
 def run_of(checkpoint: Path) -> Path:
     """Return the run folder that a checkpoint lies in; its own folder where it lies elsewhere."""
     return checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
-
-
-def table(rows: list[list[str]]) -> str:
-    """Return rows as the text of a CSV file."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

@@ -12,12 +12,13 @@ from rich.table import Table
 
 from ganlab.errors import UserError
 from ganlab.evaluation.bench import Measured, writing
-from ganlab.files import write_whole
+from ganlab.files import write_text_atomically
 from ganlab.report.curves import Curve, save_curves
 from ganlab.runs.build import load_system
 from ganlab.runs.environment import new_run_id
-from ganlab.runs.folder import RunFolder, table
+from ganlab.runs.folder import RunFolder
 from ganlab.runs.loggers import wandb_mode
+from ganlab.runs.metrics import table
 from ganlab.runs.real_images import bench_of
 
 
@@ -100,9 +101,9 @@ def save(rows: list[Row], folder: Path, output: Path) -> list[Path]:
         for row in rows
     ]
     csv, png = output.with_suffix(".csv"), output.with_suffix(".png")
-    write_whole(csv, table(lines))
+    write_text_atomically(csv, table(lines))
     save_curves({name: curves_of(rows, name) for name in names}, "images seen", png)
-    write_whole(output, json.dumps({"folder": str(folder), "checkpoints": record}, indent=2))
+    write_text_atomically(output, json.dumps({"folder": str(folder), "checkpoints": record}, indent=2))
     return [csv, png, output]
 
 

@@ -1,7 +1,6 @@
-"""Where numbers and pictures go: a CSV file always, W&B and TensorBoard by choice."""
+"""Loggers: the run's own metrics file always, W&B and TensorBoard by choice."""
 
-import csv
-import io
+import json
 import os
 import sys
 from importlib.util import find_spec
@@ -14,31 +13,22 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from ganlab.callbacks.writer import Writer
 from ganlab.errors import UserError
-from ganlab.files import write_whole
-from ganlab.runs.folder import table
+from ganlab.runs.metrics import IMAGES_SEEN, write_csv
 from ganlab.runs.ranks import rank
 
 
-class MetricsFile(Logger):
-    """``metrics.csv``: one row for each number of images seen at which anything was logged, that number first.
-
-    The file is whole at any moment. A new column appears with its first value.
+class MetricsLog(Logger):
+    """Appends every log call as a line to ``metrics.jsonl``; at the end of training, however it ends, writes the CSV.
 
     Args:
-        path: the file, continued where it exists.
-        writer: writes it while training goes on; None to write it at once.
+        path: the JSON lines file, continued where it exists.
+        writer: appends in the background, in order; None to append at once.
     """
 
     def __init__(self, path: Path, writer: Writer | None = None) -> None:
         super().__init__()
         self.path, self.writer = path, writer
-        self.columns = ["images_seen"]
-        self.rows: list[dict[str, str]] = []
-        if path.is_file():
-            reader = csv.DictReader(io.StringIO(path.read_text()))
-            self.rows, self.columns = list(reader), list(reader.fieldnames or self.columns)
-        self.settled, self.settled_rows = "", 0  # text of all rows but the last, which may still grow
-        self.due = False  # whether a job that writes all of this is still to begin
+        self.lines: list[str] = []  # not yet appended
         self.lock = Lock()
 
     @property
@@ -53,37 +43,32 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Add values to the row of ``metrics["images_seen"]``."""
-        row = {name: f"{value:.8g}" for name, value in metrics.items()} | {"images_seen": str(step)}
+        """Append values at ``step`` images seen."""
+        entry = {IMAGES_SEEN: step} | {name: float(value) for name, value in metrics.items() if name != IMAGES_SEEN}
         with self.lock:
-            if self.rows and self.rows[-1]["images_seen"] == row["images_seen"]:
-                self.rows[-1] |= row
-            else:
-                self.rows.append(row)
-            if new := [name for name in row if name not in self.columns]:
-                self.columns += new
-                self.settled_rows = 0
-            waiting, self.due = self.due, True
+            self.lines.append(json.dumps(entry) + "\n")
+            first = len(self.lines) == 1
         if self.writer is None:
-            self.write()
-        elif not waiting:
-            self.writer.submit(self.write)
+            self.append()
+        elif first:  # else a job is waiting that will append this line too
+            self.writer.submit(self.append)
 
-    def write(self) -> None:
-        """Write the rows that there are by now."""
+    def append(self) -> None:
+        """Append the lines logged by now to the file."""
         with self.lock:
-            self.due = False
-            if self.settled_rows == 0:
-                self.settled = table([self.columns])
-            last = len(self.rows) - 1
-            self.settled += self.text(self.rows[self.settled_rows : last])
-            self.settled_rows = last
-            whole = self.settled + self.text(self.rows[last:])
-        write_whole(self.path, whole)
+            lines, self.lines = self.lines, []
+        with self.path.open("a") as file:
+            file.writelines(lines)
 
-    def text(self, rows: list[dict[str, str]]) -> str:
-        """Return rows as lines of the file."""
-        return table([[row.get(name, "") or "" for name in self.columns] for row in rows])
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Write ``metrics.csv``. Lightning calls this when training ends, fails or is interrupted."""
+        if self.path.is_file():
+            try:
+                write_csv(self.path)
+            except OSError as error:  # must not hide the error that ended training
+                command = f"python -m ganlab.runs.metrics {self.path.parent}"
+                print(f"warning: metrics.csv could not be written ({error.strerror}): {command}", file=sys.stderr)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the configuration stands in ``config.yaml``."""
@@ -92,8 +77,8 @@ class MetricsFile(Logger):
 def build_loggers(
     choices: dict[str, Any], folder: Path, metrics: Path, config: dict[str, Any], run_id: str, writer: Writer
 ) -> list[Logger]:
-    """Return the loggers of a run: the CSV file, and those of the ``logger`` group."""
-    loggers: list[Logger] = [MetricsFile(metrics, writer)]
+    """Return the loggers of a run: its metrics file, and those of the ``logger`` group."""
+    loggers: list[Logger] = [MetricsLog(metrics, writer)]
     for name, options in choices.items():
         loggers.append(LOGGERS[name](folder, config, run_id, **options))
     return loggers
@@ -113,7 +98,7 @@ def wandb_logger(folder: Path, config: dict[str, Any], run_id: str, **options: A
         settings=wandb.Settings(silent=True, init_timeout=30),
         **options,
     )
-    logger._wandb_init.pop("anonymous", None)  # Lightning passes it on, and wandb warns that it has no effect
+    logger._wandb_init.pop("anonymous")  # Lightning always passes it on, which wandb warns about; no public way round
     run = logger.experiment
     if rank() == 0:
         run.config.update(config, allow_val_change=True)

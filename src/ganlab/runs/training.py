@@ -130,7 +130,7 @@ def record(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str) -
     folder.create(config, environment | {"chosen": chosen})
     if start and start.path.parent != folder.checkpoints:
         start = folder.adopt(start, config)
-    folder.cut_back(start.state["images_seen"] if start else -1)
+    folder.truncate_after(start.state["images_seen"] if start else -1)
     announce(folder, config, data, system, run.machine.describe(config, system, data, run.trainer.world_size), start)
     return start
 

@@ -1,10 +1,7 @@
 """A sweep: many jobs in parallel, no two on one device unless asked, and one table of all scores."""
 
 import csv
-import fcntl
-import io
 import math
-import os
 import signal
 import time
 from collections import deque
@@ -16,7 +13,9 @@ from typing import cast
 from omegaconf import OmegaConf
 
 from ganlab.errors import UserError
-from ganlab.files import write_whole
+from ganlab.files import write_text_atomically
+from ganlab.locks import locked_or_refused
+from ganlab.runs.metrics import table
 from ganlab.sweeps.devices import DevicePool
 from ganlab.sweeps.job import Attempt, Job, override_key
 
@@ -45,7 +44,8 @@ class Sweep:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         waiting, running = deque(jobs), list[Attempt]()
-        with _locked(self.folder), _signals_noted() as noted:
+        running_already = f"a sweep is still running in {self.folder}; wait for its end, or choose another name="
+        with locked_or_refused(self.folder, running_already), _signals_noted() as noted:
             self._record(jobs)
             try:
                 while (waiting or running) and not noted:
@@ -93,7 +93,7 @@ class Sweep:
                     f"'{' '.join(now)}'; choose another name=, or repeat the first command to continue it"
                 )
         self._jobs |= {job.name: list(job.overrides) for job in jobs}
-        write_whole(known, OmegaConf.to_yaml(OmegaConf.create(self._jobs)))
+        write_text_atomically(known, OmegaConf.to_yaml(OmegaConf.create(self._jobs)))
 
     def _start(self, job: Job, devices: list[str]) -> Attempt:
         attempt = Attempt(job, devices, self.command, self.folder, self.pool.environment(devices))
@@ -115,12 +115,10 @@ class Sweep:
 
     def _write_table(self) -> None:
         swept = self._swept()
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["job", *swept, *FIELDS])
+        rows = [["job", *swept, *FIELDS]]
         for name, row in self._sorted():
-            writer.writerow([name, *self._values(name, swept), *(row.get(field, "") for field in FIELDS)])
-        write_whole(self.folder / "sweep.csv", text.getvalue())
+            rows.append([name, *self._values(name, swept), *(row.get(field, "") for field in FIELDS)])
+        write_text_atomically(self.folder / "sweep.csv", table(rows))
 
     def _sorted(self) -> list[tuple[str, dict[str, str]]]:
         def rank(item: tuple[str, dict[str, str]]) -> tuple[bool, float, int]:
@@ -175,17 +173,3 @@ def _signals_noted() -> Iterator[list[int]]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            mend = "wait for its end, or choose another name="
-            raise UserError(f"a sweep is still running in {folder}; {mend}") from None
-        yield
-    finally:
-        os.close(descriptor)

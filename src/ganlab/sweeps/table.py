@@ -1,7 +1,6 @@
 """What a sweep found: settings side by side, seeds taken together, as a table and a figure."""
 
 import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,8 @@ from typing import Any
 import yaml
 from PIL import Image, ImageDraw, ImageFont
 
-from ganlab.files import write_whole
+from ganlab.files import atomic_write, write_text_atomically
+from ganlab.runs.metrics import JSONL, read_log, table
 
 PADDING = 2  # between the images of a grid, see `ganlab.report.grids`
 SHOWN = 16  # images of a setting in the figure
@@ -52,7 +52,7 @@ class Setting:
 
     def alarms(self) -> str:
         """Return how many runs each alarm tripped in, those that did not finish included."""
-        names = Counter(name for job in self.jobs for name in logged_alarms(Path(job["folder"]) / "metrics.csv"))
+        names = Counter(name for job in self.jobs for name in logged_alarms(Path(job["folder"]) / JSONL))
         return ", ".join(f"{name} {count}" for name, count in names.items())
 
     def failures(self) -> str:
@@ -75,17 +75,15 @@ def write_report(folder: Path) -> list[Path]:
         found = setting.metrics()
         cells = [spread(found.get(name, [])) for name in names]
         rows.append([setting.name, str(len(setting.summaries)), *cells, setting.failures(), setting.alarms()])
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_whole(folder / "table.csv", text.getvalue())
+    write_text_atomically(folder / "table.csv", table(rows))
     crossed = names if swept_twice(settings) else []
     parts = [markdown(rows), *(f"\n{name}\n\n{markdown(cross(settings, name))}" for name in crossed)]
-    write_whole(folder / "table.md", "".join(parts))
+    write_text_atomically(folder / "table.md", "".join(parts))
     written = [folder / "table.md", folder / "table.csv"]
     if figure := draw_figure(settings):
-        part = folder / ".grids.png"
-        figure.save(part, format="PNG")
-        written.append(part.replace(folder / "grids.png"))
+        with atomic_write(folder / "grids.png") as file:
+            figure.save(file, format="PNG")
+        written.append(folder / "grids.png")
     return written
 
 
@@ -126,11 +124,9 @@ def read_settings(folder: Path) -> Iterator[Setting]:
 
 
 def logged_alarms(metrics: Path) -> list[str]:
-    """Return the alarms that a run's ``metrics.csv`` has a column of: it gets one when an alarm trips."""
-    if not metrics.is_file():
-        return []
-    with metrics.open(newline="") as file:
-        return [name.removeprefix("alarm/") for name in next(csv.reader(file), []) if name.startswith("alarm/")]
+    """Return the alarms that a run's ``metrics.jsonl`` has values of, which are logged when one trips."""
+    names = dict.fromkeys(name for entry in read_log(metrics) for name in entry)
+    return [name.removeprefix("alarm/") for name in names if name.startswith("alarm/")]
 
 
 def spread(values: Sequence[float]) -> str:

@@ -1,6 +1,5 @@
 """Checkpoint files: whole or absent, and read without unpickling code."""
 
-import os
 import sys
 from collections.abc import Callable
 from copy import copy
@@ -13,6 +12,7 @@ import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from ganlab.errors import UserError
+from ganlab.files import atomic_write
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 
@@ -47,17 +47,10 @@ class WholeCheckpointIO(CheckpointIO):
         if copied is not None:
             copied.synchronize()
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.unfinished")
         try:
-            with open(unfinished, "wb") as file:
+            with atomic_write(path, backup=path.with_name(PREVIOUS) if path.name == LAST else None) as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            if path.name == LAST and path.exists():
-                os.replace(path, path.with_name(PREVIOUS))
-            os.replace(unfinished, path)
         except (OSError, RuntimeError) as error:
-            unfinished.unlink(missing_ok=True)
             raise UserError(
                 f"{path} could not be written ({error}): make room, then give the same command with run=NAME "
                 f"of this run to continue from the checkpoint before"

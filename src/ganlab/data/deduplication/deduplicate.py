@@ -19,9 +19,9 @@ from ganlab.data.deduplication.duplicates import Duplicates
 from ganlab.data.deduplication.hashing import BITS, AutoEncoder, Hashing, ReadPictures, fit, standardized, thumbnails
 from ganlab.data.packs.pack import Pack, bar_style, open_or_write
 from ganlab.data.packs.record_reader import Chunk, row_bytes
-from ganlab.data.packs.writer import PackWriter, sync_folder, write_json
+from ganlab.data.packs.writer import PackWriter
 from ganlab.errors import UserError
-from ganlab.files import require_space
+from ganlab.files import atomic_write, require_space, write_text_atomically
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def write(pack: Pack, hashing: Hashing, folder: Path, max_dropped: float) -> Non
         duplicates = Duplicates.of(compute_codes(codes, network, read, count))
         far = duplicates.differences(read)
         facts = duplicates.report(far)
-        write_json(writer.partial / "duplicates.json", facts)
+        write_text_atomically(writer.partial / "duplicates.json", json.dumps(facts, indent=1))
         duplicates.draw(read, far, writer.partial / "duplicates.png")
         refuse_many(duplicates.dropped, count, hashing, max_dropped, writer.partial)
         copy(pack, duplicates.kept, writer)
@@ -97,13 +97,8 @@ def load_or_fit(path: Path, read: ReadPictures, count: int, hashing: Hashing) ->
         vector_to_parameters(torch.from_numpy(np.load(path)), network.parameters())
         return network
     network = fit(read, count, hashing, partial(bar, "learning to hash", hashing.images, hashing.batch_size))
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
+    with atomic_write(path) as file:
         np.save(file, parameters_to_vector(network.parameters()).detach().numpy())
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync_folder(path.parent)
     return network
 
 

@@ -1,6 +1,5 @@
 """Pictures with equal hash codes: groups, their differences, and a sheet to inspect."""
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from ganlab.data.deduplication.hashing import ReadPictures, equal_codes, thumbnails
+from ganlab.files import atomic_write
 
 COMMON = 16  # pictures of one code that are reported
 IDLE = 0.005  # a bit is idle if fewer than this share of pictures differ in it
@@ -113,6 +113,5 @@ class Duplicates:
                 cell = picture.resize((CELL, CELL), Image.Resampling.BOX)
                 left = column * width + position * (CELL + GAP) + (MARGIN if position else 0)
                 sheet.paste(cell, (left, line * (CELL + GAP) + GAP))
-        part = path.with_name(f"{path.name}.part")
-        sheet.save(part, format="PNG")
-        os.replace(part, path)
+        with atomic_write(path) as file:
+            sheet.save(file, format="PNG")

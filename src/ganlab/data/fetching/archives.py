@@ -2,7 +2,6 @@
 
 import gzip
 import lzma
-import os
 import shutil
 import stat
 import tarfile
@@ -14,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from ganlab.data.packs.writer import sync_folder
 from ganlab.errors import UserError
+from ganlab.files import atomic_write, replace_folder
 
 MOST_MEMBERS = 5_000_000  # ImageNet has 1.3 million
 MOST_GROWTH = 100  # times the archive's own size; pictures hardly shrink, label files and blank digits do
@@ -45,26 +44,18 @@ def unpack(archive: Path, folder: Path) -> None:
                 unpack_tar(archive, unfinished)
             else:
                 raise tarfile.ReadError("it is no tar or zip file, or cut off")
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(unfinished, folder)
-        sync_folder(folder.parent)
+        replace_folder(unfinished, folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def gunzip(archive: Path, path: Path) -> None:
     """Unpack one gzipped file to ``path``, whole or not at all; errors as those of `unpack`."""
-    unfinished = path.with_name(f".{path.name}.partial")
     guard = Guard(archive)
-    try:
-        with explained(archive), gzip.open(archive) as packed, unfinished.open("wb") as file:
-            while block := packed.read(2**20):
-                guard.grow(len(block))
-                file.write(block)
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with explained(archive), gzip.open(archive) as packed, atomic_write(path) as file:
+        while block := packed.read(2**20):
+            guard.grow(len(block))
+            file.write(block)
 
 
 class ForbiddenError(Exception):

@@ -19,9 +19,9 @@ from urllib.parse import unquote, urlsplit
 from tqdm import tqdm
 
 from ganlab.data.fetching.archives import unpack
-from ganlab.data.lock import locked
 from ganlab.errors import UserError
 from ganlab.files import require_space
+from ganlab.locks import locked
 
 TIMEOUT = 30.0  # seconds without an answer
 ATTEMPTS = 5  # in a row without a new byte
@@ -52,7 +52,7 @@ def fetch(url: str, path: Path, *, md5: str | None = None) -> None:
         raise UserError(f"{url} is no address on the web: take one that begins with https:// or http://")
     if path.exists():
         return
-    with told(url, path), locked(path.with_name(f".{path.name}.lock"), f"fetches {path.name}"):
+    with told(url, path), locked(path, f"fetches {path.name}"):
         if path.exists():  # fetched by the process that we waited for
             return
         part = path.with_name(f"{path.name}.part")
@@ -75,8 +75,7 @@ def fetch_archive(url: str, place: Path, *, expected: Path, md5: str | None = No
         return
     archive = place / PurePosixPath(unquote(urlsplit(url).path)).name
     unpacked = place / f".{archive.name}.unpacked"
-    lock = place / f".{archive.name}.unpack.lock"
-    with told(url, archive), locked(lock, f"unpacks {archive.name}"):
+    with told(url, archive), locked(unpacked, f"unpacks {archive.name}"):
         if expected.exists():
             return
         fetch(url, archive, md5=md5)
@@ -139,6 +138,7 @@ def advance(url: str, part: Path) -> None:
         part.unlink()
         raise BrokenOffError("the file has changed on the server") from error
     with response:
+        part.parent.mkdir(parents=True, exist_ok=True)
         if response.status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {held}-"):
             part.unlink(missing_ok=True)
             raise BrokenOffError("the server continues at another place")

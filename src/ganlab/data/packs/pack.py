@@ -17,13 +17,13 @@ import numpy as np
 from tqdm import tqdm
 
 from ganlab.arguments import Natural, Share, checked
-from ganlab.data.lock import locked
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.packs.record_reader import FEW_RECORDS, arrays_of, chunks, row_bytes
 from ganlab.data.packs.source import Source
 from ganlab.data.packs.writer import PackWriter
 from ganlab.errors import UserError
 from ganlab.files import require_space
+from ganlab.locks import locked
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +136,7 @@ def open_or_write(folder: Path, write: Callable[[], None]) -> Pack:
     """
     if (pack := open_complete(folder)) is None:
         try:
-            with locked(folder.with_name(f".{folder.name}.lock"), f"makes {folder}"):
+            with locked(folder, f"makes {folder}"):
                 if (pack := open_complete(folder)) is None:
                     write()
                     pack = Pack.open(folder)

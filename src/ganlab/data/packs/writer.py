@@ -4,7 +4,6 @@ import io
 import json
 import math
 import os
-import shutil
 import time
 import zlib
 from collections import Counter
@@ -17,6 +16,7 @@ import numpy as np
 
 from ganlab.data.packs.record_reader import Chunk
 from ganlab.data.packs.source import Arrays
+from ganlab.files import remove_temporary_files, replace_folder, write_text_atomically
 
 COMMIT_SECONDS = 1.0  # work that a kill may lose
 
@@ -42,6 +42,7 @@ class PackWriter:
     def __init__(self, folder: Path, arrays: Arrays) -> None:
         self.folder = folder
         self.partial = folder.with_name(folder.name + ".partial")
+        self._folders = [self.partial, *(parent for parent in folder.parents if not parent.exists())]
         self.partial.mkdir(parents=True, exist_ok=True)
         self.arrays = arrays
         self._files: dict[str, IO[bytes]] = {}
@@ -69,7 +70,7 @@ class PackWriter:
         progress.next = chunk.stop
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self._sync()
-            write_json(self.partial / "progress.json", asdict(self.progress))
+            write_text_atomically(self.partial / "progress.json", json.dumps(asdict(self.progress)))
             self._committed = time.monotonic()
 
     def finish(self, manifest: dict[str, Any]) -> None:
@@ -83,11 +84,11 @@ class PackWriter:
             name: {"shape": [self.progress.rows, *shape], "dtype": dtype, "crc32": self.progress.crc32[name]}
             for name, (dtype, shape) in self.arrays.items()
         }
-        write_json(self.partial / "pack.json", {**manifest, "count": self.progress.rows, "arrays": described})
+        manifest = {**manifest, "count": self.progress.rows, "arrays": described}
+        write_text_atomically(self.partial / "pack.json", json.dumps(manifest, indent=1))
         (self.partial / "progress.json").unlink(missing_ok=True)
-        shutil.rmtree(self.folder, ignore_errors=True)  # a damaged pack stays until its successor is complete
-        self.partial.rename(self.folder)
-        sync_folder(self.folder.parent)
+        remove_temporary_files(self.partial)
+        replace_folder(self.partial, self.folder)
 
     def close(self) -> None:
         """Close the files; remove them if nothing was committed."""
@@ -96,7 +97,8 @@ class PackWriter:
             for name in self.arrays:
                 self._path(name).unlink(missing_ok=True)
             with suppress(OSError):  # finished, or the folder holds other files
-                self.partial.rmdir()
+                for folder in self._folders:
+                    folder.rmdir()
 
     def _close_files(self) -> None:
         for file in self._files.values():
@@ -135,23 +137,3 @@ class PackWriter:
         for file in self._files.values():
             file.flush()
             os.fsync(file.fileno())
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    with part.open("w") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` last through a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
