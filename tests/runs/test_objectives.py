@@ -69,7 +69,7 @@ def test_a_new_run_from_a_checkpoint_may_have_other_ingredients(command: Callabl
         (["objective.targets.real=1.2"], "objective.targets.real=1.2 must be a number from 0 to 1"),
         (["penalty=gradient_penalty", "penalty.gradient_penalty.interval=0"], "interval=0 must be a whole number"),
         (["schedule=cosine"], "schedule.until is missing: type schedule.until=..."),
-        (["schedule=linear", "schedule.until=100", "schedule.start=100"], "must lie behind schedule.start=100"),
+        (["schedule=linear", "schedule.until=100", "schedule.start=100"], "must be after schedule.start=100"),
         (["system.replay=-1"], "system.replay=-1 must be a whole number of at least 0"),
         (["system.joint=1"], "system.joint=1 must be true or false"),
         (["architecture.initialization=zeros"], "initialization 'zeros' does not exist"),

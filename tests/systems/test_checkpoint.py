@@ -7,11 +7,16 @@ import pytest
 import torch
 
 from ganlab.errors import UserError
-from ganlab.systems.checkpoint import WholeCheckpointIO, newest_whole, read
+from ganlab.systems.checkpoint import FORMAT, WholeCheckpointIO, newest_whole, read
 
 
 def state(value: int) -> dict:
-    return {"config": {"seed": 0}, "state_dict": {"weight": torch.full((64,), float(value))}, "images_seen": value}
+    return {
+        "format": FORMAT,
+        "config": {"seed": 0},
+        "state_dict": {"weight": torch.full((64,), float(value))},
+        "images_seen": value,
+    }
 
 
 def test_it_is_written_beside_its_place_and_the_one_before_is_kept(tmp_path: Path) -> None:
@@ -92,3 +97,12 @@ def test_other_files_are_told_apart(tmp_path: Path) -> None:
         read(tmp_path / "nothing.ckpt")
     with pytest.raises(UserError, match="is an address"):
         read("https://example.org/last.ckpt")
+
+
+def test_a_checkpoint_of_another_version_is_refused_in_one_line(tmp_path: Path) -> None:
+    older = state(1)
+    del older["format"]
+    for number, content in enumerate((older, state(1) | {"format": FORMAT + 1})):
+        torch.save(content, tmp_path / f"{number}.ckpt")
+        with pytest.raises(UserError, match=rf"{number}\.ckpt was written by another version of ganlab: load it with"):
+            read(tmp_path / f"{number}.ckpt")

@@ -21,7 +21,7 @@ def test_rates_never_rise(one: int, other: int) -> None:
 
 def test_impossible_values_are_refused() -> None:
     for kind in (Linear, Cosine):
-        with pytest.raises(ValueError, match=r"schedule\.until=5 must lie behind schedule\.start=5"):
+        with pytest.raises(ValueError, match=r"schedule\.until=5 must be after schedule\.start=5"):
             kind(5, 5)
     with pytest.raises(ValueError, match="half_life=0 must be a number above 0"):
         Exponential(0)

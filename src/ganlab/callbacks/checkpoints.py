@@ -14,7 +14,7 @@ from ganlab.callbacks.writer import Writer
 from ganlab.errors import UserError
 from ganlab.files import atomic_write
 from ganlab.systems.adversarial import AdversarialSystem
-from ganlab.systems.checkpoint import LAST
+from ganlab.systems.checkpoint import FORMAT, LAST
 
 SECONDS = 30.0  # of training that a kill may cost
 
@@ -145,7 +145,7 @@ class Checkpoints(L.Callback):
         return self.folder / f"images_{system.clock.images_seen:09d}.ckpt"
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: AdversarialSystem, checkpoint: dict[str, Any]) -> None:
-        checkpoint["config"] = self.config
+        checkpoint["config"], checkpoint["format"] = self.config, FORMAT
         checkpoint["images_seen"] = pl_module.clock.images_seen
         del checkpoint["loops"]  # Lightning's counters: the clock in the state dict is the only one
 

@@ -1,4 +1,4 @@
-"""What a user types after the command, checked; and Hydra's complaints about it, said in one line."""
+"""Checks the overrides that a user types, and explains Hydra's errors in one line."""
 
 import re
 from collections.abc import Iterable
@@ -85,7 +85,7 @@ def check_reached(config: DictConfig, typed: Iterable[str]) -> None:
 
 
 def explain(error: Exception, conf: Path, name: str) -> str:
-    """Return Hydra's or OmegaConf's complaint as one line with the mend."""
+    """Return an error of Hydra's or OmegaConf's as one line with the fix."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
         return _unknown_key(match.group(1), conf, name)

@@ -69,7 +69,7 @@ def build_spec(config: Config) -> PackSpec:
     protocol = PictureProtocol(side, **{key: data[key] for key in ("channels", "resize", "crop", "decode")})
     if {"boxes", "masks"} & source.extras.keys() and (side != data["image_size"] or isinstance(data["crop"], int)):
         raise UserError(
-            f"data={data['name']} knows where things are in whole pictures: take data.pack_size=null data.crop=square"
+            f"data={data['name']} has boxes or masks of uncropped pictures: take data.pack_size=null data.crop=square"
         )
     return PackSpec(
         source,
@@ -118,10 +118,10 @@ def require_learnable(config: Config) -> None:
         system: Any = get_class(target)
         needed: tuple[str, ...] = system.learns_from
         if missing := [entry for entry in needed if entry not in held]:
-            mend = "data.inputs=none" if inputs != "none" and needed == ("images",) else EXAMPLES[missing[-1]]
+            fix = "data.inputs=none" if inputs != "none" and needed == ("images",) else EXAMPLES[missing[-1]]
             raise UserError(
                 f"system={target.split('.')[-2]} learns from {' and '.join(needed)}; data={name}"
-                f"{'' if inputs == 'none' else f' data.inputs={inputs}'} holds {' and '.join(held)}: type {mend}, or "
+                f"{'' if inputs == 'none' else f' data.inputs={inputs}'} holds {' and '.join(held)}: type {fix}, or "
                 "choose another system"
             )
     elif held == ImageFile.pictures:
@@ -154,7 +154,7 @@ def build_system(config: Config) -> AdversarialSystem:
             half_life=config["ema"]["half_life"],
             clip_norm=config["optimizer"]["clip_norm"],
             schedule=make(config["schedule"], "schedule") if config["schedule"] else None,
-            channels_last=machine.get("channels_last") is not False,  # true where an old checkpoint says nothing
+            channels_last=machine.get("channels_last") is not False,
             **{key: value for key, value in config["system"].items() if key not in ("_target_", "joint", "replay")},
         )
     except ValueError as error:
@@ -196,7 +196,7 @@ def load_weights(system: AdversarialSystem, checkpoint: Checkpoint) -> None:
     """Load a checkpoint's state into a system, or say which settings make the two differ.
 
     A new run may have other penalties, augmentations and replay than the one that it starts from: what these carry from
-    step to step then begins anew.
+    step to step then starts again.
     """
     try:
         keys = system.load_state_dict(checkpoint.state["state_dict"], strict=False)
@@ -233,7 +233,7 @@ def build_metrics(config: Config, pack: Pack) -> Evaluation | None:
     if needs_features(config["metrics"]):
         features = choose_features(**config["features"], pack=pack)
         if features is None and rank() == 0:
-            print("No Inception weights can be had here: no FID; samples are judged by swd, which needs no network.")
+            print("Inception's weights cannot be had here: no FID; swd, which needs no network, is measured.")
         elif features is not None and features.remark and rank() == 0:
             print(features.remark)
     return build_evaluation(config["metrics"], features, seed=config["seed"])
@@ -271,8 +271,8 @@ def build_trainer(
         )
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        mend = "; without a GPU type trainer.accelerator=cpu" if options["accelerator"] not in ("auto", "cpu") else ""
-        raise UserError(f"the trainer refuses its values: {reason}{mend}") from error
+        fix = "; without a GPU type trainer.accelerator=cpu" if options["accelerator"] not in ("auto", "cpu") else ""
+        raise UserError(f"the trainer refuses its values: {reason}{fix}") from error
     # With several ranks Lightning asks rank 0 for signals before every batch, and every rank waits for the answer and
     # its device; ganlab.callbacks.checkpoints asks now and then.
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]

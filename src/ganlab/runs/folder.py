@@ -63,9 +63,9 @@ class RunFolder:
             yield
 
     def start(self, config: dict[str, Any], given: str | None) -> Checkpoint | None:
-        """Return the checkpoint to start from: the run's own newest, or the one ``given``; None to start anew.
+        """Return the checkpoint to start from: the run's own newest, or the one ``given``; None to start from scratch.
 
-        A folder without any checkpoint got nowhere: the run in it starts anew.
+        The run in a folder without any checkpoint starts from scratch.
 
         Raises:
             UserError: the configuration differs from the existing run's in more than length, loggers, intervals and
@@ -82,7 +82,7 @@ class RunFolder:
         if newest and (changed := differences(newest.state["config"], config, FREE)):
             raise UserError(
                 f"run {self.path} was started with {'; '.join(changed[:5])}: type the same values to continue it, or "
-                f"another run= to start anew"
+                f"another run= to start from scratch"
             )
         return newest
 

@@ -1,4 +1,4 @@
-"""Checkpoint files: whole or absent, and read without unpickling code."""
+"""Checkpoint files: written atomically, and read without unpickling code."""
 
 import sys
 from collections.abc import Callable
@@ -15,10 +15,11 @@ from ganlab.errors import UserError
 from ganlab.files import atomic_write
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+FORMAT = 2  # raised where older checkpoints can no longer be loaded
 
 
 class WholeCheckpointIO(CheckpointIO):
-    """Writes a checkpoint beside its final place, flushes it to the disk and renames it; keeps the last but one.
+    """Writes a checkpoint under a temporary name, flushes it to the disk and renames it; keeps the last but one.
 
     Lightning's own writer passes through the system's temporary folder: across file systems its rename is a copy, and
     a kill leaves a torn file under the final name.
@@ -85,7 +86,7 @@ def read(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of this project onto the CPU, tensors and plain containers only.
 
     Raises:
-        UserError: there is no such file, it is damaged, or it is not a checkpoint of this project.
+        UserError: there is no such file, it is damaged, or not a checkpoint of this version of the project.
     """
     if "://" in str(path):
         raise UserError(f"checkpoint={path} is an address: download the file and give its path")
@@ -98,9 +99,11 @@ def read(path: str | Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for damaged files
         reason = str(error).partition("\n")[0][:120]
-        raise UserError(f"{path} cannot be read as a checkpoint ({reason}): give another, or train anew") from error
+        raise UserError(f"{path} cannot be read as a checkpoint ({reason}): give another, or train again") from error
     if not isinstance(checkpoint, dict) or "config" not in checkpoint or "state_dict" not in checkpoint:
-        raise UserError(f"{path} is not a checkpoint of ganlab: it holds no configuration beside the weights")
+        raise UserError(f"{path} is not a checkpoint of ganlab: it holds no configuration")
+    if checkpoint.get("format") != FORMAT:
+        raise UserError(f"{path} was written by another version of ganlab: load it with that version, or train again")
     return checkpoint
 
 
@@ -126,5 +129,5 @@ def newest_whole(folder: Path) -> Checkpoint | None:
                 print(f"warning: {error}; trying the checkpoint before", file=sys.stderr)
                 damaged = path
     if damaged:
-        raise UserError(f"no checkpoint in {folder} is whole: start a new run, from {folder / BEST} if that one is")
+        raise UserError(f"no checkpoint in {folder} can be read: start a new run, from {folder / BEST} if that one can")
     return None

@@ -1,4 +1,4 @@
-"""The clock of a training run: images seen, and the randomness that hangs on it."""
+"""The clock of a training run: images seen, and the random numbers that follow from it."""
 
 import random
 from typing import Any

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 class PlayerParallel(DDPStrategy):
-    """Data parallel, a whole copy on every device, without the wrapper `DistributedDataParallel`.
+    """Data parallel without the wrapper `DistributedDataParallel`.
 
-    The wrapper prepares itself for the parameters of all networks in every backward pass: those that are frozen while
-    another player steps have to be searched for, and are reduced nevertheless, so that twice the volume is exchanged.
-    Here a player's gradients are averaged over the ranks when they are complete, in one message.
+    The wrapper expects gradients of all networks in every backward pass. It searches for those that are frozen while
+    another player steps, and reduces them nevertheless, which doubles the volume. Here the gradients of one player are
+    averaged over the ranks in one message once they are complete.
     """
 
     def configure_ddp(self) -> None:

@@ -13,8 +13,8 @@ class Fakes:
 
     A generating player gets fakes with the graph that leads back to its networks. No two of them get the same graph,
     since a backward pass frees it. All other players get the fakes without a graph. With one chunk, fakes are made at
-    once and shared. With several, they are made for the player at hand: the graphs of all chunks would fill the memory.
-    What a generating player was given is kept, without its graph, for players that come after its step.
+    once and shared. With several, they are made for one player at a time, since the graphs of all chunks would fill the
+    memory. What a generating player was given is kept, without its graph, for players that come after its step.
 
     Args:
         generate: makes the fakes of a chunk.

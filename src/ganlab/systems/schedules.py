@@ -9,21 +9,21 @@ Schedule = Callable[[int], float]
 
 
 @checked
-class Fall:
-    """Stays at 1 up to ``start`` images seen, and falls to ``floor`` at ``until``.
+class DecaySchedule:
+    """Stays at 1 up to ``start`` images seen, then decays to ``floor`` at ``until``.
 
     Args:
-        until: images seen when the fall ends.
+        until: images seen when the decay ends.
         start: images seen when it begins.
-        floor: what is left.
+        floor: the final factor.
 
     Raises:
-        ValueError: the fall ends before it begins.
+        ValueError: the decay ends before it begins.
     """
 
     def __init__(self, until: Count, start: Natural = 0, floor: Share = 0.0) -> None:
         if until <= start:
-            raise ValueError(f"schedule.until={until} must lie behind schedule.start={start}")
+            raise ValueError(f"schedule.until={until} must be after schedule.start={start}")
         self.start, self.until, self.floor = start, until, floor
 
     def __call__(self, images_seen: int) -> float:
@@ -32,20 +32,20 @@ class Fall:
         return self.floor + (1 - self.floor) * self.left(done)
 
     def left(self, done: float) -> float:
-        """Return what is left of the fall, 1 to 0, when the share ``done`` of its time is over."""
+        """Return the remaining part of the decay, 1 to 0, after the share ``done`` of its time."""
         raise NotImplementedError
 
 
-class Linear(Fall):
-    """Falls along a line, as in SN-GAN's and CycleGAN's training."""
+class Linear(DecaySchedule):
+    """Decays linearly, as in SN-GAN's and CycleGAN's training."""
 
     def left(self, done: float) -> float:
-        """Return the rest of the time."""
+        """Return the remaining time."""
         return 1 - done
 
 
-class Cosine(Fall):
-    """Falls along half a period of the cosine (Loshchilov and Hutter 2017; R3GAN)."""
+class Cosine(DecaySchedule):
+    """Decays along half a period of the cosine (Loshchilov and Hutter 2017; R3GAN)."""
 
     def left(self, done: float) -> float:
         """Return the cosine's height."""
