@@ -52,8 +52,13 @@ def test_the_listings_train_together(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "kind", "values", "message"),
     [
-        ("src/ganlab/networks/patch.py", "Discriminator", {"layers": 0}, "layers=0 must be at least 1"),
-        ("src/ganlab/objectives/pearson.py", "Pearson", {"target": 0}, "target=0 must be above 0"),
+        (
+            "src/ganlab/networks/patch.py",
+            "Discriminator",
+            {"layers": 0},
+            "layers=0 must be a whole number of at least 1",
+        ),
+        ("src/ganlab/objectives/pearson.py", "Pearson", {"target": 0}, "target=0 must be a number above 0"),
         ("src/ganlab/data/sources/array.py", "Array", {"file": "none.npy"}, "data.file=none.npy does not exist"),
     ],
 )
