@@ -8,7 +8,7 @@ from torchvision import datasets
 
 from ganlab.arguments import Count, Natural, checked
 from ganlab.data.fetching.archives import gunzip
-from ganlab.data.fetching.download import fetch, fetch_archive, told
+from ganlab.data.fetching.download import explain_errors, fetch, fetch_archive
 from ganlab.data.fetching.published import Decoded, PublishedSet
 from ganlab.data.packs.source import Record, Source
 from ganlab.errors import UserError
@@ -42,7 +42,7 @@ class MNIST(PublishedSet):
         """Fetch and unpack each file from the first mirror that has it."""
         for name, md5 in self.dataset.resources:
             path = self.raw / name.removesuffix(".gz")
-            with told(self.dataset.mirrors[0] + name, path), locked(path, f"fetches {name}"):
+            with explain_errors(self.dataset.mirrors[0] + name, path), locked(path, f"fetches {name}"):
                 if not path.is_file():
                     self._fetch_from_mirrors(name, md5)
                     gunzip(self.raw / name, path)
@@ -103,7 +103,7 @@ class EMNIST(PublishedSet):
         """Fetch the archive of all parts once, and unpack the files of this one."""
         place = self.root / "EMNIST"
         fetch_archive(datasets.EMNIST.url, place, expected=place / "gzip", md5=datasets.EMNIST.md5)
-        with told(datasets.EMNIST.url, place), locked(place / "raw", "unpacks EMNIST"):
+        with explain_errors(datasets.EMNIST.url, place), locked(place / "raw", "unpacks EMNIST"):
             (place / "raw").mkdir(exist_ok=True)
             for path in self.missing():
                 gunzip(place / "gzip" / f"{path.name}.gz", path)
