@@ -211,20 +211,12 @@ def by_hand(path: Path) -> str:
     return f"fetch it by other means and put it in place as {path.absolute()}"
 
 
-def opener() -> urllib.request.OpenerDirector:
-    """Return an opener of web addresses that, unlike Python's default, never redirects to files or FTP servers."""
-    director = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.UnknownHandler(),
-    ):
-        director.add_handler(handler)
-    return director
+class NoFTPHandler(urllib.request.FTPHandler):
+    """Rejects FTP addresses, to which Python's redirects may lead; it rejects redirects to files itself."""
+
+    def ftp_open(self, request: urllib.request.Request) -> Any:
+        """Raise the error of an unsupported address."""
+        raise urllib.error.URLError("unknown url type: ftp")
 
 
-OPENER = opener()
+OPENER = urllib.request.build_opener(NoFTPHandler)

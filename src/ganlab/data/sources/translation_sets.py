@@ -7,18 +7,8 @@ from ganlab.errors import UserError
 
 PIX2PIX = ("facades", "cityscapes", "maps", "edges2shoes", "edges2handbags", "night2day")
 CYCLEGAN = (
-    "apple2orange",
-    "summer2winter_yosemite",
-    "horse2zebra",
-    "monet2photo",
-    "cezanne2photo",
-    "ukiyoe2photo",
-    "vangogh2photo",
-    "maps",
-    "cityscapes",
-    "facades",
-    "iphone2dslr_flower",
-    "ae_photos",
+    *("apple2orange", "summer2winter_yosemite", "horse2zebra", "monet2photo", "cezanne2photo", "ukiyoe2photo"),
+    *("vangogh2photo", "maps", "cityscapes", "facades", "iphone2dslr_flower", "ae_photos"),
 )
 URL = "http://efrosgans.eecs.berkeley.edu/{family}/datasets/{archive}"
 
