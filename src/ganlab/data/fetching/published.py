@@ -55,7 +55,7 @@ class PublishedSet(Source):
                 )
             raise UserError(
                 f"{missing[0]} is missing: type `python src/prepare.py data={self.option} data.split={split} "
-                f"data.root={root}` to fetch it, or {self.by_hand} into {self.root}, or set data.root to where it lies"
+                f"data.root={root}` to fetch it, or {self.by_hand} into {self.root}, or set data.root to its folder"
             )
 
     @property

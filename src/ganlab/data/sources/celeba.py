@@ -42,8 +42,8 @@ class CelebA(Source):
         for path in (self.pictures_at, self.root / PARTITION, self.root / ATTRIBUTES):
             if not path.exists():
                 raise UserError(
-                    f"{path} is missing, and its publisher wants it fetched by hand: open {DRIVE[path.name]} (from "
-                    f"{SITE}), and put {path.name} into {self.root}; or set data.root to where it lies"
+                    f"{path} is missing, and must be fetched by hand: open {DRIVE[path.name]} (from "
+                    f"{SITE}), and put {path.name} into {self.root}; or set data.root to its folder"
                 )
         self.attributes, self.files, self.labels = read_lists(self.root, split)
 

@@ -47,7 +47,7 @@ class ImageNet(Source):
             raise UserError(
                 f"{place} holds neither {TRAIN_TAR} nor folders such as n01440764: ImageNet has no public "
                 f"download; sign in at https://image-net.org/download-images, accept the terms, fetch {TRAIN_TAR} "
-                f"(148 GB) and put it, still packed, into {place}; or set data.root to where it lies"
+                f"(148 GB) and put it, still packed, into {place}; or set data.root to its folder"
             )
         self.name, self.classes = "imagenet-train", self.inside.classes
 
