@@ -50,7 +50,7 @@ def test_a_pack_is_made_shown_and_verified(prepare: Callable, photos: Path) -> N
     shown = facts(prepare("action=show", f"pack={told['pack']}").out)
     assert shown == {name: fact for name, fact in told.items() if name not in ("speed", "sheet")}
     verified = prepare("action=verify")
-    assert verified.code == 0 and "is whole: 9 records, images, labels" in verified.out
+    assert verified.code == 0 and "is intact: 9 records, images, labels" in verified.out
     again = facts(prepare("data.max_broken=0.5").out)
     assert again["speed"] == "made before"
 

@@ -1,1 +1,1 @@
-"""Small classifiers trained on labelled packs; metrics, probes and the paper's figures use them."""
+"""Small classifiers trained on labelled packs, for metrics, probes and the paper's figures."""

@@ -1,8 +1,8 @@
-"""Trains the digit classifier behind ``features=digits`` on scikit-learn's handwritten digits alone.
+"""Trains the classifier of ``features=digits`` on scikit-learn's handwritten digits.
 
     python -m ganlab.classifiers.digits
 
-It takes a minute or two on one CPU core, is deterministic, and prints the accuracy on the fifth that it never sees.
+Deterministic; takes a minute or two on one CPU core, and prints the accuracy on the held-out fifth.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def digits_network() -> nn.Sequential:
 
 
 def digits() -> tuple[Tensor, Tensor]:
-    """Return the 1,797 digits as ```data=digits``` prepares them, uint8 (N, 1, 32, 32), with labels (N,)."""
+    """Return the 1,797 digits prepared as by ``data=digits``, uint8 (N, 1, 32, 32), and their labels (N,)."""
     source, protocol = Digits(), PictureProtocol(image_size=32, channels=1, resize="bicubic")
     records = [source.read(index) for index in range(len(source))]
     images = np.stack([protocol.prepare(record["images"]) for record in records])
@@ -44,15 +44,15 @@ def digits() -> tuple[Tensor, Tensor]:
 
 
 def split(labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Return indices of the four fifths to train on and of the fifth held out, equal shares of every digit."""
+    """Return indices of the training four fifths and the held-out fifth, stratified by digit."""
     train, held_out = train_test_split(np.arange(len(labels)), test_size=0.2, stratify=labels, random_state=0)
     return torch.from_numpy(train), torch.from_numpy(held_out)
 
 
 def augment(pixels: Tensor) -> Tensor:
-    """Move, turn, slant, scale and harden each of the pixels (N, 1, 32, 32) in [-1, 1]; blur some, add noise to some.
+    """Shift, rotate, shear, scale and sharpen pixels (N, 1, 32, 32) in [-1, 1]; blur some, add noise to some.
 
-    It reaches as far as MNIST's digits: smaller in their frame, slanted, thin or bold, almost black and white.
+    The range covers MNIST's digits: smaller in their frame, slanted, thin or bold, almost black and white.
     """
     n = len(pixels)
     angle = torch.empty(n).uniform_(-0.2, 0.2)  # radians
@@ -64,7 +64,7 @@ def augment(pixels: Tensor) -> Tensor:
     across = torch.stack([cosine * width, (slant - sine) * width, shift[:, 0]], dim=1)
     down = torch.stack([sine * height, cosine * height, shift[:, 1]], dim=1)
     grid = F.affine_grid(torch.stack([across, down], dim=1), list(pixels.shape), align_corners=False)
-    moved = F.grid_sample(pixels + 1, grid, align_corners=False) - 1  # black around
+    moved = F.grid_sample(pixels + 1, grid, align_corners=False) - 1  # black outside
     blurred = F.avg_pool2d(F.pad(moved, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     moved = torch.where(torch.rand(n, 1, 1, 1) < 0.2, blurred, moved)
     hard = moved * torch.empty(n, 1, 1, 1).uniform_(1, 4) + torch.empty(n, 1, 1, 1).uniform_(-1, 1.5)
@@ -74,7 +74,7 @@ def augment(pixels: Tensor) -> Tensor:
 
 
 def no_digits(pixels: Tensor) -> Tensor:
-    """Return as many pictures without a digit: noise, from fine to plain, and digits with exchanged quarters."""
+    """Return as many pictures without a digit: noise at several scales, and digits with exchanged quarters."""
     n = len(pixels)
     noise = [F.interpolate(torch.randn(n // 8, 1, size, size), (32, 32), mode="bicubic") for size in (2, 4, 8, 16, 32)]
     brightness = torch.empty(5 * (n // 8), 1, 1, 1).uniform_(-1.2, 1.2)
@@ -89,8 +89,8 @@ def no_digits(pixels: Tensor) -> Tensor:
 def train(images: Tensor, labels: Tensor, epochs: int, batch_size: int = 64) -> dict[str, Tensor]:
     """Return the state dict of a classifier trained from seed 0 on uint8 images (N, 1, 32, 32) and labels (N,).
 
-    Pictures without a digit are to leave it undecided (outlier exposure, Hendrycks et al., 2019): a plain classifier is
-    just as sure about the noise of an untrained generator.
+    Its output for pictures without a digit is trained to be uniform (outlier exposure, Hendrycks et al. 2019): a plain
+    classifier is as confident about an untrained generator's noise as about digits.
     """
     torch.manual_seed(0)
     network = digits_network()
@@ -112,24 +112,24 @@ def train(images: Tensor, labels: Tensor, epochs: int, batch_size: int = 64) -> 
 
 @torch.no_grad()
 def accuracy(weights: dict[str, Tensor], images: Tensor, labels: Tensor) -> float:
-    """Return the share of uint8 images (N, 1, 32, 32) whose most probable digit is their label."""
+    """Return the accuracy on uint8 images (N, 1, 32, 32)."""
     network = digits_network()
     network.load_state_dict(weights)
     return (network.eval()(images.float() / 127.5 - 1).argmax(dim=1) == labels).double().mean().item()
 
 
 def main() -> None:
-    """Train, write the weights, and print the accuracy on the digits held out."""
-    parser = argparse.ArgumentParser(description="Train the digit classifier behind features=digits.")
+    """Train, write the weights, and print the held-out accuracy."""
+    parser = argparse.ArgumentParser(description="Train the digit classifier of features=digits.")
     parser.add_argument("--output", type=Path, default=DIGITS_WEIGHTS, help="where the weights go")
     parser.add_argument("--epochs", type=int, default=80)
     arguments = parser.parse_args()
 
-    torch.set_num_threads(1)  # sums then come out the same on any number of cores
+    torch.set_num_threads(1)  # the same sums on any number of cores
     images, labels = digits()
     seen, held_out = split(labels)
     weights, content = train(images[seen], labels[seen], arguments.epochs), io.BytesIO()
-    torch.save(weights, content)  # not to the file itself, whose name torch would write into it
+    torch.save(weights, content)  # torch would write the name of a file into it
     with atomic_write(arguments.output) as file:
         file.write(content.getvalue())
     share = accuracy(weights, images[held_out], labels[held_out])

@@ -1,4 +1,4 @@
-"""What a pack's labels say, as a classifier learns it: factors with few values each."""
+"""Labelled packs as training data of classifiers: factors with few values each."""
 
 import zlib
 from collections.abc import Iterator
@@ -13,23 +13,22 @@ from torch import Tensor
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 
-UNSEEN = -1  # label of what a picture does not show; it teaches nothing
+UNSEEN = -1  # label of what a picture does not show; not trained on
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """A pack's images and labels as examples that a classifier learns from.
+    """A pack's images and labels as a classifier's examples.
 
-    Three kinds of packs: with one class an image (``classes`` in the manifest), with several labels an image
-    (``labels`` names them and their values, ``attributes`` those that are there or not), and with channels that each
-    show something by themselves (``channels`` in the manifest: the label is the number whose digits, red first, they
-    show). An example of the last kind is one channel of one image, so one network serves all channels.
+    Packs have one class per image (``classes`` in the manifest), several labels (``labels`` with their values, or
+    binary ``attributes``), or a label per channel (``channels``: the digits of the label, red first). With the last, an
+    example is one channel of an image, so that one network serves all channels.
 
     Attributes:
         images: uint8 (N, H, W, C).
-        labels: int64 (N, A), a column a factor, UNSEEN where the image does not tell.
-        factors: the number of values of each column, by name.
-        channelwise: whether factor k is what channel k shows.
+        labels: int64 (N, A), a column per factor, UNSEEN where the image does not show it.
+        factors: number of values of each column, by name.
+        channelwise: whether factor k is the label of channel k.
     """
 
     images: np.ndarray
@@ -39,7 +38,7 @@ class Labelled:
 
     @classmethod
     def of(cls, pack: Pack) -> "Labelled":
-        """Read a pack's manifest and labels; ``UserError`` where there is nothing to learn."""
+        """Read a pack's manifest and labels; ``UserError`` if there is nothing to learn."""
         source, labels, manifest = pack.manifest["source"], pack.labels, pack.manifest
         other = "type features=auto or features=inception"
         if labels is None:
@@ -47,7 +46,7 @@ class Labelled:
         if channels := manifest.get("channels"):
             if len(channels) != pack.images.shape[3]:
                 raise UserError(
-                    f"features=classifier judges each channel of {source} by itself, and data.channels="
+                    f"features=classifier classifies each channel of {source} by itself, and data.channels="
                     f"{pack.images.shape[3]} has mixed them: type data.channels={len(channels)}, or {other}"
                 )
             sizes = [len(values) for values in channels.values()]
@@ -55,14 +54,14 @@ class Labelled:
             return cls(pack.images, digits, dict(zip(channels, sizes, strict=True)), True)
         columns = labels.reshape(len(labels), -1)
         factors = factors_of(manifest, columns)
-        told = {name: size for name, size in factors.items() if size > 1}
-        if not told:
-            raise UserError(f"features=classifier has nothing to tell apart: {source} is all of one class; {other}")
-        return cls(pack.images, columns[:, [size > 1 for size in factors.values()]], told, False)
+        varied = {name: size for name, size in factors.items() if size > 1}
+        if not varied:
+            raise UserError(f"features=classifier needs two classes or more: {source} is all of one class; {other}")
+        return cls(pack.images, columns[:, [size > 1 for size in factors.values()]], varied, False)
 
     @property
     def heads(self) -> list[int]:
-        """Number of values of each answer that the network gives for one example."""
+        """Number of values of each output of the network for one example."""
         return [*self.factors.values()][:1] if self.channelwise else [*self.factors.values()]
 
     @property
@@ -75,7 +74,7 @@ class Labelled:
         return len(self.images) * (self.images.shape[3] if self.channelwise else 1)
 
     def batch(self, examples: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Return examples by number: uint8 (B, C, H, W), and int64 (B, heads)."""
+        """Return the images uint8 (B, C, H, W) and labels int64 (B, heads) of examples, given by number."""
         if self.channelwise:
             images, channels = np.divmod(examples, self.images.shape[3])
             pixels, labels = self.images[images, :, :, channels][:, None], self.labels[images, channels][:, None]
@@ -84,10 +83,10 @@ class Labelled:
         return torch.from_numpy(np.ascontiguousarray(pixels)), torch.from_numpy(labels)
 
     def split(self, share: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the numbers of the examples to learn from, and of the ``share`` held out.
+        """Return the numbers of training examples, and of the ``share`` held out.
 
-        Equal pictures fall on the same side, since their checksums decide: a digit that many stacks of MNIST repeat is
-        held out of all of them.
+        Checksums decide, so that equal pictures are on the same side: a digit in many stacks of MNIST is held out of
+        all of them.
         """
         sums = np.fromiter(self._checksums(), np.uint32, len(self))
         different = np.unique(sums)
@@ -101,7 +100,7 @@ class Labelled:
 
 
 def factors_of(manifest: dict[str, Any], labels: np.ndarray) -> dict[str, int]:
-    """Return name and number of values of each column of labels (N, A), as far as the manifest tells them."""
+    """Return name and number of values of each column of labels (N, A), from the manifest if it names them."""
     if manifest.get("classes"):
         return {"class": len(manifest["classes"])}
     if named := manifest.get("labels"):
@@ -113,12 +112,12 @@ def factors_of(manifest: dict[str, Any], labels: np.ndarray) -> dict[str, int]:
 def counted_factors(
     factors: dict[str, int], accuracy: dict[str, float], wanted: list[str] | None, least: float, most: int
 ) -> list[str]:
-    """Return the factors whose combinations can be counted: the wanted ones that are told at ``least`` so accurately.
+    """Return the factors whose combinations are counted: those in ``wanted`` (None: all) of accuracy ``least`` or more.
 
-    In their order, without those that would make more than ``most`` combinations; the first may by itself.
+    In their order, without those that would make more than ``most`` combinations, except the first.
 
     Raises:
-        UserError: a wanted factor does not exist.
+        UserError: a factor in ``wanted`` does not exist.
     """
     if not isinstance(wanted, list | None):
         raise UserError(f"features.classifier.factors={wanted} is no list: type features.classifier.factors=[{wanted}]")

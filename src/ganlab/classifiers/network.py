@@ -1,20 +1,20 @@
-"""The network that `ganlab.classifiers` trains: convolutions, then one linear head a factor."""
+"""The classifier network: convolutions, then one linear head per factor."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LARGEST = 64  # pixels; larger images are made smaller before they are judged
-SMALLEST = 4  # pixels of the last map
+LARGEST = 64  # pixels; larger images are resized
+SMALLEST = 4  # pixels of the last feature map
 
 
 class ImageClassifier(nn.Module):
-    """A small convolutional network with an answer for each of several factors.
+    """A small convolutional network that classifies each of several factors.
 
-    Strided 3x3 convolutions with batch norm and ReLU until the map is 4x4 or less, each of twice as many channels up to
-    four times ``width``; a hidden layer, the features; a linear layer a factor.
+    Strided 3x3 convolutions with batch norm and ReLU down to 4x4 pixels or less, doubling the channels up to four times
+    ``width``; a hidden layer, the features; a linear layer per factor.
 
     Args:
-        shape: channels, height and width of the images; other sizes are resized to it, and it to 64 pixels at most.
+        shape: channels, height and width of the images. Other sizes are resized to it, or to 64 pixels if it is larger.
         heads: number of values of each factor.
         width: channels of the first layer.
     """
@@ -39,12 +39,12 @@ class ImageClassifier(nn.Module):
         self.heads = nn.ModuleList(nn.Linear(self.num_features, head) for head in heads)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return features (N, 64), all 0 or more, of uint8 images (N, C, H, W)."""
+        """Return non-negative features (N, 64) of uint8 images (N, C, H, W)."""
         pixels = images.float() / 127.5 - 1
         if pixels.shape[2:] != self.size:
             pixels = F.interpolate(pixels, self.size, mode="bilinear", antialias=True)
         return self.features(pixels)
 
-    def answers(self, features: Tensor) -> list[Tensor]:
+    def logits(self, features: Tensor) -> list[Tensor]:
         """Return the logits (N, values) of each factor for features (N, 64)."""
         return [head(features) for head in self.heads]

@@ -1,4 +1,4 @@
-"""Trains the classifier behind ``features=classifier`` on a pack's own images and labels, once a pack."""
+"""Trains the classifier of ``features=classifier`` on a pack's images and labels, once per pack."""
 
 import hashlib
 import io
@@ -25,23 +25,23 @@ from ganlab.locks import locked
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # raised with every change of network or training: what was trained before is then trained anew
-HELD_OUT = 0.1  # of the different images
-JUDGED = 500  # images judged together
+FORMAT = 1  # increase it when network or training change, so that classifiers are trained again
+HELD_OUT = 0.1  # share of the distinct images
+EVALUATED = 500  # images per batch of the evaluation
 WEIGHT_DECAY = 1e-2
 
 
 @checked
 @dataclass(frozen=True)
 class Training:
-    """How the classifier is trained.
+    """Training of a classifier with AdamW.
 
     Attributes:
-        images: shown in training, each as often as the others.
-        batch_size: images of a step.
-        learning_rate: the highest of a one-cycle schedule, of AdamW.
+        images: images seen in training.
+        batch_size: images per step.
+        learning_rate: peak of a one-cycle schedule.
         width: channels of the first layer.
-        seed: of weights and order.
+        seed: seed of weights and order.
     """
 
     images: Count
@@ -54,8 +54,8 @@ class Training:
 def trained_classifier(pack: Pack, training: Training) -> bytes:
     """Return the weights of a pack's classifier (see `ganlab.metrics.extractors.classifier`), trained if missing.
 
-    It is kept beside the pack, and used only for the same pictures, labels and training. Several processes may ask at
-    once: one trains, the others wait.
+    They are cached in the pack's folder for the same pictures, labels and training. One process trains while others
+    wait.
 
     Raises:
         UserError: the pack has no labels to learn from.
@@ -67,7 +67,7 @@ def trained_classifier(pack: Pack, training: Training) -> bytes:
     if (known := _load(file)) is not None:
         return known
     if not os.access(pack.folder, os.W_OK):
-        log.warning("the classifier is not kept, %s cannot be written: every run trains it anew", pack.folder)
+        log.warning("the classifier is not kept, %s cannot be written: every run trains it again", pack.folder)
         return train(data, training)
     with locked(file, f"trains {file}"):
         if (known := _load(file)) is None:
@@ -77,12 +77,12 @@ def trained_classifier(pack: Pack, training: Training) -> bytes:
 
 
 def train(data: Labelled, training: Training) -> bytes:
-    """Return network, facts and held-out accuracy of a classifier as a file's bytes.
+    """Train a classifier; return network, factors and held-out accuracy as the bytes of a file.
 
-    On the CPU in one thread, so that the same seed gives the same weights on any number of cores.
+    It is trained on the CPU in one thread, so that weights follow from the seed on any number of cores.
 
     Raises:
-        UserError: too few different images.
+        UserError: there are too few distinct images.
     """
     seen, held_out = data.split(HELD_OUT)
     if not len(seen) or not len(held_out):
@@ -97,7 +97,7 @@ def train(data: Labelled, training: Training) -> bytes:
         accuracy = measure(network, data, held_out)
     finally:
         torch.set_num_threads(threads)
-    content = io.BytesIO()  # not the file itself, whose name torch would write into it
+    content = io.BytesIO()  # torch would write the name of a file into it
     torch.save(
         {
             "shape": data.shape,
@@ -115,7 +115,7 @@ def train(data: Labelled, training: Training) -> bytes:
 
 
 def fit(network: ImageClassifier, data: Labelled, seen: np.ndarray, training: Training) -> None:
-    """Train a network in place on the examples ``seen``; labels UNSEEN are passed over."""
+    """Train a network in place on the examples ``seen``, ignoring labels UNSEEN."""
     size = min(training.batch_size, len(seen))
     steps = max(training.images // size, 2)
     optimizer = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=WEIGHT_DECAY)
@@ -127,7 +127,7 @@ def fit(network: ImageClassifier, data: Labelled, seen: np.ndarray, training: Tr
     ):
         for examples in batches(seen, size, steps, training.seed):
             images, labels = data.batch(examples)
-            loss = error(network.answers(network(images)), labels)
+            loss = classification_loss(network.logits(network(images)), labels)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -137,7 +137,7 @@ def fit(network: ImageClassifier, data: Labelled, seen: np.ndarray, training: Tr
 
 
 def batches(seen: np.ndarray, size: int, steps: int, seed: int) -> Iterator[np.ndarray]:
-    """Yield ``steps`` batches of examples, in ascending order within each: permutation follows upon permutation."""
+    """Yield ``steps`` batches from successive permutations of the examples, each batch sorted."""
     rng = np.random.default_rng(seed)
     waiting = rng.permutation(seen)
     for _ in range(steps):
@@ -147,37 +147,37 @@ def batches(seen: np.ndarray, size: int, steps: int, seed: int) -> Iterator[np.n
         waiting = waiting[size:]
 
 
-def error(answers: list[Tensor], labels: Tensor) -> Tensor:
-    """Return the mean cross-entropy of logits with labels (N, factors), where these are told, summed over factors."""
+def classification_loss(logits: list[Tensor], labels: Tensor) -> Tensor:
+    """Return the mean cross-entropy of known labels (N, factors), summed over factors."""
     total = torch.zeros(())
-    for answer, label in zip(answers, labels.unbind(dim=1), strict=True):
-        told = (label != UNSEEN).sum().clamp(min=1)  # a batch may tell nothing of a factor
-        total = total + F.cross_entropy(answer, label, ignore_index=UNSEEN, reduction="sum") / told
+    for values, label in zip(logits, labels.unbind(dim=1), strict=True):
+        known = (label != UNSEEN).sum().clamp(min=1)  # a batch may show nothing of a factor
+        total = total + F.cross_entropy(values, label, ignore_index=UNSEEN, reduction="sum") / known
     return total
 
 
 @torch.no_grad()
 def measure(network: ImageClassifier, data: Labelled, held_out: np.ndarray) -> dict[str, float]:
-    """Return the share of right answers of each factor among the examples that tell it; 0 where none does."""
-    right, told = torch.zeros(len(data.factors)), torch.zeros(len(data.factors))
-    for start in range(0, len(held_out), JUDGED):
-        examples = held_out[start : start + JUDGED]
+    """Return the accuracy of each factor on the examples that show it; 0 if none does."""
+    right, total = torch.zeros(len(data.factors)), torch.zeros(len(data.factors))
+    for start in range(0, len(held_out), EVALUATED):
+        examples = held_out[start : start + EVALUATED]
         images, labels = data.batch(examples)
-        found = torch.stack([answer.argmax(dim=1) for answer in network.answers(network(images))], dim=1)
+        found = torch.stack([values.argmax(dim=1) for values in network.logits(network(images))], dim=1)
         same, known = found == labels, labels != UNSEEN
-        if data.channelwise:  # example by example another factor
+        if data.channelwise:  # the factor changes from example to example
             channel = F.one_hot(torch.from_numpy(examples) % len(right), len(right))
             same, known = same * channel, known * channel
         right += same.sum(dim=0)
-        told += known.sum(dim=0)
-    return dict(zip(data.factors, (right / told.clamp(min=1)).tolist(), strict=True))
+        total += known.sum(dim=0)
+    return dict(zip(data.factors, (right / total.clamp(min=1)).tolist(), strict=True))
 
 
 def _load(file: Path) -> bytes | None:
     try:
         content = file.read_bytes()
         torch.load(io.BytesIO(content), weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # absent, or damaged: trained anew
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # missing or damaged: trained again
         return None
     return content
 

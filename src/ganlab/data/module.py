@@ -143,13 +143,13 @@ class ImageDataModule(LightningDataModule):
     def check(self, world_size: int, batch_sizes: Iterable[int] = (), accumulate: int = 1) -> None:
         """Reject batch sizes that do not suit the devices, ``accumulate`` or the number of images.
 
-        ``batch_sizes`` are those of all stages; none: ``batch_size`` alone.
+        ``batch_sizes`` are those that stages set; the others use ``batch_size``.
 
         Raises:
             UserError: one does not fit.
         """
         least = min(len(pack) for pack in self.packs)
-        for size in batch_sizes or [self.batch_size]:
+        for size in dict.fromkeys([self.batch_size, *batch_sizes]):
             own = size == self.batch_size
             given, fix = (
                 (f"data.batch_size={size}", "data.batch_size=") if own else (f"a stage's batch size of {size}", "")

@@ -34,7 +34,7 @@ class FactorReader:
     def __call__(self, images: Tensor) -> Tensor:
         """Return values (N,) of uint8 images (N, C, H, W)."""
         network = self.network
-        return torch.cat([network.answers(network(part))[0][:, 0] for part in images.split(READ)])
+        return torch.cat([network.logits(network(part))[0][:, 0] for part in images.split(READ)])
 
 
 def train_reader(pack: Pack, factor: str, training: Training) -> FactorReader:
@@ -69,7 +69,7 @@ def train_reader(pack: Pack, factor: str, training: Training) -> FactorReader:
     network.to(memory_format=torch.channels_last).train()
     with torch.enable_grad():
         for chosen in batches(seen, training.batch_size, steps, training.seed):
-            found = network.answers(network(channels_first(images[chosen])))[0][:, 0]
+            found = network.logits(network(channels_first(images[chosen])))[0][:, 0]
             loss = F.mse_loss(found, torch.from_numpy(values[chosen]))
             optimizer.zero_grad()
             loss.backward()

@@ -1,4 +1,4 @@
-"""Data fetched and packed, shown, and verified."""
+"""The command prepare.py: fetch and pack data, describe and verify packs."""
 
 import json
 import sys
@@ -26,12 +26,12 @@ NAMED = 12  # classes named in full
 
 
 def prepare(config: DictConfig) -> None:
-    """Make, show or verify the packs of ``config.data``, or that in the folder ``config.pack``.
+    """Make, show or verify the packs of ``config.data``, or the one in folder ``config.pack``.
 
-    Only ``make`` fetches, also where ``data.download`` is false by default; a typed value counts.
+    ``make`` fetches unless ``data.download=false`` is typed; the other actions do not fetch unless it is typed true.
 
     Raises:
-        UserError: see `ganlab.data.packs.pack.build`; there is no pack to show or verify; or it is damaged.
+        UserError: see `ganlab.data.packs.pack.build`; the pack to show or verify is missing or damaged.
     """
     action = config.action
     if action not in ACTIONS:
@@ -51,22 +51,22 @@ def prepare(config: DictConfig) -> None:
 
 
 def typed(key: str) -> bool:
-    """Whether a key was given on the command line."""
+    """Return whether a key was given on the command line."""
     return any(override.startswith(f"{key}=") for override in HydraConfig.get().overrides.task)
 
 
 def make(spec: PackSpec) -> None:
-    """Make a pack, or find it made, and write its contact sheet; print what it holds."""
+    """Make a pack if it is missing, write its contact sheet, and print what it holds."""
     speed = "made before" if open_complete(spec.folder) is not None else packed(replace(spec, hashing=None))
     pack = spec.make()
     facts = describe(pack)
     facts["speed"] = speed
     facts["sheet"] = str(write_sheet(pack))
-    tell(facts)
+    print_facts(facts)
 
 
 def packed(spec: PackSpec) -> str:
-    """Make a pack and say how fast, as far as this process did it all."""
+    """Make a pack and return the speed, if this process did all the work."""
     if open_complete(spec.folder) is not None:
         return "packed before"
     before = begun(spec.folder)
@@ -76,21 +76,21 @@ def packed(spec: PackSpec) -> str:
     return f"{'continued' if before else f'{len(spec.source) / seconds:,.0f} images/s'} ({seconds:.1f} s)"
 
 
-def show_or_verify(action: str, folder: Path, mend: str) -> None:
-    """Print what the pack in ``folder`` holds, or whether it is as it was made; ``mend``: what to do without one."""
+def show_or_verify(action: str, folder: Path, fix: str) -> None:
+    """Describe or verify the pack in ``folder``; ``fix`` is the advice if it is missing."""
     if not folder.is_dir():
-        raise UserError(f"there is no pack {folder}{begun(folder)}: {mend}")
+        raise UserError(f"there is no pack {folder}{begun(folder)}: {fix}")
     pack = Pack.open(folder)
     if action == "show":
-        return tell(describe(pack))
+        return print_facts(describe(pack))
     start = time.perf_counter()
     pack.verify()
     rate = size(pack) / 1e6 / (time.perf_counter() - start)
-    say(f"{folder} is whole: {len(pack):,} records, {', '.join(pack.arrays)}; {rate:,.0f} MB/s")
+    print_line(f"{folder} is intact: {len(pack):,} records, {', '.join(pack.arrays)}; {rate:,.0f} MB/s")
 
 
 def begun(folder: Path) -> str:
-    """Say how far a killed process came with a pack."""
+    """Return how much of a pack a killed process wrote."""
     try:
         progress = json.loads((folder.with_name(f"{folder.name}.partial") / "progress.json").read_text())
         return f", only the first {progress['rows']:,} pictures of it"
@@ -99,7 +99,7 @@ def begun(folder: Path) -> str:
 
 
 def describe(pack: Pack) -> dict[str, str]:
-    """Return what a person wants to know of a pack, by short names."""
+    """Return the facts that prepare.py prints of a pack, by short names."""
     manifest = pack.manifest
     facts = {"pack": str(pack.folder), "source": manifest["source"]}
     facts["records"] = f"{len(pack):,}, {size(pack) / 1e6:,.1f} MB"
@@ -122,38 +122,38 @@ def describe(pack: Pack) -> dict[str, str]:
 
 
 def classes(names: list[str], labels: np.ndarray) -> str:
-    """Say how many classes there are, their names, and how many pictures they have."""
+    """Return the number of classes, their names, and the range of pictures per class."""
     counts = np.bincount(labels[labels >= 0], minlength=len(names))
     return f"{len(names):,}: {short(names)}; {counts.min():,} to {counts.max():,} pictures each"
 
 
 def short(value: Any) -> str:
-    """Return a list as text, cut where it is long."""
+    """Return a list as text, shortened if it is long."""
     if not isinstance(value, list):
         return str(value)
     return ", ".join(map(str, value[:NAMED])) + (f", ... {value[-1]}" if len(value) > NAMED else "")
 
 
 def size(pack: Pack) -> int:
-    """Bytes of all arrays."""
+    """Return the bytes of all arrays."""
     return sum(array.nbytes for array in pack.arrays.values())
 
 
-def tell(facts: Mapping[str, str]) -> None:
-    """Print facts below each other, their names in a column."""
+def print_facts(facts: Mapping[str, str]) -> None:
+    """Print facts in two columns."""
     width = max(map(len, facts))
     for name, fact in facts.items():
-        say(f"{name:<{width}}  {fact}")
+        print_line(f"{name:<{width}}  {fact}")
 
 
-def say(line: str) -> None:
-    """Print one line; what the terminal cannot show of the names of files is written as escapes."""
+def print_line(line: str) -> None:
+    """Print one line; characters that the terminal cannot show are escaped."""
     encoding = sys.stdout.encoding or "utf-8"
     print(one_line(line).encode(encoding, "backslashreplace").decode(encoding))
 
 
 def write_sheet(pack: Pack) -> Path:
-    """Write 64 pictures, evenly spaced over the pack, as ``sheet.png`` beside them; inputs left of their targets."""
+    """Write 64 evenly spaced pictures to ``sheet.png`` in the pack's folder; inputs are left of their targets."""
     chosen = np.linspace(0, len(pack) - 1, min(SHEET, len(pack))).astype(int)
     pictures = [array[chosen] for array in pack.arrays.values() if array.ndim == 4 and array.dtype == np.uint8]
     channels = max(array.shape[3] for array in pictures)

@@ -80,7 +80,7 @@ def test_damaged_lists_and_splits_that_do_not_exist(root: Path):
         CelebA(str(root), "val")
     lines = (root / "list_attr_celeba.txt").read_text().splitlines()
     (root / "list_attr_celeba.txt").write_text("\n".join([*lines[:-1], lines[-1][:30]]))
-    with pytest.raises(UserError, match="are damaged or do not belong together .*fetch both anew"):
+    with pytest.raises(UserError, match="are damaged or do not belong together .*fetch both again"):
         CelebA(str(root), "all")
     (root / "list_eval_partition.txt").write_text("000001.jpg 0\n")
     with pytest.raises(UserError, match="are damaged or do not belong together"):
@@ -97,5 +97,5 @@ def test_damaged_pictures_are_skipped_and_a_damaged_zip_file_is_told(root: Path,
     assert "CRC" in pack.manifest["skipped"][0][1]
     root = root.rename(root.with_name("cut"))
     (root / archive.name).write_bytes(data[: len(data) // 2])
-    with pytest.raises(UserError, match="img_align_celeba.zip is damaged or cut off .*fetch it anew"):
+    with pytest.raises(UserError, match="img_align_celeba.zip is damaged or cut off .*fetch it again"):
         build(CelebA(str(root), "train"), PictureProtocol(8, 3), tmp_path / "others", max_broken=0.5)

@@ -11,7 +11,7 @@ from PIL import Image
 from ganlab.data.packs.pack import build
 from ganlab.data.packs.pictures import PictureProtocol, UnreadableImageError
 from ganlab.data.sources import faces
-from ganlab.data.sources.faces import Faces, cascade, squared
+from ganlab.data.sources.faces import Faces, open_cascade, square_box
 from ganlab.errors import UserError
 
 FOUND = [(10, 20, 40, 40), (100, 30, 20, 20), (150, 0, 40, 40), (60, 70, 50, 50)]  # left, top, width, height
@@ -40,13 +40,13 @@ def detector(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         made.asked = asked | {"shape": grey.shape}
         return np.array(made.boxes, np.int32).reshape(-1, 4) if made.boxes else ()
 
-    monkeypatch.setattr(faces, "cascade", lambda: SimpleNamespace(detectMultiScale=detect))
+    monkeypatch.setattr(faces, "open_cascade", lambda: SimpleNamespace(detectMultiScale=detect))
     return made
 
 
 def test_boxes_are_square_around_the_detection():
-    assert squared(10, 20, 40, 40, margin=0.25) == (0, 10, 60, 70)
-    assert squared(10, 20, 30, 50, margin=0) == (0, 20, 50, 70)
+    assert square_box(10, 20, 40, 40, margin=0.25) == (0, 10, 60, 70)
+    assert square_box(10, 20, 30, 50, margin=0) == (0, 20, 50, 70)
 
 
 def test_every_sufficient_face_is_cut_out_the_largest_first(photographs, detector):
@@ -87,7 +87,7 @@ def test_impossible_numbers_are_refused(photographs, changed):
         source(photographs, **changed)
 
 
-def test_a_broken_photograph_is_no_photograph_without_faces(photographs, detector):
+def test_a_broken_photograph_is_not_counted_as_without_faces(photographs, detector):
     (photographs / "1.png").write_bytes(b"")
     with pytest.raises(UnreadableImageError, match="1.png"):
         source(photographs).read_rows(1)
@@ -97,13 +97,13 @@ def test_a_broken_photograph_is_no_photograph_without_faces(photographs, detecto
 def test_missing_opencv_says_what_to_type(photographs, monkeypatch, module):
     monkeypatch.setitem(sys.modules, "cv2", module)
     monkeypatch.setitem(sys.modules, "cv2.data", module)
-    cascade.cache_clear()
+    open_cascade.cache_clear()
     with pytest.raises(UserError, match="type pip install 'opencv-python-headless<5'"):
         source(photographs).read_rows(0)
 
 
 def test_the_real_detector_finds_nothing_in_an_even_photograph(tmp_path):
     pytest.importorskip("cv2")
-    cascade.cache_clear()
+    open_cascade.cache_clear()
     Image.new("RGB", (200, 200), "grey").save(tmp_path / "even.png")
     assert source(tmp_path).read_rows(0).rejected == ["no face found"]

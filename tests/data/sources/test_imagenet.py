@@ -81,7 +81,7 @@ def test_damage_is_told(folders: Path, tmp_path: Path):
     whole = place.read_bytes()
     cut = tmp_path / "cut.tar"
     cut.write_bytes(whole[:20_000])
-    with pytest.raises(UserError, match="cut.tar is cut off at byte 20,000: delete it and fetch it anew"):
+    with pytest.raises(UserError, match="cut.tar is cut off at byte 20,000: delete it and fetch it again"):
         ImageNet(str(cut))
     (tmp_path / "text.tar").write_bytes(b"<html>" * 1000)
     with pytest.raises(UserError, match="text.tar is damaged at byte 0"):

@@ -64,7 +64,7 @@ def test_two_folders_are_matched_by_names_without_endings(tmp_path, layout):
 def test_pictures_without_a_partner_are_named(tmp_path):
     for name in ("1", "2", "3"):
         paint(tmp_path / "trainA" / f"{name}.png", "red")
-    with pytest.raises(UserError, match="trainB is missing beside .*trainA"):
+    with pytest.raises(UserError, match="trainB is missing, .*trainA exists"):
         pairs(tmp_path)
     (tmp_path / "trainB").mkdir()
     with pytest.raises(UserError, match="trainB holds no picture"):

@@ -21,7 +21,7 @@ def test_images_of_any_size(shape: tuple[int, int, int], size: tuple[int, int]) 
     assert network.size == size
     features = network(torch.zeros(2, *shape, dtype=torch.uint8))
     assert features.shape == (2, 64)
-    assert [answer.shape[1] for answer in network.answers(features)] == [3, 2]
+    assert [answer.shape[1] for answer in network.logits(features)] == [3, 2]
 
 
 def test_combinations_are_numbered_by_the_values_of_counted_factors(bars: Callable[..., Any]) -> None:

@@ -106,9 +106,9 @@ class Duplicates:
         sheet = Image.new("RGB", (COLUMNS * width, lines * (CELL + GAP) + GAP), "white")
         for place, number in enumerate(shown):
             group = self.groups[number]
-            unlike = group[1:][np.argsort(-far[number], kind="stable")]
+            ordered = group[1:][np.argsort(-far[number], kind="stable")]
             column, line = divmod(place, lines)
-            for position, pixels in enumerate(read(np.array([group[0], *unlike[: PICTURES - 1]]))):
+            for position, pixels in enumerate(read(np.array([group[0], *ordered[: PICTURES - 1]]))):
                 picture = Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
                 cell = picture.resize((CELL, CELL), Image.Resampling.BOX)
                 left = column * width + position * (CELL + GAP) + (MARGIN if position else 0)

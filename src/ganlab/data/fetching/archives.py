@@ -1,4 +1,4 @@
-"""Archives from elsewhere, unpacked so that nothing in them reaches beyond its folder."""
+"""Unpacks downloaded archives safely: nothing is written outside their folder."""
 
 import gzip
 import lzma
@@ -17,8 +17,8 @@ from ganlab.errors import UserError
 from ganlab.files import atomic_write, replace_folder
 
 MOST_MEMBERS = 5_000_000  # ImageNet has 1.3 million
-MOST_GROWTH = 100  # times the archive's own size; pictures hardly shrink, label files and blank digits do
-LEAST_ALLOWED = 2**30  # bytes that even the smallest archive may grow to
+MOST_GROWTH = 100  # times the archive's size; label files and blank digits compress well, pictures hardly
+LEAST_ALLOWED = 2**30  # bytes allowed for any archive
 DAMAGE = (
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error),
     *(EOFError, NotImplementedError, RuntimeError, ValueError),
@@ -26,18 +26,18 @@ DAMAGE = (
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a tar (of any compression) or zip file into ``folder``, which appears only when everything is in it.
+    """Unpack a tar (of any compression) or zip file atomically into ``folder``.
 
     Raises:
-        UserError: the archive is damaged; or it is refused: a member leaves the folder, is a link out of it or a
-            device, or there is far more in it than an archive of pictures holds.
-        OSError: the disk is full, or the place cannot be written.
+        UserError: the archive is damaged; or it is rejected: a member would be outside the folder, is a link out of it
+            or a device, or it holds far more than an archive of pictures.
+        OSError: the disk is full, or the folder cannot be written.
     """
     unfinished = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process
     unfinished.mkdir(parents=True)
     try:
-        with explained(archive):
+        with explain_damage(archive):
             if zipfile.is_zipfile(archive):
                 unpack_zip(archive, unfinished)
             elif tarfile.is_tarfile(archive):
@@ -50,21 +50,21 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def gunzip(archive: Path, path: Path) -> None:
-    """Unpack one gzipped file to ``path``, whole or not at all; errors as those of `unpack`."""
+    """Unpack one gzipped file atomically to ``path``; raises the same errors as `unpack`."""
     guard = Guard(archive)
-    with explained(archive), gzip.open(archive) as packed, atomic_write(path) as file:
+    with explain_damage(archive), gzip.open(archive) as packed, atomic_write(path) as file:
         while block := packed.read(2**20):
             guard.grow(len(block))
             file.write(block)
 
 
 class ForbiddenError(Exception):
-    """Something that no archive of ours holds."""
+    """An archive holds something that is not allowed."""
 
 
 @contextmanager
-def explained(archive: Path) -> Iterator[None]:
-    """Turn damage and trickery into one line."""
+def explain_damage(archive: Path) -> Iterator[None]:
+    """Turn errors of damaged and rejected archives into one line."""
     try:
         yield
     except (tarfile.FilterError, ForbiddenError) as error:
@@ -75,7 +75,7 @@ def explained(archive: Path) -> Iterator[None]:
 
 
 def unpack_tar(archive: Path, folder: Path) -> None:
-    """Unpack member after member, to the last byte: only there a compressed file proves that it is whole."""
+    """Unpack each member, and read to the last byte, where compressed files have their checksum."""
     guard = Guard(archive)
     with tarfile.open(archive) as tar, progress(archive) as bar:
         for member in tar:
@@ -88,7 +88,7 @@ def unpack_tar(archive: Path, folder: Path) -> None:
 
 
 def unpack_zip(archive: Path, folder: Path) -> None:
-    """Unpack member after member; the zip module checks each against its checksum and its stated size."""
+    """Unpack each member; zipfile compares checksums and sizes."""
     guard = Guard(archive)
     with zipfile.ZipFile(archive) as file, progress(archive) as bar:
         members = file.infolist()
@@ -103,7 +103,7 @@ def unpack_zip(archive: Path, folder: Path) -> None:
 
 
 class Guard:
-    """Counts what an archive holds, and stops at what none should hold."""
+    """Counts members and bytes of an archive, and rejects unsafe members and too many."""
 
     def __init__(self, archive: Path) -> None:
         self.members = 0
@@ -111,7 +111,7 @@ class Guard:
         self.most_bytes = max(LEAST_ALLOWED, MOST_GROWTH * archive.stat().st_size)
 
     def admit(self, name: str, size: int) -> None:
-        """Count one member, or raise ``ForbiddenError``."""
+        """Count one member; raise ``ForbiddenError`` if it is not allowed."""
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
             raise ForbiddenError(f"{name} leads out of its folder")
@@ -121,12 +121,12 @@ class Guard:
         self.grow(size)
 
     def grow(self, size: int) -> None:
-        """Count ``size`` more bytes, or raise ``ForbiddenError``."""
+        """Count ``size`` bytes; raise ``ForbiddenError`` if there are too many."""
         self.bytes += size
         if self.bytes > self.most_bytes:
             raise ForbiddenError(f"it would grow to more than {self.most_bytes / 1e9:.1f} GB")
 
 
 def progress(archive: Path) -> tqdm:
-    """Return a bar that counts files, shown on a terminal."""
+    """Return a progress bar of files, shown on a terminal."""
     return tqdm(desc=f"unpacking {archive.name}", unit=" files", disable=None)

@@ -1,4 +1,4 @@
-"""Files from the network: continued after a break, checked, and whole or absent."""
+"""Downloads: resumed, verified and atomic."""
 
 import errno
 import hashlib
@@ -23,37 +23,37 @@ from ganlab.errors import UserError
 from ganlab.files import require_space
 from ganlab.locks import locked
 
-TIMEOUT = 30.0  # seconds without an answer
-ATTEMPTS = 5  # in a row without a new byte
-PAUSE = 1.0  # seconds before the second attempt; twice that before the third, and so on
+TIMEOUT = 30.0  # seconds without a response
+ATTEMPTS = 5  # consecutive ones without a new byte
+PAUSE = 1.0  # seconds times the number of failed attempts, before the next one
 BLOCK = 2**20
-SMALL = 100e6  # bytes that are fetched without a word where nobody watches
-HOPELESS = (400, 401, 403, 404, 405, 410, 451)  # answers that another attempt would not change
+SMALL = 100e6  # bytes; smaller files show no progress bar in a log
+HOPELESS = (400, 401, 403, 404, 405, 410, 451)  # HTTP errors that are not retried
 
 
 class BrokenOffError(Exception):
-    """A transfer that ended early, or an answer that does not fit what is there."""
+    """A transfer ended early, or a response does not continue the partial file."""
 
 
 BROKEN = (BrokenOffError, HTTPException, urllib.error.URLError, TimeoutError, ConnectionError, ssl.SSLError)
 
 
 def fetch(url: str, path: Path, *, md5: str | None = None) -> None:
-    """Fetch ``url`` to ``path``, unless something is there already.
+    """Fetch ``url`` to ``path``, unless it exists.
 
-    The bytes gather in ``<path>.part``; whoever comes next continues there. The file gets its name when it is whole
-    and right: of the size that the server says, and of the digest given.
+    Bytes are collected in ``<path>.part``, where a later call continues. The file is renamed when its size, and the
+    digest if one is given, are right.
 
     Raises:
-        UserError: no network, no such file, wrong bytes, a full disk, or a place that cannot be written; with the
-            address and what to do by hand.
+        UserError: no network, no such file, wrong bytes, a full disk, or a folder that cannot be written; with the URL
+            and how to get the file by hand.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise UserError(f"{url} is no address on the web: take one that begins with https:// or http://")
     if path.exists():
         return
-    with told(url, path), locked(path, f"fetches {path.name}"):
-        if path.exists():  # fetched by the process that we waited for
+    with explain_errors(url, path), locked(path, f"fetches {path.name}"):
+        if path.exists():  # fetched by another process meanwhile
             return
         part = path.with_name(f"{path.name}.part")
         transfer(url, part)
@@ -62,20 +62,20 @@ def fetch(url: str, path: Path, *, md5: str | None = None) -> None:
 
 
 def fetch_archive(url: str, place: Path, *, expected: Path, md5: str | None = None) -> None:
-    """Fetch a tar or zip file and unpack it into the folder ``place``; afterwards ``expected`` exists.
+    """Fetch a tar or zip file and unpack it into the folder ``place``, so that ``expected`` exists.
 
-    Nothing happens where ``expected``, a file or folder below ``place`` that the archive brings, exists already. An
-    archive that lies in ``place`` under its own name, put there by hand, is not fetched. It is unpacked under a hidden
-    name, moved, ``expected`` as the last and in one step, and then deleted; what lies in ``place`` already stays.
+    Does nothing if ``expected``, a file or folder of the archive below ``place``, exists. An archive that was put into
+    ``place`` by hand is used. It is unpacked under a hidden name, its content is moved without replacing anything,
+    ``expected`` last, and it is deleted.
 
     Raises:
-        UserError: see `fetch` and `ganlab.data.fetching.archives.unpack`; or the archive lacks what is expected.
+        UserError: see `fetch` and `ganlab.data.fetching.archives.unpack`; or the archive lacks ``expected``.
     """
     if expected.exists():
         return
     archive = place / PurePosixPath(unquote(urlsplit(url).path)).name
     unpacked = place / f".{archive.name}.unpacked"
-    with told(url, archive), locked(unpacked, f"unpacks {archive.name}"):
+    with explain_errors(url, archive), locked(unpacked, f"unpacks {archive.name}"):
         if expected.exists():
             return
         fetch(url, archive, md5=md5)
@@ -88,29 +88,29 @@ def fetch_archive(url: str, place: Path, *, expected: Path, md5: str | None = No
                     f"{archive} holds {held}, not {expected.relative_to(place)}: unpack it by hand so that "
                     f"{expected} exists"
                 )
-            graft(unpacked, place, expected)
+            merge(unpacked, place, expected)
         finally:
             shutil.rmtree(unpacked, ignore_errors=True)
         archive.unlink()
 
 
-def graft(source: Path, target: Path, last: Path) -> None:
-    """Move what ``source`` holds into the folder ``target``, what leads to ``last`` at the end; nothing is replaced."""
+def merge(source: Path, target: Path, last: Path) -> None:
+    """Move the content of ``source`` into ``target`` without replacing anything; the parent of ``last`` comes last."""
     for entry in sorted(source.iterdir(), key=lambda entry: last.is_relative_to(target / entry.name)):
         place = target / entry.name
         if not place.exists():
             os.replace(entry, place)
         elif entry.is_dir() and place.is_dir():
-            graft(entry, place, last)
+            merge(entry, place, last)
 
 
 def transfer(url: str, part: Path) -> None:
-    """Bring ``part`` to its full length, in as many attempts as bring something new."""
+    """Complete ``part``, retrying as long as attempts bring new bytes."""
     fruitless = 0
     while True:
         before = part.stat().st_size if part.exists() else 0
         try:
-            return advance(url, part)
+            return request_rest(url, part)
         except urllib.error.HTTPError as error:
             if error.code in HOPELESS:
                 raise
@@ -124,14 +124,14 @@ def transfer(url: str, part: Path) -> None:
         time.sleep(PAUSE * fruitless)
 
 
-def advance(url: str, part: Path) -> None:
-    """Ask once for what is missing of ``part``, and append it."""
+def request_rest(url: str, part: Path) -> None:
+    """Request the missing bytes of ``part`` once, and append them."""
     held = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "ganlab", "Accept-Encoding": "identity"} | ({"Range": f"bytes={held}-"} if held else {})
     try:
         response: HTTPResponse = OPENER.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code != 416:  # nothing lies beyond what is held
+        if error.code != 416:  # no bytes beyond the partial file
             raise
         if error.headers.get("Content-Range", "").rpartition("/")[2] == str(held):
             return
@@ -156,10 +156,10 @@ def advance(url: str, part: Path) -> None:
 
 
 def copy(response: HTTPResponse, file: IO[bytes], name: str, start: int, total: int | None) -> None:
-    """Append the answer to ``file``, under a bar with bytes a second."""
-    lively = sys.stderr.isatty()
-    style: dict[str, Any] = {"unit": "B", "unit_scale": True, "mininterval": 0.2 if lively else 30}
-    hidden = not lively and (total or 0) < SMALL
+    """Append the response to ``file``, with a progress bar."""
+    terminal = sys.stderr.isatty()
+    style: dict[str, Any] = {"unit": "B", "unit_scale": True, "mininterval": 0.2 if terminal else 30}
+    hidden = not terminal and (total or 0) < SMALL
     with tqdm(desc=f"fetching {name}", total=total, initial=start, disable=hidden, **style) as bar:
         while block := response.read(BLOCK):
             file.write(block)
@@ -167,11 +167,11 @@ def copy(response: HTTPResponse, file: IO[bytes], name: str, start: int, total: 
 
 
 class WrongBytesError(Exception):
-    """What came is not what was published."""
+    """The received file is not the published one."""
 
 
 def check(part: Path, md5: str | None) -> None:
-    """Compare the digest where one is given; what differs is deleted."""
+    """Compare the digest if one is given; a file that differs is deleted."""
     if md5 is None:
         return
     with part.open("rb") as file:
@@ -182,8 +182,8 @@ def check(part: Path, md5: str | None) -> None:
 
 
 @contextmanager
-def told(url: str, path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong into one line with the address, and what to do about it."""
+def explain_errors(url: str, path: Path) -> Iterator[None]:
+    """Turn every error into one line with the URL and the fix."""
     try:
         yield
     except WrongBytesError as error:
@@ -198,33 +198,25 @@ def told(url: str, path: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            mend = "free some space and repeat, which continues, or set data.root=FOLDER on another disk"
-            raise UserError(f"the disk is full while fetching {url} ({error.strerror}): {mend}") from error
+            fix = "free some space and repeat, which continues, or set data.root=FOLDER on another disk"
+            raise UserError(f"the disk is full while fetching {url} ({error.strerror}): {fix}") from error
         raise UserError(
             f"{path.absolute().parent} cannot be written while fetching {url} ({error.strerror or error}): set "
-            "data.root=FOLDER to a folder that you may write"
+            "data.root=FOLDER to a writable folder"
         ) from error
 
 
 def by_hand(path: Path) -> str:
-    """Say where a file goes that was fetched by other means."""
+    """Return how to get a file by other means."""
     return f"fetch it by other means and put it in place as {path.absolute()}"
 
 
-def opener() -> urllib.request.OpenerDirector:
-    """Return what opens addresses of the web and, unlike Python's default, follows none to a file or an FTP server."""
-    director = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPRedirectHandler(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.UnknownHandler(),
-    ):
-        director.add_handler(handler)
-    return director
+class NoFTPHandler(urllib.request.FTPHandler):
+    """Rejects FTP addresses, to which Python's redirects may lead; it rejects redirects to files itself."""
+
+    def ftp_open(self, request: urllib.request.Request) -> Any:
+        """Raise the error of an unsupported address."""
+        raise urllib.error.URLError("unknown url type: ftp")
 
 
-OPENER = opener()
+OPENER = urllib.request.build_opener(NoFTPHandler)

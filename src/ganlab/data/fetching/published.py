@@ -1,4 +1,4 @@
-"""What the published sets of small pictures share: files that are there or fetched, decoded when a pack is made."""
+"""Bases of published data sets: a few files, present or fetched, decoded when a pack is made."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -8,35 +8,36 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ganlab.data.fetching.download import fetch_archive
 from ganlab.data.packs.source import NoSuchSplitError, Record, Source
 from ganlab.errors import UserError
 
 
 class Decoded(NamedTuple):
-    """Pictures, uint8 (N,H,W[,C]), and their classes, integers (N,); None where there are none."""
+    """Pictures, uint8 (N, H, W[, C]), and their classes, integers (N,), if they have classes."""
 
     images: np.ndarray
     labels: np.ndarray | None
 
 
 class PublishedSet(Source):
-    """One split of a set that its publisher offers as a few files.
+    """One split of a data set that is published as a few files.
 
-    Only the existence of the files is checked at first; the pictures are decoded, all at once, when a pack is made.
+    The constructor checks only that the files exist; all pictures are decoded at once when a pack is made.
 
     Args:
-        root: folder that the set lies, or is fetched, in.
+        root: folder of the set, or to fetch it to.
         split: one of ``splits``.
-        download: whether files that are missing are fetched.
+        download: whether missing files are fetched.
 
     Raises:
-        UserError: there is no such split; or files are missing, and not to be fetched or not to be had.
+        UserError: the split is unknown, or files are missing and not fetched.
     """
 
     in_memory = True
-    option: ClassVar[str]  # its name behind data=
+    option: ClassVar[str]  # its name in data=NAME
     splits: ClassVar[Sequence[str]] = ("train", "test")
-    mend: ClassVar[str]  # what to do by hand
+    by_hand: ClassVar[str]  # how to get the files without a download
 
     def __init__(self, root: str, split: str, download: bool) -> None:
         if split not in self.splits:
@@ -47,66 +48,92 @@ class PublishedSet(Source):
         if self.missing() and download:
             self.fetch()
         if missing := self.missing():
-            if download:  # what is there was taken for the whole set
+            if download:  # existing files were taken for the complete set
                 raise UserError(
                     f"{missing[0]} is missing, the rest is there: delete {missing[0].parent} and repeat, which fetches "
-                    f"it again, or {self.mend} into {self.root}"
+                    f"it again, or {self.by_hand} into {self.root}"
                 )
             raise UserError(
                 f"{missing[0]} is missing: type `python src/prepare.py data={self.option} data.split={split} "
-                f"data.root={root}` to fetch it, or {self.mend} into {self.root}, or set data.root to where it lies"
+                f"data.root={root}` to fetch it, or {self.by_hand} into {self.root}, or set data.root to its folder"
             )
 
     @property
     @abstractmethod
     def files(self) -> list[Path]:
-        """The files that this split needs."""
+        """Files of this split."""
 
     @abstractmethod
     def fetch(self) -> None:
-        """Fetch the files; whatever lies there already stays."""
+        """Fetch the missing files."""
 
     @abstractmethod
     def decode(self) -> Decoded:
         """Read the files."""
 
     def missing(self) -> list[Path]:
-        """List the files that are not there."""
+        """Return the missing files."""
         return [path for path in self.files if not path.is_file()]
 
     def __len__(self) -> int:
         return len(self.decoded.images)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Name, bytes and time of change of every file."""
-        return {"set": self.name, "files": stamps(self.files)}
+        """Return name, size and modification time of every file."""
+        return {"set": self.name, "files": file_stamps(self.files)}
 
     def read(self, index: int) -> Record:
-        """Return one picture in the set's own size, and its class where it has one."""
+        """Return one picture at its native size, and its class if it has one."""
         images, labels = self.decoded
         return {"images": images[index]} | ({} if labels is None else {"labels": labels[index]})
 
     @cached_property
     def decoded(self) -> Decoded:
-        """All pictures and labels; ``UserError`` where the files are damaged."""
+        """All pictures and labels; ``UserError`` if files are damaged."""
         try:
             return self.decode()
         except (MemoryError, UserError):
             raise
-        except Exception as error:  # whatever the parsers stumble on in a damaged file
+        except Exception as error:  # parsers raise many types on a damaged file
             places = ", ".join(sorted({str(path.parent) for path in self.files}))
             reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
             raise UserError(
                 f"{self.option} in {places} is incomplete or damaged ({reason}): delete its files there "
                 f"({', '.join(path.name for path in self.files[:3])} ...), and the next start fetches them again, or "
-                f"{self.mend}"
+                f"{self.by_hand}"
             ) from error
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the pictures behind: another process decodes them itself."""
+        """Leave out the pictures: another process decodes them itself."""
         return {name: value for name, value in self.__dict__.items() if name != "decoded"}
 
 
-def stamps(files: Sequence[Path]) -> dict[str, list[int]]:
-    """Return bytes and time of change (ns) of files, by name."""
+class ArchiveSet(PublishedSet):
+    """A published set whose torchvision class reads the folder of one archive."""
+
+    dataset: ClassVar[Any]  # its class in torchvision.datasets
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the files, as torchvision expects it."""
+        return self.root / self.dataset.base_folder
+
+    @property
+    def by_hand(self) -> str:  # type: ignore[override]
+        """How to get the files without a download."""
+        return f"unpack {self.dataset.url}"
+
+    @property
+    def files(self) -> list[Path]:
+        """Files of all splits, which torchvision checks."""
+        names = [name for name, _ in [*self.dataset.train_list, *self.dataset.test_list]]
+        return [self.folder / name for name in names]
+
+    def fetch(self) -> None:
+        """Fetch and unpack the archive, unless the folder exists."""
+        fetch_archive(self.dataset.url, self.root, expected=self.folder, md5=self.dataset.tgz_md5)
+
+
+def file_stamps(files: Sequence[Path]) -> dict[str, list[int]]:
+    """Return size in bytes and modification time in ns of files, by name."""
     return {path.name: [(facts := path.stat()).st_size, facts.st_mtime_ns] for path in files}

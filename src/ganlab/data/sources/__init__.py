@@ -1,1 +1,1 @@
-"""Sources of pictures: one file a published data set or file layout, each class a `Source`."""
+"""Picture sources: published data sets, folders, pairs, domains and LMDB files."""

@@ -1,4 +1,4 @@
-"""CelebA: aligned faces with forty attributes, read out of the zip file or its folder."""
+"""CelebA: aligned faces with forty attributes, read from the zip file or its folder."""
 
 import io
 import zipfile
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torchvision import datasets
 
-from ganlab.data.fetching.published import stamps
+from ganlab.data.fetching.published import file_stamps
 from ganlab.data.packs.pictures import PictureFile, UnreadableImageError
 from ganlab.data.packs.source import Arrays, NoSuchSplitError, Record, Source
 from ganlab.data.sources.folder import Folder
@@ -25,11 +25,11 @@ DRIVE = {name: f"https://drive.google.com/file/d/{key}" for key, _, name in data
 class CelebA(Source):
     """162,770 + 19,867 + 19,962 aligned photographs of faces, 178x218 (Liu et al. 2015).
 
-    ``root`` holds ``img_align_celeba.zip``, or the folder ``img_align_celeba``, and the two lists of its authors.
-    Labels are the attributes, 1 where one is there and 0 where not; the manifest names them.
+    ``root`` holds ``img_align_celeba.zip``, or the folder ``img_align_celeba``, and the two published lists. Labels are
+    the attributes, 1 if present, else 0; the manifest names them.
 
     Raises:
-        UserError: files are missing or damaged, with where to get them and where to put them.
+        UserError: files are missing or damaged.
     """
 
     def __init__(self, root: str, split: str) -> None:
@@ -42,29 +42,33 @@ class CelebA(Source):
         for path in (self.pictures_at, self.root / PARTITION, self.root / ATTRIBUTES):
             if not path.exists():
                 raise UserError(
-                    f"{path} is missing, and its publisher wants it fetched by hand: open {DRIVE[path.name]} (from "
-                    f"{SITE}), and put {path.name} into {self.root}; or set data.root to where it lies"
+                    f"{path} is missing, and must be fetched by hand: open {DRIVE[path.name]} (from "
+                    f"{SITE}), and put {path.name} into {self.root}; or set data.root to its folder"
                 )
         self.attributes, self.files, self.labels = read_lists(self.root, split)
 
     @property
     def extras(self) -> Arrays:
-        """One row of attributes a picture."""
+        """The attributes of a picture."""
         return {"labels": ("int64", (len(self.attributes),))}
 
     def notes(self) -> dict[str, Any]:
-        """Names of the attributes."""
+        """Return the names of the attributes."""
         return {"attributes": self.attributes}
 
     def __len__(self) -> int:
         return len(self.files)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Sizes and times of change of the lists and of the zip file, or of every picture."""
+        """Return sizes and modification times of the lists and of the zip file, or of every picture."""
         lists = [self.root / PARTITION, self.root / ATTRIBUTES]
         if self.pictures_at.is_dir():
-            return {"set": self.name, "files": stamps(lists), "pictures": Folder(str(self.pictures_at)).fingerprint()}
-        return {"set": self.name, "files": stamps([*lists, self.pictures_at])}
+            return {
+                "set": self.name,
+                "files": file_stamps(lists),
+                "pictures": Folder(str(self.pictures_at)).fingerprint(),
+            }
+        return {"set": self.name, "files": file_stamps([*lists, self.pictures_at])}
 
     def read(self, index: int) -> Record:
         """Return one face and its attributes."""
@@ -74,7 +78,7 @@ class CelebA(Source):
 
 
 def read_lists(root: Path, split: str) -> tuple[list[str], list[str], np.ndarray]:
-    """Return the names of the attributes, the file names of a split, and their attributes, int64 (N,A) of 0 and 1."""
+    """Return attribute names, and the file names of a split with their attributes, int64 (N, A) of 0 and 1."""
     try:
         parts = dict(line.split() for line in (root / PARTITION).read_text().splitlines() if line.strip())
         _, header, *rows = (root / ATTRIBUTES).read_text().splitlines()
@@ -84,16 +88,16 @@ def read_lists(root: Path, split: str) -> tuple[list[str], list[str], np.ndarray
         labels = np.array([row[1:] for row in chosen], np.int64).reshape(len(chosen), len(names))
     except (ValueError, KeyError) as error:
         raise UserError(
-            f"{PARTITION} and {ATTRIBUTES} in {root} are damaged or do not belong together ({error}): fetch both anew "
+            f"{PARTITION} and {ATTRIBUTES} in {root} are damaged or do not belong together ({error}): fetch both again "
             f"from {SITE}"
         ) from error
     if not chosen:
-        raise UserError(f"{root / PARTITION} names no picture of data.split={split}: fetch it anew from {SITE}")
+        raise UserError(f"{root / PARTITION} names no picture of data.split={split}: fetch it again from {SITE}")
     return names, [row[0] for row in chosen], (labels > 0).astype(np.int64)
 
 
 def member(archive: Path, name: str) -> bytes:
-    """Return one picture of the zip file; ``UnreadableImageError`` where it is absent or damaged."""
+    """Return one picture of the zip file; ``UnreadableImageError`` if it is missing or damaged."""
     try:
         return opened(archive).read(f"{PICTURES}/{name}")
     except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
@@ -102,8 +106,8 @@ def member(archive: Path, name: str) -> bytes:
 
 @cache
 def opened(archive: Path) -> zipfile.ZipFile:
-    """Open a zip file once a process: the list of its members takes a second to read."""
+    """Open a zip file once per process: reading its list of members takes a second."""
     try:
         return zipfile.ZipFile(archive)
     except zipfile.BadZipFile as error:
-        raise UserError(f"{archive} is damaged or cut off ({error}): delete it and fetch it anew") from error
+        raise UserError(f"{archive} is damaged or cut off ({error}): delete it and fetch it again") from error

@@ -1,14 +1,12 @@
-"""CIFAR-10 and CIFAR-100: colour photographs of 32x32."""
+"""CIFAR-10 and CIFAR-100: colour photographs of 32x32 pixels."""
 
 import pickle
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 from torchvision import datasets
 
-from ganlab.data.fetching.download import fetch_archive
-from ganlab.data.fetching.published import Decoded, PublishedSet
+from ganlab.data.fetching.published import ArchiveSet, Decoded
 from ganlab.errors import UserError
 
 FINE = """
@@ -28,35 +26,20 @@ COARSE = """
 """
 
 
-class CIFAR10(PublishedSet):
+class CIFAR10(ArchiveSet):
     """50,000 + 10,000 photographs of ten classes (Krizhevsky 2009)."""
 
     option = "cifar10"
-    dataset: ClassVar[type[datasets.CIFAR10]] = datasets.CIFAR10
+    dataset = datasets.CIFAR10
     classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
     @property
-    def folder(self) -> Path:
-        """Where the batches lie, as torchvision wants it."""
-        return self.root / self.dataset.base_folder
-
-    @property
-    def mend(self) -> str:  # type: ignore[override]
-        """What to do by hand."""
-        return f"unpack {self.dataset.url}"
-
-    @property
     def files(self) -> list[Path]:
-        """All batches: torchvision asks for those of both splits."""
-        batches = [name for name, _ in [*self.dataset.train_list, *self.dataset.test_list]]
-        return [self.folder / name for name in [*batches, self.dataset.meta["filename"]]]
-
-    def fetch(self) -> None:
-        """Fetch and unpack the archive, unless the folder exists."""
-        fetch_archive(self.dataset.url, self.root, expected=self.folder, md5=self.dataset.tgz_md5)
+        """All batches, which torchvision checks, and the names of the classes."""
+        return [*super().files, self.folder / self.dataset.meta["filename"]]
 
     def decode(self) -> Decoded:
-        """Read the batches by torchvision, which checks them first."""
+        """Read the batches with torchvision."""
         loaded = self.dataset(self.root, train=self.split == "train")
         return Decoded(loaded.data, np.asarray(loaded.targets))
 
@@ -64,7 +47,7 @@ class CIFAR10(PublishedSet):
 class CIFAR100(CIFAR10):
     """50,000 + 10,000 photographs of a hundred classes in twenty groups (Krizhevsky 2009).
 
-    ``kind`` of classes: ``fine``, the hundred, or ``coarse``, the twenty.
+    ``kind``: ``fine``, labels are the classes; ``coarse``, their groups.
     """
 
     option = "cifar100"
@@ -79,7 +62,7 @@ class CIFAR100(CIFAR10):
         self.name = f"cifar100-{kind}-{split}"
 
     def decode(self) -> Decoded:
-        """Read the batch by torchvision, which checks it first, and the coarse labels out of the same file."""
+        """Read the batch with torchvision; coarse labels are in the same file."""
         decoded = super().decode()
         if self.kind == "fine":
             return decoded

@@ -1,4 +1,4 @@
-"""The handwritten digits embedded in scikit-learn: real images without any download."""
+"""The handwritten digits that are part of scikit-learn: real images without a download."""
 
 from functools import cached_property
 from typing import Any
@@ -9,7 +9,7 @@ from ganlab.data.packs.source import Record, Source
 
 
 class Digits(Source):
-    """1,797 grey digits of 8x8 pixels by 43 writers (the test part of UCI's optical recognition set)."""
+    """1,797 grey digits of 8x8 pixels (the test split of UCI's optical recognition of handwritten digits)."""
 
     name = "digits"
     classes = [str(digit) for digit in range(10)]
@@ -20,17 +20,17 @@ class Digits(Source):
         return 1797
 
     def fingerprint(self) -> dict[str, Any]:
-        """Name the set; it never changes, so that an existing pack opens without importing scikit-learn."""
+        """Return the constant name of the set: an existing pack opens without importing scikit-learn."""
         return {"set": "sklearn.datasets.load_digits", "count": len(self)}
 
     def read(self, index: int) -> Record:
-        """Return one 8x8 picture, its 17 levels spread over 0..255, and its digit."""
+        """Return one 8x8 picture, its 17 levels scaled to 0..255, and its digit."""
         images, digits = self._arrays
         return {"images": images[index], "labels": digits[index]}
 
     @cached_property
     def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        from sklearn.datasets import load_digits  # takes a second, and only a missing pack needs it
+        from sklearn.datasets import load_digits  # takes a second; only a missing pack needs it
 
         digits = load_digits()
         return np.rint(digits.images * (255 / 16)).astype(np.uint8), digits.target

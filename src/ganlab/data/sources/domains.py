@@ -1,4 +1,4 @@
-"""Unpaired domains: pictures of A and pictures of B, with nothing that says which belong together."""
+"""Unpaired domains: pictures of A and pictures of B."""
 
 from ganlab.data.sources.folder import Folder
 from ganlab.data.sources.translation_sets import name_of, place_of, two_folders
@@ -6,15 +6,14 @@ from ganlab.errors import UserError
 
 
 class Domain(Folder):
-    """One of two domains, all pictures of ``root``/trainA (or A/train, or train/A), without labels.
+    """One of two domains: all pictures of ``root``/trainA (or A/train, or train/A), without labels.
 
     Args:
-        root: the folder of both domains, or where known sets lie.
-        split: ``train`` in the names above, or ``test``.
-        set: a set of the CycleGAN authors (Zhu et al. 2017) by its name, in ``root``/cyclegan; None: a folder of one's
-            own.
+        root: folder of both domains, or of published sets.
+        split: ``train``, as above, or ``test``.
+        set: name of a set published with CycleGAN (Zhu et al. 2017), in ``root``/cyclegan; None: your own folder.
         side: ``A`` or ``B``.
-        download: whether a known set may be fetched.
+        download: whether a published set may be fetched.
 
     Raises:
         UserError: a folder is missing or holds no picture.

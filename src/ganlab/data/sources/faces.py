@@ -1,4 +1,4 @@
-"""Faces cut out of photographs by OpenCV's detector, as for the paper's face models (Radford et al. 2016, sec. 4.2)."""
+"""Faces detected in photographs by OpenCV, as for the paper's face models (Radford et al. 2016, sec. 4.2)."""
 
 from functools import cache
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from ganlab.errors import UserError
 
 CASCADE = "haarcascade_frontalface_alt2.xml"
 INSTALL = "pip install 'opencv-python-headless<5'"
-Step = Annotated[float, Within(1, 4, above=True)]  # beyond 4 OpenCV never ends
+Step = Annotated[float, Within(1, 4, above=True)]  # with larger steps OpenCV may never end
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 
@@ -21,19 +21,19 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 class Faces(Folder):
     """The faces in all photographs under ``root``; see `ganlab.data.sources.folder.Folder` for classes.
 
-    The paper kept detections of sufficient resolution and names no numbers; the detector is OpenCV's cascade of Haar
-    features for frontal faces (Viola and Jones 2001; Lienhart and Maydt 2002).
+    The paper keeps detections of sufficient resolution without naming a number. The detector is OpenCV's cascade of
+    Haar features for frontal faces (Viola and Jones 2001; Lienhart and Maydt 2002).
 
     Args:
         root: folder of photographs.
-        margin: added to each side of a detection, as a share of its side.
-        minimum: least side of the box with its margin, in pixels of the photograph.
-        faces: ``all`` of a photograph, or ``one``: its largest.
-        scale_factor: step between the sizes at which faces are looked for, above 1 to 4; finer finds more, slower.
-        neighbours: how many overlapping detections make a face; more: fewer faces found, fewer mistakes.
+        margin: added on each side of a detection, as a share of its side.
+        minimum: smallest side of the box with its margin, in pixels of the photograph.
+        faces: ``all`` faces of a photograph, or ``one``, the largest.
+        scale_factor: ratio between the sizes searched, above 1 to 4; smaller finds more faces, more slowly.
+        neighbours: overlapping detections that make a face; more: fewer faces, fewer mistakes.
 
     Raises:
-        UserError: no photographs, an impossible number, or OpenCV is missing at the first one.
+        UserError: there are no photographs, a value is impossible, or (at the first photograph) OpenCV is missing.
     """
 
     def __init__(
@@ -47,12 +47,12 @@ class Faces(Folder):
         self.scale_factor, self.neighbours = scale_factor, neighbours
 
     def fingerprint(self) -> dict[str, Any]:
-        """That of the folder, and how faces are found."""
+        """Return the fingerprint of the folder, and how faces are found."""
         wanted = [self.margin, self.minimum, self.largest_only]
         return super().fingerprint() | {"cascade": [CASCADE, self.scale_factor, self.neighbours], "wanted": wanted}
 
     def read_rows(self, index: int) -> RecordRows:
-        """Return the faces of one photograph, and why others were turned down: nothing found, too small, cut off."""
+        """Return the faces of one photograph, and why others were rejected: none found, too small, cut off."""
         record = self.read(index)
         file: PictureFile = record["images"]
         photograph = decode(file)
@@ -62,7 +62,7 @@ class Faces(Folder):
         boxes: list[Box] = []
         rejected: list[str] = []
         for box in sorted(found, key=lambda box: (box[0] - box[2], box)):
-            if reason := self.refuse(box, photograph.size):
+            if reason := self.reject(box, photograph.size):
                 rejected.append(reason)
             elif boxes and self.largest_only:
                 rejected.append("not the largest face")
@@ -71,44 +71,43 @@ class Faces(Folder):
         return RecordRows([{**record, "images": photograph.crop(box)} for box in boxes], rejected)
 
     def detect(self, grey: np.ndarray) -> list[Box]:
-        """Return the square boxes of the faces in a grey photograph, uint8 (H,W), with their margin.
+        """Return square boxes, with their margin, of the faces in a grey photograph, uint8 (H, W).
 
-        Those down to two thirds of the minimum are looked for, so that faces a little too small are counted.
+        Faces down to two thirds of the minimum are searched, so that rejected small ones are counted.
         """
         side = round(self.minimum / (1 + 2 * self.margin) * 2 / 3)
-        found = cascade().detectMultiScale(
+        found = open_cascade().detectMultiScale(
             grey, scaleFactor=self.scale_factor, minNeighbors=self.neighbours, minSize=(side, side)
         )
-        return [squared(*(int(n) for n in box), margin=self.margin) for box in found]
+        return [square_box(*(int(n) for n in box), margin=self.margin) for box in found]
 
-    def refuse(self, box: Box, size: tuple[int, int]) -> str | None:
-        """Return why a box in a photograph of ``size`` (width, height) is not kept; None for one that is."""
+    def reject(self, box: Box, size: tuple[int, int]) -> str | None:
+        """Return why a box in a photograph of ``size`` (width, height) is rejected; None if it is kept."""
         left, top, right, bottom = box
         if right - left < self.minimum:
             return f"face of less than {self.minimum} pixels"
         return "face cut by the border" if min(left, top) < 0 or right > size[0] or bottom > size[1] else None
 
 
-def squared(left: int, top: int, width: int, height: int, *, margin: float) -> Box:
-    """Return the square around the middle of a detection, with ``margin`` shares of its longer side on each side."""
+def square_box(left: int, top: int, width: int, height: int, *, margin: float) -> Box:
+    """Return the square around a detection, with ``margin`` times its longer side on each side."""
     side = round(max(width, height) * (1 + 2 * margin))
     left, top = left + (width - side) // 2, top + (height - side) // 2
     return left, top, left + side, top + side
 
 
 @cache
-def cascade() -> Any:
-    """Open the detector, once a process, which it keeps to one core: photographs are what runs in parallel.
+def open_cascade() -> Any:
+    """Open the detector once per process, on one core: photographs are processed in parallel.
 
     Raises:
-        UserError: there is no OpenCV, or one without such detectors (from version 5 on).
+        UserError: OpenCV is missing, or has no cascades (version 5 and later).
     """
     try:
         import cv2
         import cv2.data
 
         cv2.setNumThreads(1)
-        detector = cv2.CascadeClassifier(cv2.data.haarcascades + CASCADE)
+        return cv2.CascadeClassifier(cv2.data.haarcascades + CASCADE)
     except (ImportError, AttributeError) as error:
         raise UserError(f"faces are found by OpenCV below 5, which is not installed: type {INSTALL}") from error
-    return detector

@@ -1,4 +1,4 @@
-"""Any folder of picture files."""
+"""A folder of picture files."""
 
 import hashlib
 import logging
@@ -18,10 +18,10 @@ SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
 class Folder(Source):
-    """All picture files under ``root``, in the order of their paths; hidden files and folders are left out.
+    """All picture files under ``root``, sorted by path, without hidden files and folders.
 
-    Where every picture lies in a sub-folder, the direct sub-folders are the classes; otherwise there are no labels.
-    Links are followed, each folder once. ``labelled`` is false where sub-folders are never classes.
+    If every picture is in a sub-folder, the direct sub-folders are the classes; otherwise there are no labels. Links
+    are followed, each folder once. ``labelled`` is false if sub-folders are never classes.
 
     Raises:
         UserError: ``root`` is no folder or holds no picture.
@@ -53,23 +53,23 @@ class Folder(Source):
         self._digest = digest.hexdigest()
 
     def _doubt_classes(self) -> None:
-        """Warn where the sub-folders are hardly classes: a single one, or the splits of a set."""
+        """Warn if the sub-folders are probably no classes: a single one, or the splits of a data set."""
         if not self.classes or (len(self.classes) > 1 and not all(name.lower() in SPLITS for name in self.classes)):
             return
         chosen = min(self.classes, key=lambda name: not name.lower().startswith("train"))
         found = f"the sub-folder{'s' * (len(self.classes) > 1)} {', '.join(self.classes)}"
-        mend = f"data.root={self.root / chosen}"
-        log.warning("%s", one_line(f"{found} of {self.root} became the only classes: if that is wrong, set {mend}"))
+        fix = f"data.root={self.root / chosen}"
+        log.warning("%s", one_line(f"{found} of {self.root} became the only classes: if that is wrong, set {fix}"))
 
     def __len__(self) -> int:
         return len(self.files)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Hash of all paths, sizes and times of change, relative to the root: a moved folder keeps its pack."""
+        """Hash paths relative to the root, sizes and modification times: a moved folder keeps its pack."""
         return {"files": len(self), "sha256": self._digest}
 
     def read(self, index: int) -> Record:
-        """Return one picture and the number of its class."""
+        """Return one picture, and its class if there are classes."""
         path = self.files[index]
         record: dict[str, Any] = {"images": PictureFile(self.root / path, path)}
         if self.classes is not None:
@@ -78,19 +78,19 @@ class Folder(Source):
 
 
 def walk(root: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield (path relative to ``root``, bytes, time of change in ns) of every picture file below ``root``."""
+    """Yield (path relative to ``root``, size in bytes, modification time in ns) of every picture file below it."""
     visited: set[tuple[int, int]] = set()
     pending = [root]
     while pending:
         folder = pending.pop()
         identity = folder.stat()
-        if (identity.st_dev, identity.st_ino) in visited:  # a link back up, or a second link to the same folder
+        if (identity.st_dev, identity.st_ino) in visited:  # a link to a parent, or a second link to the same folder
             continue
         visited.add((identity.st_dev, identity.st_ino))
         for entry in os.scandir(folder):
             if entry.name.startswith("."):
                 continue
-            # An entry follows links by itself, but raises on one that leads to itself.
+            # entry.is_dir() raises on a link that leads to itself.
             if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
                 pending.append(Path(entry.path))
             elif os.path.splitext(entry.name)[1].lower() in FORMATS:
@@ -98,5 +98,5 @@ def walk(root: Path) -> Iterator[tuple[str, int, int]]:
                 if os.path.isfile(entry.path):
                     facts = entry.stat()
                     yield path, facts.st_size, facts.st_mtime_ns
-                elif not os.path.exists(entry.path):  # a dangling link is a broken picture; a pipe is none
+                elif not os.path.exists(entry.path):  # a dangling link is a broken picture; a pipe is no picture
                     yield path, 0, 0

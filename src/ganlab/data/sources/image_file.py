@@ -1,4 +1,4 @@
-"""A single picture that is learned whole: it stays a file."""
+"""A single picture as training data."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ LEAST = 25  # pixels of the shorter side of SinGAN's coarsest scale
 
 
 class ImageFile:
-    """One picture of any size and shape, as it is.
+    """One picture of any size and aspect ratio, without crop or resize.
 
     Attributes:
-        pixels: uint8 (H, W, 3); transparency lies over white.
+        pixels: uint8 (H, W, 3), transparency over white.
 
     Raises:
-        UserError: ``file`` is no picture, or has fewer than 25 pixels on a side.
+        UserError: ``file`` is no picture, or a side has fewer than 25 pixels.
     """
 
     pictures = ("image",)

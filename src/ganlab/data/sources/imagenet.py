@@ -1,4 +1,4 @@
-"""ImageNet-1k's training pictures, read out of the tar file that its publisher hands out, or of its folders."""
+"""ImageNet-1k's training pictures, read from the published tar file or from its folders."""
 
 import io
 import re
@@ -12,9 +12,9 @@ from typing import IO, Any
 import numpy as np
 from tqdm import tqdm
 
-from ganlab.data.fetching.published import stamps
+from ganlab.data.fetching.published import file_stamps
 from ganlab.data.packs.pictures import PictureFile, UnreadableImageError
-from ganlab.data.packs.source import Record, RecordRows, Source
+from ganlab.data.packs.source import Record, Source
 from ganlab.data.sources.folder import Folder
 from ganlab.errors import UserError
 
@@ -24,13 +24,13 @@ BLOCK = tarfile.BLOCKSIZE
 
 
 class ImageNet(Source):
-    """1,281,167 photographs of 1,000 classes (Russakovsky et al. 2015); the classes are their WordNet numbers.
+    """1,281,167 photographs of 1,000 classes (Russakovsky et al. 2015), named by their WordNet numbers.
 
-    ``root`` is the training tar file or a folder with it; or a folder of 1,000 folders ``n01440764`` and so on, or one
-    with these in ``train``. Whatever classes are there are taken.
+    ``root`` is the training tar file or its folder; or a folder of class folders such as ``n01440764``, directly or in
+    ``train``. A subset of the classes is accepted.
 
     Raises:
-        UserError: there is neither, with where to get it.
+        UserError: ``root`` is none of these.
     """
 
     def __init__(self, root: str) -> None:
@@ -45,9 +45,9 @@ class ImageNet(Source):
                 raise UserError(f"{folders[0]} holds more than folders such as n01440764: move the rest away")
         else:
             raise UserError(
-                f"{place} holds neither {TRAIN_TAR} nor folders named n01440764 and the like: ImageNet is given out "
-                f"by hand only; sign in at https://image-net.org/download-images, accept the terms, fetch {TRAIN_TAR} "
-                f"(148 GB) and put it, still packed, into {place}; or set data.root to where it lies"
+                f"{place} holds neither {TRAIN_TAR} nor folders such as n01440764: ImageNet has no public "
+                f"download; sign in at https://image-net.org/download-images, accept the terms, fetch {TRAIN_TAR} "
+                f"(148 GB) and put it, still packed, into {place}; or set data.root to its folder"
             )
         self.name, self.classes = "imagenet-train", self.inside.classes
 
@@ -55,20 +55,16 @@ class ImageNet(Source):
         return len(self.inside)
 
     def fingerprint(self) -> dict[str, Any]:
-        """That of the tar file or of the folders."""
+        """Return the fingerprint of the tar file or of the folders."""
         return self.inside.fingerprint()
 
     def read(self, index: int) -> Record:
         """Return one photograph and the number of its class."""
         return self.inside.read(index)
 
-    def read_rows(self, index: int) -> RecordRows:
-        """Return one photograph and the number of its class."""
-        return self.inside.read_rows(index)
-
 
 class TarOfTars(Source):
-    """Pictures in a tar file that holds one tar file a class, none of them compressed, read in place."""
+    """Pictures in an uncompressed tar file that holds one tar file per class, read in place."""
 
     name = "tar"
 
@@ -82,7 +78,7 @@ class TarOfTars(Source):
 
     @cached_property
     def places(self) -> list[np.ndarray]:
-        """Where the header of each picture lies, for each class; a million reads for the whole of ImageNet."""
+        """Offset of each picture's header, for each class; takes a million reads for ImageNet."""
         classes = tqdm(self.spans, desc=f"listing {self.path.name}", unit=" classes", disable=None)
         return [
             np.array([place - BLOCK for _, place, _ in headers(self.path, start, start + size)], np.int64)
@@ -91,15 +87,15 @@ class TarOfTars(Source):
 
     @cached_property
     def ends(self) -> list[int]:
-        """How many pictures there are up to the end of each class."""
+        """Number of pictures up to the end of each class."""
         return list(accumulate(len(places) for places in self.places))
 
     def __len__(self) -> int:
         return self.ends[-1]
 
     def fingerprint(self) -> dict[str, Any]:
-        """Size and time of change of the tar file."""
-        return stamps([self.path])
+        """Return size and modification time of the tar file."""
+        return file_stamps([self.path])
 
     def read(self, index: int) -> Record:
         """Return one picture and the number of its class."""
@@ -114,24 +110,24 @@ class TarOfTars(Source):
         return {"images": PictureFile(io.BytesIO(data), header.name), "labels": label}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Carry the places along, so that no other process lists them again."""
+        """Include the offsets, so that no other process lists them again."""
         _ = self.ends
         return self.__dict__
 
 
 def is_class(path: Path) -> bool:
-    """Whether a path is named as a class of ImageNet."""
+    """Return whether a path has the name of an ImageNet class."""
     return WNID.fullmatch(path.name) is not None
 
 
 @cache
 def opened(path: Path) -> IO[bytes]:
-    """Open a file once a process."""
+    """Open a file once per process."""
     return path.open("rb")
 
 
 def headers(path: Path, start: int, stop: int) -> list[tuple[str, int, int]]:
-    """List name, place of the data and size of every file of the tar that lies at ``start`` .. ``stop`` of a file."""
+    """Return name, data offset and size of every file in the tar at ``start`` .. ``stop`` of a file."""
     file, found, place = opened(path), [], start
     try:
         while place + BLOCK <= stop:
@@ -145,7 +141,7 @@ def headers(path: Path, start: int, stop: int) -> list[tuple[str, int, int]]:
             place += BLOCK + -(-header.size // BLOCK) * BLOCK
         else:
             if place != stop:
-                raise UserError(f"{path} is cut off at byte {stop:,}: delete it and fetch it anew")
+                raise UserError(f"{path} is cut off at byte {stop:,}: delete it and fetch it again")
     except tarfile.TarError as error:
-        raise UserError(f"{path} is damaged at byte {place:,} ({error}): delete it and fetch it anew") from error
+        raise UserError(f"{path} is damaged at byte {place:,} ({error}): delete it and fetch it again") from error
     return found

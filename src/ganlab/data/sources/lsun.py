@@ -1,4 +1,4 @@
-"""LSUN's scenes and objects, read straight out of the LMDB folders that its authors publish."""
+"""LSUN's scenes and objects, read from the published LMDB folders."""
 
 import io
 from bisect import bisect_right
@@ -30,26 +30,26 @@ OBJECTS = (
 )
 SPLITS = ("train", "val", "test")
 STRIDE = 128
-# Pages that LMDB has touched stay mapped, and large stretches around them, and count as the process's memory: it is
-# opened anew after so many records, and after each stride of keys.
+# Pages that LMDB has read stay mapped and count as memory of the process: it is reopened after this many records, and
+# after each stride of keys.
 MAPPED_RECORDS = 16
 
 
 class LSUN(Source):
     """Pictures of one or more LSUN classes (Yu et al. 2015), WebP or JPEG with a short side of 256.
 
-    A scene lies in ``<root>/<class>_<split>_lmdb`` and an object, which is not split, in ``<root>/<class>``, as
-    github.com/fyu/lsun publishes them; the label is the position in ``classes``. The test set ``<root>/test_lmdb``
-    holds scenes without labels.
+    Scenes are in ``<root>/<class>_<split>_lmdb`` and objects, which have no splits, in ``<root>/<class>``, as published
+    at github.com/fyu/lsun. The label is the position in ``classes``. The test set ``<root>/test_lmdb`` holds scenes
+    without labels.
 
     Args:
-        root: folder that the LMDB folders lie, or are fetched, in.
-        classes: names out of `SCENES` and `OBJECTS`; empty for the test set.
-        split: ``train``, ``val`` (scenes alone) or ``test``.
-        download: whether folders that are missing are fetched; the bedrooms alone are 43 GB.
+        root: folder of the LMDB folders, or to fetch them to.
+        classes: names from `SCENES` and `OBJECTS`; empty for the test set.
+        split: ``train``, ``val`` (scenes only) or ``test``.
+        download: whether missing folders are fetched; the bedrooms are 43 GB.
 
     Raises:
-        UserError: there is no such class or split; or a class is not there, damaged, incomplete or empty.
+        UserError: a class or split is unknown, or a class is missing, damaged, incomplete or empty.
     """
 
     def __init__(self, root: str, classes: Sequence[str], split: str, download: bool) -> None:
@@ -61,17 +61,17 @@ class LSUN(Source):
         self.folders = [self.root / folder for folder in names.values()] or [self.root / "test_lmdb"]
         for folder in self.folders:
             if download and not folder.exists():
-                from ganlab.data.fetching.download import fetch_archive  # needed by few starts
+                from ganlab.data.fetching.download import fetch_archive  # rarely needed
 
                 fetch_archive(address(folder), self.root, expected=folder)
-            require_whole(folder, f"data.classes=[{','.join(names)}] data.split={split}")
+            require_intact(folder, f"data.classes=[{','.join(names)}] data.split={split}")
         self.counts = [environment(folder).stat()["entries"] for folder in self.folders]
 
     def __len__(self) -> int:
         return sum(self.counts)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Entries, bytes and time of change of every class's data file."""
+        """Return entries, size and modification time of every class's data file."""
         facts = [(folder / "data.mdb").stat() for folder in self.folders]
         return {
             folder.name: {"entries": count, "bytes": fact.st_size, "changed_ns": fact.st_mtime_ns}
@@ -79,7 +79,7 @@ class LSUN(Source):
         }
 
     def read(self, index: int) -> Record:
-        """Return one picture and, but for the test set, the number of its class; the order is that of the keys."""
+        """Return one picture, in the order of the keys, and its class unless it is of the test set."""
         ends = list(accumulate(self.counts))
         label = bisect_right(ends, index)
         place = index - (ends[label] - self.counts[label])
@@ -97,9 +97,9 @@ class LSUN(Source):
 
     @cached_property
     def _marks(self) -> list[list[bytes]]:
-        """Every 128th key of each class: the 3 million keys of the bedrooms would fill 300 MB in each process.
+        """Every 128th key of each class: all 3 million keys of the bedrooms would take 300 MB in each process.
 
-        LMDB ends the process that comes to a damaged page of keys, so another process walks through them first.
+        LMDB kills a process that reads a damaged page of keys, so another process reads them first.
         """
         with ProcessPoolExecutor(1, get_context("spawn"), depend_on_parent) as pool:
             marks = []
@@ -116,13 +116,13 @@ class LSUN(Source):
             return marks
 
     def __getstate__(self) -> dict[str, Any]:
-        """Carry the marks along, so that no other process walks through all keys again."""
+        """Include the marks, so that no other process reads all keys again."""
         _ = self._marks
         return self.__dict__
 
 
 def require_published(classes: Sequence[str], split: str) -> None:
-    """Raise ``UserError`` where LSUN has no such classes or split."""
+    """Raise ``UserError`` if LSUN has no such classes or split."""
     if split not in SPLITS:
         raise NoSuchSplitError(f"data.split={split} is not in LSUN: take one of {', '.join(SPLITS)}")
     if isinstance(classes, str):
@@ -151,7 +151,7 @@ def require_published(classes: Sequence[str], split: str) -> None:
 
 
 def environment(folder: Path) -> lmdb.Environment:
-    """Open an LMDB folder for reading, once a process as LMDB demands; it writes nothing, not even a lock."""
+    """Open an LMDB folder read-only and without a lock file, once per process as LMDB demands."""
     opened, uses = _opened.pop(folder, (None, 0))
     if opened is not None and uses >= MAPPED_RECORDS:
         opened.close()
@@ -166,7 +166,7 @@ _opened: dict[Path, tuple[lmdb.Environment, int]] = {}
 
 
 def list_marks(folder: Path) -> list[bytes]:
-    """Return the first key and every ``STRIDE``-th after it, without touching the pictures."""
+    """Return the first key and every ``STRIDE``-th after it, without reading the pictures."""
     marks: list[bytes] = []
     while True:
         with (
@@ -183,19 +183,19 @@ def list_marks(folder: Path) -> list[bytes]:
 
 
 def address(folder: Path) -> str:
-    """Where LSUN's authors publish an LMDB folder."""
+    """Return the URL of a published LMDB folder."""
     return f"{SITE}/{'objects' if folder.name in OBJECTS else 'scenes'}/{folder.name}.zip"
 
 
 def fetch_again(folder: Path) -> str:
-    """Say how a damaged folder is mended."""
+    """Return what to do about a damaged folder."""
     return f"delete {folder} and fetch {address(folder)} again"
 
 
-def require_whole(folder: Path, choice: str) -> None:
-    """Refuse a missing, damaged, cut-off or empty data file: reading past its end would kill the process.
+def require_intact(folder: Path, choice: str) -> None:
+    """Reject a missing, damaged, truncated or empty data file: reading past its end would kill the process.
 
-    ``choice`` is what to type for the class and split on the command line.
+    ``choice`` is the class and split as typed on the command line.
     """
     file = folder / "data.mdb"
     if not file.is_file():

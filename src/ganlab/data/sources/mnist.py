@@ -1,4 +1,4 @@
-"""MNIST and the sets made after its pattern: grey, 28x28, in IDX files."""
+"""MNIST and data sets in its format: grey, 28x28 pixels, IDX files."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,7 +8,7 @@ from torchvision import datasets
 
 from ganlab.arguments import Count, Natural, checked
 from ganlab.data.fetching.archives import gunzip
-from ganlab.data.fetching.download import fetch, fetch_archive, told
+from ganlab.data.fetching.download import explain_errors, fetch, fetch_archive
 from ganlab.data.fetching.published import Decoded, PublishedSet
 from ganlab.data.packs.source import Record, Source
 from ganlab.errors import UserError
@@ -25,24 +25,24 @@ class MNIST(PublishedSet):
 
     @property
     def raw(self) -> Path:
-        """Where the IDX files lie, as torchvision wants it."""
+        """Folder of the IDX files, as torchvision expects it."""
         return self.root / self.dataset.__name__ / "raw"
 
     @property
     def files(self) -> list[Path]:
-        """Pictures and labels of both splits: torchvision asks for all four."""
+        """Pictures and labels of both splits; torchvision needs all four."""
         return [self.raw / name.removesuffix(".gz") for name, _ in self.dataset.resources]
 
     @property
-    def mend(self) -> str:  # type: ignore[override]
-        """What to do by hand."""
+    def by_hand(self) -> str:  # type: ignore[override]
+        """How to get the files without a download."""
         return f"unpack the four files of {self.dataset.mirrors[0]} as {self.dataset.__name__}/raw/*-ubyte"
 
     def fetch(self) -> None:
-        """Fetch and unpack each file, from the first mirror that has it."""
+        """Fetch and unpack each file from the first mirror that has it."""
         for name, md5 in self.dataset.resources:
             path = self.raw / name.removesuffix(".gz")
-            with told(self.dataset.mirrors[0] + name, path), locked(path, f"fetches {name}"):
+            with explain_errors(self.dataset.mirrors[0] + name, path), locked(path, f"fetches {name}"):
                 if not path.is_file():
                     self._fetch_from_mirrors(name, md5)
                     gunzip(self.raw / name, path)
@@ -58,12 +58,12 @@ class MNIST(PublishedSet):
         raise failures[0]
 
     def decode(self) -> Decoded:
-        """Read the IDX files by torchvision."""
+        """Read the IDX files with torchvision."""
         return tensors(self.dataset(self.root, train=self.split == "train"))
 
 
 class FashionMNIST(MNIST):
-    """60,000 + 10,000 pictures of clothing (Xiao et al. 2017), a replacement of MNIST."""
+    """60,000 + 10,000 pictures of clothing (Xiao et al. 2017)."""
 
     option = "fashion_mnist"
     dataset = datasets.FashionMNIST
@@ -74,7 +74,7 @@ class FashionMNIST(MNIST):
 class EMNIST(PublishedSet):
     """Handwritten letters and digits (Cohen et al. 2017) in six ``part``s, upright.
 
-    The published pictures lie on their side, mirrored; the letters' classes count from 1. Both are put right here.
+    The published pictures are transposed and the letters' classes start at 1; both are corrected here.
     """
 
     option = "emnist"
@@ -89,8 +89,8 @@ class EMNIST(PublishedSet):
         self.name = f"emnist-{part}-{split}"
 
     @property
-    def mend(self) -> str:  # type: ignore[override]
-        """What to do by hand."""
+    def by_hand(self) -> str:  # type: ignore[override]
+        """How to get the files without a download."""
         return f"unpack the files of {datasets.EMNIST.url} as EMNIST/raw/*-ubyte"
 
     @property
@@ -103,13 +103,13 @@ class EMNIST(PublishedSet):
         """Fetch the archive of all parts once, and unpack the files of this one."""
         place = self.root / "EMNIST"
         fetch_archive(datasets.EMNIST.url, place, expected=place / "gzip", md5=datasets.EMNIST.md5)
-        with told(datasets.EMNIST.url, place), locked(place / "raw", "unpacks EMNIST"):
+        with explain_errors(datasets.EMNIST.url, place), locked(place / "raw", "unpacks EMNIST"):
             (place / "raw").mkdir(exist_ok=True)
             for path in self.missing():
                 gunzip(place / "gzip" / f"{path.name}.gz", path)
 
     def decode(self) -> Decoded:
-        """Read the IDX files by torchvision, and turn the pictures upright."""
+        """Read the IDX files with torchvision, and correct orientation and classes."""
         images, labels = tensors(datasets.EMNIST(self.root, split=self.part, train=self.split == "train"))
         assert labels is not None
         return Decoded(images.transpose(0, 2, 1), labels - (self.part == "letters"))
@@ -117,10 +117,10 @@ class EMNIST(PublishedSet):
 
 @checked
 class StackedMNIST(Source):
-    """``count`` colour pictures whose red, green and blue are three random digits of MNIST: 1,000 modes.
+    """``count`` colour pictures with random MNIST digits as red, green and blue channels: 1,000 modes.
 
-    Label 100 r + 10 g + b. Made up by Metz et al. 2016 (Unrolled GAN) to count the modes that a generator reaches;
-    128,000 pictures are usual (Lin et al. 2018, PacGAN).
+    The label is 100 r + 10 g + b. Introduced by Metz et al. 2016 (Unrolled GAN) to count a generator's modes; 128,000
+    pictures are usual (Lin et al. 2018, PacGAN).
     """
 
     in_memory = True
@@ -133,14 +133,14 @@ class StackedMNIST(Source):
         self._drawn: np.ndarray | None = None
 
     def notes(self) -> dict[str, Any]:
-        """Return what each channel shows."""
+        """Return the classes of each channel."""
         return {"channels": {channel: MNIST.classes for channel in ("red", "green", "blue")}}
 
     def __len__(self) -> int:
         return self.count
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return what decides every pixel."""
+        """Return everything that determines the pixels."""
         return {"of": self.digits.fingerprint(), "count": self.count, "seed": self.seed}
 
     def read(self, index: int) -> Record:
@@ -154,5 +154,5 @@ class StackedMNIST(Source):
 
 
 def tensors(loaded: datasets.MNIST) -> Decoded:
-    """Return what torchvision read as arrays."""
+    """Return a torchvision data set as arrays."""
     return Decoded(np.asarray(loaded.data), np.asarray(loaded.targets))

@@ -1,4 +1,4 @@
-"""Aligned pairs of pictures: what goes in, and what shall come out."""
+"""Aligned pairs of pictures: inputs and targets."""
 
 import os
 import warnings
@@ -14,7 +14,7 @@ from ganlab.data.sources.translation_sets import name_of, place_of, two_folders
 from ganlab.errors import UserError
 
 DIRECTIONS = ("a_to_b", "b_to_a")
-MOST_STRETCH = 1.02  # by which the shapes of two pictures of one view may differ: sizes are rounded
+MOST_STRETCH = 1.02  # largest ratio of the aspect ratios of a pair: sizes are rounded
 
 
 class Side(Folder):
@@ -24,21 +24,20 @@ class Side(Folder):
 
 
 class Pairs(Source):
-    """Pairs A, B in one of two forms: pictures that show A left and B right, or two folders of equal file names.
+    """Pairs A, B: pictures with A on the left and B on the right, or two folders with equal file names.
 
-    The former lie in ``root``/train, the latter in ``root``/trainA and trainB, A/train and B/train, or train/A and
-    train/B; endings of names may differ. Pictures side by side are always decoded exactly.
+    The former are in ``root``/train, the latter in ``root``/trainA and trainB, A/train and B/train, or train/A and
+    train/B; file name extensions may differ. Pictures side by side are always decoded exactly.
 
     Args:
-        root: the folder of the pairs, or where known sets lie.
-        split: ``train`` in the names above; known sets have others besides.
-        set: a set of the pix2pix authors (Isola et al. 2017) by its name, in ``root``/pix2pix; None: pairs of one's
-            own.
-        direction: ``a_to_b``: A is the input and B the target, or ``b_to_a``.
-        download: whether a known set may be fetched.
+        root: folder of the pairs, or of published sets.
+        split: ``train``, as above, or another split.
+        set: name of a set published with pix2pix (Isola et al. 2017), in ``root``/pix2pix; None: your own pairs.
+        direction: ``a_to_b``, A is the input and B the target, or ``b_to_a``.
+        download: whether a published set may be fetched.
 
     Raises:
-        UserError: a folder is missing or empty, a picture has no partner.
+        UserError: a folder is missing or empty, or a picture has no partner.
     """
 
     pictures = ("inputs", "targets")
@@ -55,7 +54,7 @@ class Pairs(Source):
         else:
             for here, there in (folders, folders[::-1]):
                 if not here.is_dir():
-                    raise UserError(f"{here} is missing beside {there}: a pair needs both")
+                    raise UserError(f"{here} is missing, {there} exists: a pair needs both")
             self.sides = [Side(str(folder)) for folder in folders]
             self.files = partners(*self.sides)
         self.name = f"pairs-{name_of(place)}-{split}"
@@ -64,11 +63,11 @@ class Pairs(Source):
         return len(self.files[0])
 
     def fingerprint(self) -> dict[str, Any]:
-        """Names, sizes and times of all files, and the direction."""
+        """Return the fingerprint of all files, and the direction."""
         return {"sides": [side.fingerprint() for side in self.sides], "reverse": self.reverse}
 
     def read(self, index: int) -> Record:
-        """Return one pair; ``UnreadableImageError`` where its pictures cannot show the same view."""
+        """Return one pair; ``UnreadableImageError`` if its pictures cannot show the same view."""
         paths = [files[index] for files in self.files]
         pair: list[Any] = [PictureFile(side.root / path, path) for side, path in zip(self.sides, paths, strict=True)]
         if len(pair) == 1:
@@ -84,8 +83,8 @@ class Pairs(Source):
 
 
 def require_alike(first: PictureFile, second: PictureFile) -> None:
-    """Raise ``UnreadableImageError`` where the ratios of width to height of two pictures differ clearly."""
-    for size in (stated_size, lambda file: decode(file).size):  # the former is cheap, the latter upright
+    """Raise ``UnreadableImageError`` if the aspect ratios of two pictures differ."""
+    for size in (header_size, lambda file: decode(file).size):  # the former is fast, the latter upright
         (width, height), (other_width, other_height) = size(first), size(second)
         stretch = width * other_height / (height * other_width)
         if 1 / MOST_STRETCH <= stretch <= MOST_STRETCH:
@@ -94,19 +93,19 @@ def require_alike(first: PictureFile, second: PictureFile) -> None:
     raise UnreadableImageError(first.name, f"of {sizes} pixels: they cannot show the same view")
 
 
-def stated_size(file: PictureFile) -> tuple[int, int]:
-    """Return width and height as the head of a picture file states them, without decoding."""
+def header_size(file: PictureFile) -> tuple[int, int]:
+    """Return width and height from the header of a picture file, without decoding."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(file.file, formats=sorted(set(FORMATS.values()))) as picture:
                 return picture.size
-    except Exception:  # to be told as that of any other picture
+    except Exception:  # reported by decode()
         return decode(file).size
 
 
 def side_by_side(place: Path, split: str) -> Path:
-    """Return the folder of pictures that show both; ``UserError`` where there is none."""
+    """Return the folder of pictures with both sides; ``UserError`` if it is missing."""
     folder = place / split
     if not folder.is_dir():
         there = sorted(entry.name for entry in place.iterdir() if entry.is_dir())
@@ -118,7 +117,7 @@ def side_by_side(place: Path, split: str) -> Path:
 
 
 def partners(first: Folder, second: Folder) -> list[list[str]]:
-    """Return the files of both folders, matched by their paths without endings; ``UserError`` where one is alone."""
+    """Return both folders' files, matched by paths without extensions; ``UserError`` if one has no partner."""
     stems = []
     for folder in (first, second):
         named: dict[str, str] = {}

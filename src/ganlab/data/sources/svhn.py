@@ -1,4 +1,4 @@
-"""SVHN: house numbers photographed from the street, 32x32, with the paper's protocol for 1,000 labels."""
+"""SVHN: photographs of house numbers, 32x32 pixels, with the paper's protocol for 1,000 labels."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ from ganlab.data.fetching.download import fetch
 from ganlab.data.fetching.published import Decoded, PublishedSet
 from ganlab.errors import UserError
 
-VALIDATION = 10_000  # pictures held out of the training set (paper sec. 5.2)
-SHUFFLE_SEED = 42  # of the order that they are held out by, the same for every run
+VALIDATION = 10_000  # pictures held out of the training set (DCGAN paper, sec. 5.2)
+SHUFFLE_SEED = 42  # selects the held-out pictures, the same in every run
 
 
 class SVHN(PublishedSet):
     """73,257 training, 26,032 test and 531,131 extra digits (Netzer et al. 2011).
 
-    ``validation`` is 10,000 of the shuffled training pictures and ``train_without_validation`` the others, as the
-    paper has it; which they are, its authors left to chance, and a fixed seed decides here.
+    ``validation`` is 10,000 random training pictures and ``train_without_validation`` the others, as in the paper,
+    which names no seed; here it is fixed.
     """
 
     option = "svhn"
@@ -25,8 +25,8 @@ class SVHN(PublishedSet):
     classes = [str(digit) for digit in range(10)]
 
     @property
-    def mend(self) -> str:  # type: ignore[override]
-        """What to do by hand."""
+    def by_hand(self) -> str:  # type: ignore[override]
+        """How to get the file without a download."""
         return f"put {datasets.SVHN.split_list[self.published][0]}"
 
     @property
@@ -36,7 +36,7 @@ class SVHN(PublishedSet):
 
     @property
     def files(self) -> list[Path]:
-        """One MATLAB file a published split."""
+        """The MATLAB file of the published split."""
         return [self.root / datasets.SVHN.split_list[self.published][1]]
 
     def fetch(self) -> None:
@@ -45,7 +45,7 @@ class SVHN(PublishedSet):
         fetch(url, self.files[0], md5=md5)
 
     def decode(self) -> Decoded:
-        """Read the file by torchvision, which checks it first."""
+        """Read the file with torchvision."""
         loaded = datasets.SVHN(self.root, split=self.published)
         images, labels = loaded.data.transpose(0, 2, 3, 1), loaded.labels
         if self.published == self.split:
@@ -56,7 +56,7 @@ class SVHN(PublishedSet):
 
 
 def hold_out(count: int, held_out: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split 0 .. ``count`` - 1 at random, the same at every call, into ``held_out`` indices and the others, sorted."""
+    """Split 0 .. ``count`` - 1 with a fixed seed into ``held_out`` indices and the others, each sorted."""
     if held_out >= count:
         raise UserError(f"{held_out:,} of {count:,} pictures cannot be held out: take a smaller part")
     order = np.random.default_rng(SHUFFLE_SEED).permutation(count)

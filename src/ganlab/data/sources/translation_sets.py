@@ -1,4 +1,4 @@
-"""Where sets for image-to-image translation lie: folders of one's own, and what pix2pix and CycleGAN publish."""
+"""Folders of image-to-image translation sets: your own, and those published with pix2pix and CycleGAN."""
 
 import re
 from pathlib import Path
@@ -7,18 +7,8 @@ from ganlab.errors import UserError
 
 PIX2PIX = ("facades", "cityscapes", "maps", "edges2shoes", "edges2handbags", "night2day")
 CYCLEGAN = (
-    "apple2orange",
-    "summer2winter_yosemite",
-    "horse2zebra",
-    "monet2photo",
-    "cezanne2photo",
-    "ukiyoe2photo",
-    "vangogh2photo",
-    "maps",
-    "cityscapes",
-    "facades",
-    "iphone2dslr_flower",
-    "ae_photos",
+    *("apple2orange", "summer2winter_yosemite", "horse2zebra", "monet2photo", "cezanne2photo", "ukiyoe2photo"),
+    *("vangogh2photo", "maps", "cityscapes", "facades", "iphone2dslr_flower", "ae_photos"),
 )
 URL = "http://efrosgans.eecs.berkeley.edu/{family}/datasets/{archive}"
 
@@ -26,8 +16,7 @@ URL = "http://efrosgans.eecs.berkeley.edu/{family}/datasets/{archive}"
 def place_of(root: str, name: str | None, kind: str, download: bool) -> Path:
     """Return the folder of pairs (``kind`` "pairs") or of two domains ("domains").
 
-    That is ``root`` itself, or that of a set known by ``name``, fetched into ``root`` first where it is absent and
-    ``download`` allows.
+    It is ``root``, or that of the published set ``name`` in ``root``, which ``download`` allows to fetch.
 
     Raises:
         UserError: there is no such folder or set, or it cannot be fetched.
@@ -50,14 +39,14 @@ def place_of(root: str, name: str | None, kind: str, download: bool) -> Path:
                 f"{place} is missing: fetch it with `python src/prepare.py data={kind} data.set={name}`, or set "
                 "data.root to the folder that holds it"
             )
-        from ganlab.data.fetching.download import fetch_archive  # only here is anything fetched
+        from ganlab.data.fetching.download import fetch_archive  # rarely needed
 
         fetch_archive(URL.format(family=family, archive=f"{name}.{ending}"), place.parent, expected=place)
     return place
 
 
 def two_folders(place: Path, split: str) -> tuple[Path, Path] | None:
-    """Return the folders of A and of B in ``place``, however they are nested: trainA, A/train or train/A."""
+    """Return the folders of A and B in ``place``: trainA, A/train or train/A."""
     for layout in ("{split}{side}", "{side}/{split}", "{split}/{side}"):
         first, second = (place / layout.format(split=split, side=side) for side in "AB")
         if first.is_dir() or second.is_dir():
@@ -66,5 +55,5 @@ def two_folders(place: Path, split: str) -> tuple[Path, Path] | None:
 
 
 def name_of(place: Path) -> str:
-    """Return the name of a folder as it may stand in the name of a pack."""
+    """Return the name of a folder for the name of a pack."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", place.resolve().name)[:40]

@@ -68,9 +68,9 @@ class ClassifierFeatures(Classifier):
         """Return probabilities (N, values) by factor for features (N, num_features)."""
         if self.channelwise:
             parts = features.view(len(features), self.channels, -1).unbind(dim=1)
-            answers = [self.network.answers(part)[0] for part in parts]
+            answers = [self.network.logits(part)[0] for part in parts]
         else:
-            answers = self.network.answers(features)
+            answers = self.network.logits(features)
         return {name: answer.softmax(dim=1) for name, answer in zip(self.factors, answers, strict=True)}
 
     def probabilities(self, features: Tensor) -> Tensor:
