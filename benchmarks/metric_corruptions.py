@@ -43,7 +43,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from ganlab.data.packs.pack import Pack  # noqa: E402
 from ganlab.metrics.extractors.backbones import BackboneFeatures  # noqa: E402
-from ganlab.metrics.extractors.choosing import labelled_features  # noqa: E402
+from ganlab.metrics.extractors.choosing import classifier_features  # noqa: E402
 from ganlab.metrics.extractors.digits import DigitsFeatures  # noqa: E402
 from ganlab.metrics.extractors.features import Features  # noqa: E402
 from ganlab.metrics.extractors.inception import InceptionFeatures  # noqa: E402
@@ -164,7 +164,7 @@ def build(name: str, weights: Path | None, train: Pack) -> Features:
         return features
     if name == "classifier":
         options = yaml.safe_load((ROOT / "conf/features/classifier.yaml").read_text())["classifier"]
-        classifier = labelled_features(train, **options)
+        classifier = classifier_features(train, **options)
         told = ", ".join(f"{share:.0%}" for share in classifier.accuracy.values())
         classifier.name = f"classifier ({told} of held-out images right)"
         return classifier

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from ganlab.errors import UserError
+
 
 @contextmanager
 def atomic_write(path: Path, *, backup: Path | None = None, sync: bool = True) -> Iterator[BinaryIO]:
@@ -77,3 +79,12 @@ def require_space(needed: int, folder: Path) -> None:
 def amount(count: int) -> str:
     """Return a number of bytes as MB, or as GB from one on."""
     return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
+
+
+@contextmanager
+def writing(output: Path) -> Iterator[None]:
+    """Turn an ``OSError`` while writing ``output=`` into a ``UserError``."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"output={output} cannot be written: {error.strerror}") from error

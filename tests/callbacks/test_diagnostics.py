@@ -32,7 +32,7 @@ class Stage:
             generation_batch=lambda *_: self.samples,
         )
         self.evaluations = SimpleNamespace(
-            measured=-1, latest={}, evaluation=SimpleNamespace(features=None, score_name="swd")
+            measured=-1, latest={}, evaluator=SimpleNamespace(features=None, score_name="swd", score_rises=False)
         )
         checkpoints = SimpleNamespace(save=lambda *_: setattr(self, "saved", self.saved + 1))
         reals = torch.randint(0, 256, (LOOK, 1, 16, 16), generator=torch.Generator().manual_seed(1)).byte()

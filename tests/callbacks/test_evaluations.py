@@ -7,21 +7,25 @@ from ganlab.systems.clock import Clock
 
 
 class Falling:
-    """An evaluation whose score falls, then rises."""
+    """An evaluator whose score falls, then rises."""
 
     score_name = "fid_digits"
 
-    def __init__(self) -> None:
+    def __init__(self, rises: bool = False) -> None:
+        self.rises = rises
         self.scores = iter([9.0, 5.0, 3.0, 4.0, 8.0])
 
     def measure(self, *_: Any) -> dict[str, float]:
         return {"fid_digits": next(self.scores)}
 
+    def improves(self, value: float, best: float) -> bool:
+        return value > best if self.rises else value < best
 
-def play(folder: Path, minibatches: int) -> tuple[Evaluations, list[str], Any]:
+
+def play(folder: Path, minibatches: int, rises: bool = False) -> tuple[Evaluations, list[str], Any]:
     saved: list[str] = []
     system = SimpleNamespace(clock=Clock([]), non_finite_players=list)
-    evaluations = Evaluations(Falling(), folder, 20)  # type: ignore[arg-type]
+    evaluations = Evaluations(Falling(rises), folder, 20)  # type: ignore[arg-type]
     trainer = SimpleNamespace(
         loggers=[], global_rank=0, world_size=1,
         save_checkpoint=lambda path: saved.append(f"{path.name} at {system.clock.images_seen}"),
@@ -39,6 +43,12 @@ def test_the_best_is_saved_but_never_the_untrained(tmp_path: Path) -> None:
     assert saved == ["best.ckpt at 20", "best.ckpt at 40"]
     assert evaluations.best == {"name": "fid_digits", "value": 3.0, "images_seen": 40}
     assert evaluations.latest == {"fid_digits": 8.0}  # measured at the end too, at 70 images
+
+
+def test_a_score_that_should_rise_is_best_where_it_is_highest(tmp_path: Path) -> None:
+    evaluations, saved, _ = play(tmp_path, 7, rises=True)
+    assert saved == ["best.ckpt at 20", "best.ckpt at 70"]
+    assert evaluations.best == {"name": "fid_digits", "value": 8.0, "images_seen": 70}
 
 
 def test_what_was_due_when_a_run_was_stopped_is_measured_on_continuing(tmp_path: Path) -> None:

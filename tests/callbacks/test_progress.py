@@ -7,7 +7,7 @@ from ganlab.callbacks.progress import Progress
 def test_the_line_tells_both_losses_speed_score_and_time_left() -> None:
     meter = Meter(100)
     meter.latest = {"loss/discriminator": 1.0234, "loss/generator": 2.5, "discriminator/r1": 3.0, "images/s": 200.0}
-    evaluations = SimpleNamespace(evaluation=SimpleNamespace(score_name="fid_digits"), latest={"fid_digits": 4.21})
+    evaluations = SimpleNamespace(evaluator=SimpleNamespace(score_name="fid_digits"), latest={"fid_digits": 4.21})
     progress = Progress(80_000, meter, evaluations)  # type: ignore[arg-type]
     assert (
         progress.line(20_000) == "20,000 of 80,000 images, 200 images/s, 5.0 min left: D 1.02, G 2.5, fid_digits 4.21"

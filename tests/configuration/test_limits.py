@@ -183,7 +183,6 @@ LIMITS: dict[tuple[str, ...], dict[str, float | tuple[float, float]]] = {
         "batch_size": 2,
         "seed": 0,
         "repeats": 1,
-        "kid.subset_size": 2,
         "metrics.kid.subsets": 1,
     },
     ("sample", "checkpoint=c"): {"count": 1, "seed": 0, "label": 0},

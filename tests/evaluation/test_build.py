@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganlab.classifiers.training import Training, trained_classifier
 from ganlab.errors import UserError
-from ganlab.evaluation.build import build_evaluation, needs_features
+from ganlab.evaluation.build import build_evaluator, needs_features
 from ganlab.metrics.extractors.classifier import ClassifierFeatures
 from ganlab.metrics.extractors.digits import DigitsFeatures
 
@@ -22,29 +22,29 @@ def config(*names: str, **values: Any) -> DictConfig:
 
 
 def test_all_metrics_on_digits() -> None:
-    evaluation = build_evaluation(config("fid", "swd", "modes"), DigitsFeatures(), seed=3)
-    assert evaluation is not None
-    assert list(evaluation.metrics) == ["fid", "swd", "modes"]
-    assert (evaluation.count, evaluation.batch_size, evaluation.seed) == (20, 4, 3)
-    assert evaluation.score_name == "fid_digits"
+    evaluator = build_evaluator(config("fid", "swd", "modes"), DigitsFeatures(), seed=3)
+    assert evaluator is not None
+    assert list(evaluator.metrics) == ["fid", "swd", "modes"]
+    assert (evaluator.count, evaluator.batch_size, evaluator.seed) == (20, 4, 3)
+    assert evaluator.score_name == "fid_digits"
 
 
 def test_metrics_that_lack_their_network_are_left_out(pixels: type) -> None:
-    without = build_evaluation(config("fid", "swd", "modes"), None, seed=0)
+    without = build_evaluator(config("fid", "swd", "modes"), None, seed=0)
     assert without is not None
     assert (list(without.metrics), without.score_name) == (["swd"], "swd")
-    unclassified = build_evaluation(config("fid", "swd", "modes"), pixels(4), seed=0)
+    unclassified = build_evaluator(config("fid", "swd", "modes"), pixels(4), seed=0)
     assert unclassified is not None
     assert list(unclassified.metrics) == ["fid", "swd"]
 
 
 def test_nothing_left_is_an_error() -> None:
     with pytest.raises(UserError, match=r"metrics=\[fid\] cannot be measured with no feature network; .*metrics=swd"):
-        build_evaluation(config("fid"), None, seed=0)
+        build_evaluator(config("fid"), None, seed=0)
 
 
 def test_no_metrics() -> None:
-    assert build_evaluation(config("none"), None, seed=0) is None
+    assert build_evaluator(config("none"), None, seed=0) is None
 
 
 def test_who_needs_features() -> None:
@@ -63,10 +63,10 @@ def test_features_files_name_themselves(name: str) -> None:
 
 def test_modes_are_left_out_where_there_are_none_to_count(bars: Callable[..., Any]) -> None:
     features = ClassifierFeatures(trained_classifier(bars(50), Training(200, 50, 1e-2, 4, 0)))
-    evaluation = build_evaluation(config("fid", "modes"), features, seed=0)
-    assert evaluation is not None
-    assert list(evaluation.metrics) == ["fid"]
+    evaluator = build_evaluator(config("fid", "modes"), features, seed=0)
+    assert evaluator is not None
+    assert list(evaluator.metrics) == ["fid"]
     features.count(["row"])
-    evaluation = build_evaluation(config("fid", "modes"), features, seed=0)
-    assert evaluation is not None
-    assert (list(evaluation.metrics), evaluation.score_name) == (["fid", "modes"], "fid_classifier")
+    evaluator = build_evaluator(config("fid", "modes"), features, seed=0)
+    assert evaluator is not None
+    assert (list(evaluator.metrics), evaluator.score_name) == (["fid", "modes"], "fid_classifier")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ganlab.errors import UserError
-from ganlab.evaluation.evaluator import Evaluation
+from ganlab.evaluation.evaluator import Evaluator
 from ganlab.metrics.extractors.digits import DigitsFeatures
 from ganlab.metrics.measures.fid import FID
 from ganlab.metrics.measures.inception_score import InceptionScore
@@ -20,6 +20,7 @@ from ganlab.metrics.measures.modes import Modes
 from ganlab.metrics.measures.ms_ssim import MSSSIM
 from ganlab.metrics.measures.precision_recall import Coverage, Density, Precision, Recall
 from ganlab.metrics.measures.swd import SWD
+from ganlab.metrics.metric import Metric
 
 PROCESS = """
 import json, sys
@@ -27,32 +28,32 @@ from pathlib import Path
 import numpy as np, torch
 sys.path[:0] = [sys.argv[3], sys.argv[3] + "/evaluation"]
 from stand_ins import ArrayPack, Painter
-from test_evaluator import evaluation_of_all
+from test_evaluator import evaluator_of_all
 torch.set_num_threads(1)
 rank, folder = int(sys.argv[1]), Path(sys.argv[2])
 torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
 values = []
 for count in (22, 4):  # in batches of 4: the last one cut; none at all for rank 1
-    evaluation = evaluation_of_all(count)
+    evaluator = evaluator_of_all(count)
     if rank == 0:
-        evaluation.prepare_reals(ArrayPack(folder, np.load(folder / "images.npy")))
-    values += [evaluation.measure(Painter((1, 32, 32)), rank, 2) for _ in range(2)]
+        evaluator.prepare_reals(ArrayPack(folder, np.load(folder / "images.npy")))
+    values += [evaluator.measure(Painter((1, 32, 32)), rank, 2) for _ in range(2)]
 (folder / f"rank{rank}.json").write_text(json.dumps(values))
 """
 
 
-def evaluation_of(count: int, best: str | None = None, batch_size: int = 4) -> Evaluation:
+def evaluator_of(count: int, best: str | None = None, batch_size: int = 4) -> Evaluator:
     features = DigitsFeatures()
     metrics: dict[str, Any] = {"swd": SWD(patches=4), "fid": FID(features), "modes": Modes(features)}
-    return Evaluation(metrics, features, count, batch_size, seed=7, best=best)
+    return Evaluator(metrics, features, count, batch_size, seed=7, best=best)
 
 
-def evaluation_of_all(count: int) -> Evaluation:
+def evaluator_of_all(count: int) -> Evaluator:
     """With all metrics that papers print."""
-    network, evaluation = DigitsFeatures(), evaluation_of(count)
+    network, evaluator = DigitsFeatures(), evaluator_of(count)
     balls = {kind.value: kind(network, 2) for kind in (Precision, Recall, Density, Coverage)}
     others = {"kid": KID(network, None, 5, 0), "is": InceptionScore(network, 2, 0), "ms_ssim": MSSSIM(8)}
-    return Evaluation({**evaluation.metrics, **balls, **others}, network, count, 4, seed=7)
+    return Evaluator({**evaluator.metrics, **balls, **others}, network, count, 4, seed=7)
 
 
 def test_two_processes_measure_what_one_does(
@@ -70,9 +71,9 @@ def test_two_processes_measure_what_one_does(
     ]
     expected = []
     for count in (22, 4):
-        evaluation = evaluation_of_all(count)
-        evaluation.prepare_reals(pack_of(images))
-        expected += [evaluation.measure(painter((1, 32, 32)))] * 2
+        evaluator = evaluator_of_all(count)
+        evaluator.prepare_reals(pack_of(images))
+        expected += [evaluator.measure(painter((1, 32, 32)))] * 2
     assert {name.removesuffix("_digits") for name in expected[0]} == {
         *("swd", "fid", "confident", "modes", "precision", "recall", "density", "coverage", "kid", "is", "ms_ssim")
     }
@@ -86,18 +87,18 @@ def test_two_processes_measure_what_one_does(
 def test_reals_count_once_and_samples_are_cut_to_the_count(
     pack_of: Callable[[np.ndarray], Any], painter: type, noise: Callable[..., np.ndarray]
 ) -> None:
-    evaluation, system, progress = evaluation_of(10), painter((1, 32, 32)), []
+    evaluator, system, progress = evaluator_of(10), painter((1, 32, 32)), []
     pack = pack_of(noise(30, 32, 32, 1))
-    evaluation.prepare_reals(pack)
-    evaluation.prepare_reals(pack)
+    evaluator.prepare_reals(pack)
+    evaluator.prepare_reals(pack)
     state = torch.get_rng_state()
-    values = [evaluation.measure(system, progress=lambda *done: progress.append(done)) for _ in range(3)]
+    values = [evaluator.measure(system, progress=lambda *done: progress.append(done)) for _ in range(3)]
     assert torch.equal(torch.get_rng_state(), state)
     assert values[0] == values[1] == values[2]
     assert list(values[0]) == ["swd", "fid_digits", "confident_digits", "modes_digits"]
     assert system.asked[:3] == [(0, 4, 7), (1, 4, 7), (2, 4, 7)]
     assert progress[:3] == [(4, 10), (8, 10), (10, 10)]
-    records = evaluation.protocol(system)
+    records = evaluator.protocol(system)
     assert {name: record.get("real") for name, record in records.items()} == {
         "swd": 10,
         "fid_digits": 30,
@@ -112,9 +113,9 @@ def test_values_come_with_their_protocol(
     noise: Callable[..., np.ndarray],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    evaluation, pack = evaluation_of(10), pack_of(noise(30, 32, 32, 1))
-    evaluation.prepare_reals(pack)
-    records = evaluation.protocol(painter((1, 32, 32)))
+    evaluator, pack = evaluator_of(10), pack_of(noise(30, 32, 32, 1))
+    evaluator.prepare_reals(pack)
+    records = evaluator.protocol(painter((1, 32, 32)))
     warning = "fid_digits from 10 images is unreliable"
     assert caplog.text.count(warning) == 1
     assert records["fid_digits"].pop("warning").startswith(warning)
@@ -148,34 +149,40 @@ def test_real_statistics_do_not_depend_on_the_batch_size(
     for batch_size in (3, 12):
         for file in tmp_path.glob("*.npz"):
             file.unlink()
-        evaluation = evaluation_of(12, batch_size=batch_size)
-        evaluation.prepare_reals(pack_of(noise(30, 32, 32, 1)))
-        values.append(evaluation.measure(Once((1, 32, 32))))
+        evaluator = evaluator_of(12, batch_size=batch_size)
+        evaluator.prepare_reals(pack_of(noise(30, 32, 32, 1)))
+        values.append(evaluator.measure(Once((1, 32, 32))))
     assert values[0] == pytest.approx(values[1], rel=1e-5)
 
 
 def test_the_score_that_chooses_the_best_checkpoint() -> None:
-    assert evaluation_of(10).score_name == "fid_digits"
-    assert evaluation_of(10, best="swd").score_name == "swd"
-    assert Evaluation({"swd": SWD(4)}, None, 10, 4, seed=0).score_name == "swd"
+    assert evaluator_of(10).score_name == "fid_digits"
+    assert evaluator_of(10, best="swd").score_name == "swd"
+    assert Evaluator({"swd": SWD(4)}, None, 10, 4, seed=0).score_name == "swd"
     features = DigitsFeatures()
-    assert Evaluation({"modes": Modes(features)}, features, 10, 4, seed=0).score_name is None
+    assert Evaluator({"modes": Modes(features)}, features, 10, 4, seed=0).score_name is None
     with pytest.raises(UserError, match="metrics.best=modes_digits is not measured; choose swd or fid_digits"):
-        evaluation_of(10, best="modes_digits")
+        evaluator_of(10, best="modes_digits")
 
 
 def test_counts_that_cannot_be() -> None:
-    with pytest.raises(ValueError, match="^count=1 must be a whole number of at least 2"):
-        evaluation_of(1)
-    with pytest.raises(ValueError, match="batch_size=0 must be a whole number of at least 2"):
-        evaluation_of(10, batch_size=0)
+    with pytest.raises(UserError, match="metrics.count=1 "):
+        evaluator_of(1)
+    with pytest.raises(UserError, match="metrics.batch_size=0 "):
+        evaluator_of(10, batch_size=0)
 
 
-def test_halves_are_the_yardstick(pack_of: Callable[[np.ndarray], Any], noise: Callable[..., np.ndarray]) -> None:
-    same = noise(1, 32, 32, 1).repeat(20, axis=0)
-    assert evaluation_of(10).halves(pack_of(same)) == {"fid_digits": pytest.approx(0, abs=1e-6)}
-    assert evaluation_of(10).halves(pack_of(noise(20, 32, 32, 1)))["fid_digits"] > 0
-    assert Evaluation({"swd": SWD(4)}, DigitsFeatures(), 10, 4, seed=0).halves(pack_of(same)) == {}
+def test_real_halves(pack_of: Callable[[np.ndarray], Any], noise: Callable[..., np.ndarray]) -> None:
+    same, different = pack_of(noise(1, 32, 32, 1).repeat(20, axis=0)), pack_of(noise(20, 32, 32, 1))
+    evaluator = evaluator_of(10)
+    assert evaluator.real_halves() == {}  # without real images
+    evaluator.prepare_reals(same)
+    assert evaluator.real_halves() == {"fid_digits": pytest.approx(0, abs=1e-6)}
+    evaluator.prepare_reals(different)
+    assert evaluator.real_halves()["fid_digits"] > 0
+    without_fid = Evaluator({"swd": SWD(4)}, DigitsFeatures(), 10, 4, seed=0)
+    without_fid.prepare_reals(same)
+    assert without_fid.real_halves() == {}
 
 
 def test_numbers_do_not_depend_on_the_feature_batch(
@@ -185,23 +192,22 @@ def test_numbers_do_not_depend_on_the_feature_batch(
     for size in (3, 50):
         for file in tmp_path.glob("*.npz"):
             file.unlink()
-        evaluation = evaluation_of(12)
-        assert evaluation.features is not None
-        evaluation.features.batch_size = size
-        evaluation.prepare_reals(pack_of(noise(30, 32, 32, 1)))
-        values.append(evaluation.measure(painter((1, 32, 32))))
+        evaluator = evaluator_of(12)
+        assert evaluator.features is not None
+        evaluator.features.batch_size = size
+        evaluator.prepare_reals(pack_of(noise(30, 32, 32, 1)))
+        values.append(evaluator.measure(painter((1, 32, 32))))
     assert values[0] == pytest.approx(values[1], rel=1e-5)
 
 
-class Curious:
-    """Notes what it is shown."""
+class Recorder(Metric):
+    """Records what it is shown."""
 
-    needs, higher_is_better, names, asks = None, True, ("curious",), ("held_out",)
+    names, wants_held_out = ("recorded",), True
 
     def __init__(self) -> None:
+        super().__init__()
         self.seen: list[Any] = []
-        self.reals: Any = None
-        self.system: Any = None
 
     def take_reals(self, reals: Any) -> None:
         self.reals = reals
@@ -213,7 +219,7 @@ class Curious:
         self.seen.append(batch)
 
     def compute(self) -> dict[str, float]:
-        return {"curious": float(sum(map(len, self.seen)))}
+        return {"recorded": float(sum(map(len, self.seen)))}
 
     def fitted(self, count: int) -> int:
         return count // 4
@@ -224,10 +230,6 @@ class Curious:
     def protocol(self) -> dict[str, Any]:
         return {"fake": 3}
 
-    def to(self, device: torch.device) -> None: ...
-
-    def reset(self) -> None: ...
-
 
 def test_metrics_get_what_they_ask_for(
     pack_of: Callable[[np.ndarray], Any], painter: type, noise: Callable[..., np.ndarray]
@@ -236,20 +238,20 @@ def test_metrics_get_what_they_ask_for(
         def generation_labels(self, index: int, size: int, seed: int) -> torch.Tensor:
             return torch.full((size,), index)
 
-    metric, system = Curious(), Conditional((1, 4, 4))
-    evaluation = Evaluation({"curious": metric}, DigitsFeatures(), 10, 4, seed=7)
+    metric, system = Recorder(), Conditional((1, 4, 4))
+    evaluator = Evaluator({"recorded": metric}, DigitsFeatures(), 10, 4, seed=7)
     pack, others = pack_of(noise(30, 4, 4, 1)), pack_of(noise(20, 4, 4, 1, seed=1))
-    evaluation.prepare_reals(pack, held_out=lambda: others)
+    evaluator.prepare_reals(pack, held_out=lambda: others)
     assert metric.reals.held_out.pack is others
-    assert evaluation.warnings["curious"].startswith(
-        "curious from 2 images is unreliable, its covariance has 64 dimensions: set metrics.count=320 or more"
+    assert evaluator.warnings["recorded"].startswith(
+        "recorded from 2 images is unreliable, its covariance has 64 dimensions: set metrics.count=320 or more"
     )
-    assert evaluation.measure(system, seed=11) == {"curious": 10}
+    assert evaluator.measure(system, seed=11) == {"recorded": 10}
     assert metric.system is system and system.asked == [(0, 4, 11), (1, 4, 11), (2, 4, 11)]
     assert torch.cat([batch.indices for batch in metric.seen]).tolist() == list(range(10))
     assert torch.cat([batch.labels for batch in metric.seen]).tolist() == [0] * 4 + [1] * 4 + [2] * 2
-    assert evaluation.pictures["curious"].shape == (1, 4, 4)
-    assert evaluation.protocol(system)["curious"]["fake"] == 3  # what a metric says of itself prevails
+    assert evaluator.pictures["recorded"].shape == (1, 4, 4)
+    assert evaluator.protocol(system)["recorded"]["fake"] == 3  # the metric's own entry prevails
 
 
 def test_held_out_images_are_looked_for_only_where_they_are_asked_for(
@@ -258,4 +260,4 @@ def test_held_out_images_are_looked_for_only_where_they_are_asked_for(
     def none_here() -> Any:
         raise AssertionError("nobody asked")
 
-    evaluation_of(10).prepare_reals(pack_of(noise(30, 32, 32, 1)), held_out=none_here)
+    evaluator_of(10).prepare_reals(pack_of(noise(30, 32, 32, 1)), held_out=none_here)

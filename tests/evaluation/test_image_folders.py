@@ -11,7 +11,7 @@ from PIL import Image
 
 from ganlab.classifiers.digits import digits
 from ganlab.errors import UserError
-from ganlab.evaluation.image_folders import Pictures, open_images
+from ganlab.evaluation.image_folders import PackImages, open_images
 from ganlab.report.grids import save_each
 
 
@@ -45,7 +45,7 @@ def test_pixels_stay_as_they_are_whatever_the_shape(tmp_path: Path) -> None:
     pack = open_images("real", str(tmp_path / "folder"), tmp_path / "packs")
     assert torch.equal(torch.from_numpy(np.array(pack.images)).permute(0, 3, 1, 2), pictures)
     assert open_images("real", str(pack.folder), tmp_path / "packs").manifest == pack.manifest
-    system = Pictures(pack, None, torch.device("cpu"))
+    system = PackImages(pack, None, torch.device("cpu"))
     drawn = torch.cat([system.generation_batch(i, 2, seed=3) for i in range(3)])
     assert sorted(drawn.flatten(1).sum(dim=1).tolist()) == sorted(pictures.flatten(1).sum(dim=1).tolist())
     assert not torch.equal(drawn, torch.cat([system.generation_batch(i, 2, seed=4) for i in range(3)]))
@@ -56,18 +56,18 @@ def test_sub_folders_are_classes_where_both_have_the_same(tmp_path: Path) -> Non
     for name in ("cats", "dogs"):
         save_each(images(2 if name == "cats" else 3), tmp_path / "folder" / name)
     pack = open_images("generated", str(tmp_path / "folder"), tmp_path / "packs")
-    system = Pictures(pack, ["cats", "dogs"], torch.device("cpu"))
+    system = PackImages(pack, ["cats", "dogs"], torch.device("cpu"))
     labels = torch.cat([system.generation_labels(i, 2, seed=3) for i in range(3)])  # type: ignore[misc]
     assert labels.bincount().tolist() == [2, 3]
-    assert Pictures(pack, ["cows", "dogs"], torch.device("cpu")).generation_labels(0, 2, seed=3) is None
+    assert PackImages(pack, ["cows", "dogs"], torch.device("cpu")).generation_labels(0, 2, seed=3) is None
 
 
 @pytest.mark.parametrize(
     ("name", "size", "mode", "message"),
     [
-        ("9.png", (6, 9), "RGB", "9.png is 6x9 and the pictures before it are 6x8; bring all to one size: python src/"),
+        ("9.png", (6, 9), "RGB", "9.png is 6x9 and the images before it are 6x8; resize all: python src/"),
         ("9.png", (6, 8), "L", None),
-        ("0.png", (6, 8), "L", "is in colour and the pictures before it are grey"),
+        ("0.png", (6, 8), "L", "is in colour and the images before it are grey"),
     ],
 )
 def test_mixtures(name: str, size: tuple[int, int], mode: str, message: str | None, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_mistakes_are_told(command: Callable, tmp_path: Path) -> None:
         ("nowhere", "small", "nowhere does not exist: set generated to a folder of pictures"),
         ("small", "empty", "real="),
         ("small", "broken", "a.png cannot be read (not a picture of a known format): remove it"),
-        ("small", "large", "generated images are 6x8x3 and real ones 16x16x3: bring the larger ones"),
+        ("small", "large", "generated images are 6x8x3 and real ones 16x16x3: resize the larger ones"),
     ):
         given = [f"{key}={tmp_path / name}" for key, name in (("generated", generated), ("real", real)) if name]
         outcome = command("evaluate", *given, "metrics=swd")

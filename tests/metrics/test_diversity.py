@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
-from ganlab.metrics.diversity import BETAS, COMPARED, KERNEL, dissimilarity, scales
+from ganlab.metrics.diversity import BETAS, CHUNK, KERNEL, dissimilarity, scales
 
 
 @pytest.mark.parametrize(("side", "count"), [(8, 1), (14, 2), (28, 3), (32, 3), (64, 4), (128, 5), (1024, 5)])
@@ -22,7 +22,7 @@ def test_equal_images_do_not_differ_and_noise_does(side):
 
 def test_parts_of_a_set_give_the_number_of_the_whole():
     rng = torch.Generator().manual_seed(1)
-    images = torch.randint(0, 256, (2 * COMPARED + 5, 3, 32, 32), generator=rng).byte()
+    images = torch.randint(0, 256, (2 * CHUNK + 5, 3, 32, 32), generator=rng).byte()
     images[1::2] = images[::2][: len(images) // 2] // 2 + images[1::2] // 2
     floats, betas = images.float() / 255, BETAS[:3]
     whole = multiscale_structural_similarity_index_measure(

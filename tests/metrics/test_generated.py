@@ -30,7 +30,7 @@ def test_probabilities_come_from_the_pass_that_gives_features(pixels: type) -> N
 
 
 def test_there_is_nothing_to_see_without_a_network(pixels: type) -> None:
-    with pytest.raises(AssertionError, match="needs a network"):
+    with pytest.raises(AssertionError, match="needs a feature network"):
         _ = Generated(IMAGES, None, torch.arange(3)).features
-    with pytest.raises(AssertionError, match="needs a network that has them"):
+    with pytest.raises(AssertionError, match="needs a feature network that has classes"):
         _ = Generated(IMAGES, pixels(4), torch.arange(3)).probabilities

@@ -17,7 +17,7 @@ from ganlab.metrics.measures.ms_ssim import MSSSIM
 from ganlab.metrics.measures.parzen import Parzen
 from ganlab.metrics.measures.precision_recall import Coverage, Density, Precision, Recall
 from ganlab.metrics.measures.two_sample import TwoSample
-from ganlab.metrics.metric import enough
+from ganlab.metrics.metric import require_count
 from ganlab.metrics.reals import Reals
 
 
@@ -88,8 +88,8 @@ def measure(metric: Any, batches: dict[int, Tensor]) -> dict[str, float]:
     for start, images in batches.items():
         show(metric, images, start)
     values = metric.compute()
-    if hasattr(metric, "picture") and values:
-        values = values | {"picture": metric.picture().sum().item()}
+    if values and (picture := metric.picture()) is not None:
+        values = values | {"picture": picture.sum().item()}
     return values
 
 
@@ -143,6 +143,6 @@ def test_values_are_named_after_their_network_and_state_how_they_were_made(
 
 
 def test_values_that_do_not_fit_are_refused() -> None:
-    enough("kid.subset_size", 20, 2, 20)
+    require_count("kid.subset_size", 20, 2, 20)
     with pytest.raises(UserError, match=r"metrics.kid.subset_size=30 does not fit 20 images; set it to 2 up to 20"):
-        enough("kid.subset_size", 30, 2, 20)
+        require_count("kid.subset_size", 30, 2, 20)

@@ -20,7 +20,7 @@ def test_is_what_all_distances_say_whatever_the_tiles(count: int, others: int, t
     within, across = (torch.cdist(first.double(), to.double()).square() for to in (first, second))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(neighbours, "TILE", tile)
-        neighbours._found.clear()
+        neighbours._cache.clear()
         assert torch.allclose(radii(first, k), within.sort(dim=1).values[:, k])
         ways = closest(first, second)
         found = overlap(first, second, k, False)
@@ -36,7 +36,7 @@ def test_is_what_all_distances_say_whatever_the_tiles(count: int, others: int, t
 @pytest.mark.parametrize("tile", [7, 40, 64])
 def test_copies_far_from_the_origin_lie_on_the_edge_of_balls(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbours, "TILE", tile)
-    neighbours._found.clear()
+    neighbours._cache.clear()
     real = draw(64, 32, 0, offset=1000.0)  # where float32 products keep no digit of a distance
     fake = real[torch.randperm(64, generator=torch.Generator().manual_seed(1))]
     found = overlap(real, fake, 3, True)
@@ -50,7 +50,7 @@ def test_copies_far_from_the_origin_lie_on_the_edge_of_balls(tile: int, monkeypa
 
 
 def test_the_same_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    neighbours._found.clear()
+    neighbours._cache.clear()
     asked = []
     distances = neighbours.squared_distances
     monkeypatch.setattr(neighbours, "squared_distances", lambda a, b: asked.append(1) or distances(a, b))
@@ -61,11 +61,11 @@ def test_the_same_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(asked) == 3
     overlap(real, fake + 1, 3, False)
     assert len(asked) == 4
-    for seed in range(2 * neighbours.KEPT):
+    for seed in range(2 * neighbours.CACHED):
         radii(draw(4, 2, seed), 1)
-    assert len(neighbours._found) == neighbours.KEPT
+    assert len(neighbours._cache) == neighbours.CACHED
 
 
 def test_more_neighbours_than_there_are() -> None:
-    with pytest.raises(ValueError, match="the 4-th nearest other of 4 does not exist"):
+    with pytest.raises(ValueError, match="the 4-th nearest neighbour of 4 does not exist"):
         radii(draw(4, 2, 0), 4)

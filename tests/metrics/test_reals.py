@@ -108,7 +108,7 @@ def test_a_folder_that_cannot_be_written_is_no_reason_to_stop(
     reals = reals_of(noise(10, 2, 2, 1))
     shutil.rmtree(tmp_path)
     assert reals.statistics(pixels(4)).count == 10
-    assert "not kept" in caplog.text
+    assert "cannot cache" in caplog.text
 
 
 def test_halves_are_disjoint_and_together_everything(

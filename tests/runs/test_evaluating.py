@@ -29,7 +29,7 @@ def test_a_checkpoint_is_measured_with_its_protocol(command: Callable, smoke: Pa
 
 def test_short_keys_and_repeats(command: Callable, smoke: Path, tmp_path: Path) -> None:
     output = tmp_path / "numbers.json"
-    options = ("metrics=[fid,kid,memorisation]", "count=96", "batch_size=32", "seed=5", "kid.subset_size=24")
+    options = ("metrics=[fid,kid,memorisation]", "count=96", "batch_size=32", "seed=5", "metrics.kid.subset_size=24")
     outcome = command(
         "evaluate", f"checkpoint={smoke}/checkpoints/last.ckpt", f"output={output}", "repeats=2", *options
     )
@@ -65,12 +65,12 @@ def test_the_same_numbers_twice_and_in_other_feature_batches(command: Callable, 
     ("overrides", "message"),
     [
         (["repeats=0"], "repeats=0 must be a whole number of at least 1"),
-        (["resize=clean", "features=classifier"], "resize=clean is a way to bring images to Inception"),
-        (["kid.subset_size=10"], "kid.subset_size=10 belongs to KID: type metrics=[kid]"),
+        (["resize=clean", "features=classifier"], "resize=clean is an option of Inception"),
+        (["kid.subset_size=10"], "kid.subset_size is now metrics.kid.subset_size"),
         (["generated=FOLDER"], "type one of them"),
-        (["split=test"], "split=test: data=digits is all in one piece"),
+        (["split=test"], "split=test: data=digits has no splits"),
         (["real=FOLDER", "split=test"], "leave out split= and root="),
-        (["metrics=[intra_class_fid]"], "intra_class_fid_digits needs a generator that is asked for classes"),
+        (["metrics=[intra_class_fid]"], "intra_class_fid_digits needs a conditional generator"),
         (["metrics=[swd]", "real={numbers}"], "the checkpoint's images are 32x32x1 and the real ones 8x8x1"),
         (["metrics=[parzen]", "real={digits}"], "metrics=[parzen] compare training images with held-out"),
     ],

@@ -11,7 +11,7 @@ import pytest
 import wandb
 from PIL import Image
 
-from ganlab.evaluation.bench import Measured
+from ganlab.evaluation.result import EvaluationResult
 from ganlab.runs.folder import RunFolder
 from ganlab.runs.leaderboard import Row, log_to_wandb
 
@@ -76,7 +76,7 @@ class Page:
 def test_a_run_that_has_a_page_gets_its_curves_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page, run = Page(), RunFolder(tmp_path)
     monkeypatch.setattr(wandb, "init", page.init)
-    rows = [Row("run", tmp_path / "last.ckpt", 128, Measured({"fid_digits": 12.5}, {}, {}, {}))]
+    rows = [Row("run", tmp_path / "last.ckpt", 128, EvaluationResult({"fid_digits": 12.5}, {}, {}, {}))]
     trained = {"logger": {"wandb": {"project": "p", "entity": None}}}
     log_to_wandb(run, trained, rows)  # it has never been there
     run.environment.write_text(json.dumps([{"run_id": "abc12345"}]))

@@ -24,7 +24,7 @@ def test_another_split_leaves_the_rest_as_it_is() -> None:
     other = with_split(config, "test")["data"]
     assert (other["split"], other["source"]) == ("test", {"_target_": "T", "split": "test", "root": "there"})
     assert config["data"]["split"] == "train"
-    with pytest.raises(UserError, match="split=test: data=set is all in one piece; leave it out"):
+    with pytest.raises(UserError, match="split=test: data=set has no splits; leave it out"):
         with_split({"data": {"name": "set", "source": {"_target_": "T"}}}, "test")
 
 
@@ -37,7 +37,7 @@ def test_the_other_split_of_a_folder_is_the_one_beside_it(tmp_path: Path) -> Non
 
     assert with_split(folder("train"), "test")["data"]["source"]["root"] == str(tmp_path / "test")
     for name, split in (("train", "val"), ("cats", "test"), ("test", "test")):
-        with pytest.raises(UserError, match="in one piece"):
+        with pytest.raises(UserError, match="has no splits"):
             with_split(folder(name), split)
 
 

@@ -192,7 +192,7 @@ class Diagnostics(L.Callback):
 
     def class_shares(self, images: Tensor) -> dict[str, float] | None:
         """Return the share of each class among the images that the classifier is sure of; None where these are few."""
-        features = self.evaluations.evaluation.features if self.evaluations else None
+        features = self.evaluations.evaluator.features if self.evaluations else None
         if not isinstance(features, DigitsFeatures):
             return None
         probabilities = features.classify(images.to(next(features.parameters()).device))
@@ -205,14 +205,16 @@ class Diagnostics(L.Callback):
 
     def score_is_fresh(self, system: AdversarialSystem) -> bool:
         """Whether there is a score of this moment that was not judged yet."""
-        if self.evaluations is None or self.evaluations.evaluation.score_name is None:
+        if self.evaluations is None or self.evaluations.evaluator.score_name is None:
+            return False
+        if self.evaluations.evaluator.score_rises:  # the alarm is about scores that should fall
             return False
         return self.evaluations.measured == system.clock.images_seen != self.judged
 
     def judge_score(self, system: AdversarialSystem) -> Sentences:
         """Compare a fresh score with those before."""
         assert self.evaluations is not None
-        seen, name = system.clock.images_seen, self.evaluations.evaluation.score_name
+        seen, name = system.clock.images_seen, self.evaluations.evaluator.score_name
         assert name is not None
         self.judged, score = seen, self.evaluations.latest[name]
         if seen == 0:

@@ -1,4 +1,4 @@
-"""Evaluations: how good the samples are, measured while training; chooses the best checkpoint."""
+"""Evaluations during training, which choose the best checkpoint."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,41 +9,41 @@ from typing import Any
 import lightning as L
 
 from ganlab.callbacks.record import record
-from ganlab.evaluation.evaluator import Evaluation
+from ganlab.evaluation.evaluator import Evaluator
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import BEST
 
 
 class Evaluations(L.Callback):
-    """Measures the untrained generator, then every ``interval`` images and at the end; all ranks take part.
+    """Measures the untrained generator, then every ``interval`` images and at the end, on all ranks.
 
     The untrained generator is never the best.
 
     Args:
-        evaluation: what to measure, its real statistics ready.
+        evaluator: the metrics, with their real images prepared on rank 0.
         folder: the run's ``checkpoints`` folder, for ``best.ckpt``.
         interval: images between two measurements.
         pause: called between two batches of samples; may end training.
 
     Attributes:
-        latest: the last values, by metric.
-        best: lowest score so far and the images seen then; None before the first.
+        latest: the last values, by full name.
+        best: the best score so far and the images seen then; None before the first.
     """
 
     def __init__(
         self,
-        evaluation: Evaluation,
+        evaluator: Evaluator,
         folder: Path,
         interval: int | None,
         pause: Callable[[L.Trainer, AdversarialSystem], None] | None = None,
     ) -> None:
-        self.evaluation, self.folder, self.interval, self.pause = evaluation, folder, interval, pause
+        self.evaluator, self.folder, self.interval, self.pause = evaluator, folder, interval, pause
         self.latest: dict[str, float] = {}
         self.best: dict[str, Any] | None = None
         self.measured = -1
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
-        """Measure at the start, or what was due when a run was stopped."""
+        """Measure at the start, or if a measurement was due when the run was stopped."""
         if pl_module.clock.images_seen == 0 or pl_module.clock.crossed(self.interval):
             self.measure(trainer, pl_module)
 
@@ -57,20 +57,20 @@ class Evaluations(L.Callback):
         self.measure(trainer, pl_module)
 
     def measure(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
-        """Measure the system as it is now, once; save it as ``best.ckpt`` where its score is the lowest yet."""
+        """Measure the system once at this moment; save it as ``best.ckpt`` if its score is the best so far."""
         seen = system.clock.images_seen
         if seen == self.measured:
             return
         pause = None
         if self.pause and trainer.world_size == 1:
             pause = partial(self._pause, trainer, system)
-        self.latest = self.evaluation.measure(system, trainer.global_rank, trainer.world_size, pause)
+        self.latest = self.evaluator.measure(system, trainer.global_rank, trainer.world_size, pause)
         self.measured = seen
         record(trainer, system, self.latest)
-        name = self.evaluation.score_name
+        name = self.evaluator.score_name
         if name is None or seen == 0 or not isfinite(self.latest[name]) or system.non_finite_players():
             return
-        if self.best is None or self.latest[name] < self.best["value"]:
+        if self.best is None or self.evaluator.improves(self.latest[name], self.best["value"]):
             self.best = {"name": name, "value": self.latest[name], "images_seen": seen}
             trainer.save_checkpoint(self.folder / BEST)
 

@@ -72,7 +72,7 @@ class Progress(L.Callback):
         """Return losses and score, such as ``D 1.02, G 1.31, fid_digits 4.2``."""
         values = self.meter.latest.items()
         losses = {SHORT.get(key, key.removeprefix("loss/")): value for key, value in values if key.startswith("loss/")}
-        if self.evaluations and (score := self.evaluations.evaluation.score_name) in self.evaluations.latest:
+        if self.evaluations and (score := self.evaluations.evaluator.score_name) in self.evaluations.latest:
             losses[score] = self.evaluations.latest[score]
         return ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
 

@@ -30,7 +30,7 @@ class Summary(L.Callback):
         summary: dict[str, Any] = {"status": "finished", "images_seen": pl_module.clock.images_seen}
         if self.evaluations:
             summary |= {"score": self.evaluations.best, "metrics": self.evaluations.latest}
-            summary["protocol"] = self.evaluations.evaluation.protocol(pl_module)
+            summary["protocol"] = self.evaluations.evaluator.protocol(pl_module)
         else:
             summary |= {"score": None, "metrics": {}}
         summary["alarms"] = self.diagnostics.tripped if self.diagnostics else []

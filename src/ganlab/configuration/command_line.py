@@ -31,6 +31,8 @@ REFUSED = {
     "trainer.fast_dev_run": "debug=smoke",
     "trainer.limit_train_batches": "max_images=",
 }
+# Keys and options that were renamed.
+RENAMED = {"kid.subset_size": "metrics.kid.subset_size"}
 
 
 STRUCTURED = re.compile(r"""[\[{'"(]|\w+\(""")  # lists, mappings, quoted text, and functions such as range(...)
@@ -60,6 +62,9 @@ def check_overrides(arguments: list[str], conf: Path) -> list[str]:
                 argument = key + "='" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
             if key in REFUSED:
                 raise UserError(f"{key} is not used here: type {REFUSED[key]} instead")
+            for typed in (key, argument):
+                if typed in RENAMED:
+                    raise UserError(f"{typed} is now {RENAMED[typed]}")
         checked.append(argument)
     return checked
 

@@ -1,1 +1,1 @@
-"""A generator measured: real images, metrics, protocols."""
+"""Evaluation of a generator: real images, metrics, protocols."""

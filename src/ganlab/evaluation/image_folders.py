@@ -1,4 +1,4 @@
-"""Folders of images as metrics meet them: pixel by pixel as they are, real ones or in the place of samples."""
+"""Folders of images, real or instead of samples, with unchanged pixels."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,22 +19,22 @@ from ganlab.errors import UserError
 
 @dataclass(frozen=True)
 class Unchanged(PictureProtocol):
-    """Pictures of one size, ``image_size`` being their width, whose pixels stay as they are; any other is refused."""
+    """Images of one size with unchanged pixels, ``image_size`` being their width; other sizes are refused."""
 
     height: int = 0
     key: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of one picture."""
+        """(height, width, channels) of an image."""
         return self.height, self.image_size, self.channels
 
     def record(self) -> dict[str, Any]:
-        """Return what a pack states about its pictures."""
+        """Return the protocol for the pack."""
         return {"crop": "none", "resize": "none", "shape": list(self.shape)}
 
     def prepare(self, picture: PictureFile | Image.Image | np.ndarray) -> np.ndarray:
-        """Return a picture as uint8 of ``shape``; grey ones among colour are spread over three channels."""
+        """Return an image as uint8 of ``shape``; the channel of grey ones among colour is repeated."""
         assert isinstance(picture, PictureFile)
         decoded = decode(picture)
         size, mode = (self.image_size, self.height), MODES[self.channels]
@@ -42,7 +42,7 @@ class Unchanged(PictureProtocol):
             what = "x".join(map(str, decoded.size)) if decoded.size != size else "in colour"
             others = f"{self.image_size}x{self.height}" if decoded.size != size else "grey"
             raise UserError(
-                f"{self.key}: {picture.name} is {what} and the pictures before it are {others}; bring all to one size: "
+                f"{self.key}: {picture.name} is {what} and the images before it are {others}; resize all: "
                 f"python src/prepare.py data=folder data.root=FOLDER data.image_size={min(size)} data.channels=3, "
                 f"and {self.key}=PACK"
             )
@@ -50,15 +50,15 @@ class Unchanged(PictureProtocol):
 
 
 def open_images(key: str, folder: str, packs: Path) -> Pack:
-    """Return the pack in a folder, or a new one, in ``packs``, of the pictures in it.
+    """Return the pack in a folder, or a new pack of the images in it.
 
     Args:
-        key: what the folder was given as: ``generated`` or ``real``.
-        folder: of a pack, or of pictures of one size; those in sub-folders alone have these as classes.
-        packs: where the pack of pictures goes.
+        key: the argument that names the folder: ``generated`` or ``real``.
+        folder: of a pack, or of images of one size; if all are in sub-folders, these are their classes.
+        packs: folder for the new pack.
 
     Raises:
-        UserError: there are none, not all have one size, or one cannot be read.
+        UserError: there are no images, their sizes differ, or one cannot be read.
     """
     place = Path(folder).expanduser()
     if (place / "pack.json").is_file():
@@ -74,26 +74,26 @@ def open_images(key: str, folder: str, packs: Path) -> Pack:
     return build(source, Unchanged(first.width, channels, height=first.height, key=key), packs, max_broken=0)
 
 
-def require_alike(generated: Pack, real: Pack) -> None:
-    """Raise ``UserError`` where images of the two differ in size or channels."""
+def require_equal_sizes(generated: Pack, real: Pack) -> None:
+    """Raise ``UserError`` if images of the two differ in size or channels."""
     first, second = (pack.images.shape[1:] for pack in (generated, real))
     if first != second:
         sizes = [f"{width}x{height}x{channels}" for height, width, channels in (first, second)]
         side, channels = min(*first[:2], *second[:2]), min(first[2], second[2])
         raise UserError(
-            f"generated images are {sizes[0]} and real ones {sizes[1]}: bring the larger ones to the size of the "
-            f"others: python src/prepare.py data=folder data.root=FOLDER data.image_size={side} "
+            f"generated images are {sizes[0]} and real ones {sizes[1]}: resize the larger ones: "
+            f"python src/prepare.py data=folder data.root=FOLDER data.image_size={side} "
             f"data.channels={channels}, and give that pack's folder"
         )
 
 
-class Pictures:
-    """A pack's images in the place of a generator's samples, in the order of a seed.
+class PackImages:
+    """The images of a pack instead of a generator's samples, in an order drawn from the seed.
 
     Args:
-        pack: the images, and their classes.
-        classes: names of the classes of the real images: labels count where they are the same.
-        device: where batches go.
+        pack: the images and their classes.
+        classes: names of the classes of the real images; labels are used if they are the same.
+        device: of the metrics.
     """
 
     def __init__(self, pack: Pack, classes: list[str] | None, device: torch.device) -> None:
@@ -102,7 +102,7 @@ class Pictures:
         self.labels = pack.labels if same else None
 
     def generation_batch(self, index: int, size: int, seed: int) -> Tensor:
-        """Return images ``index * size`` and following, uint8 (n, C, H, W); the last batch may be short."""
+        """Return images from ``index * size`` on, uint8 (n, C, H, W); the last batch may be smaller."""
         chosen = order(len(self.pack), seed)[index * size : (index + 1) * size]
         return channels_first(self.pack.images[chosen])
 
@@ -113,7 +113,7 @@ class Pictures:
         return torch.from_numpy(self.labels[order(len(self.pack), seed)[index * size : (index + 1) * size]])
 
     def sampling_protocol(self) -> dict[str, Any]:
-        """Return where the images are from."""
+        """Return the origin of the images."""
         return {"generated": self.pack.manifest["source"], "generated_pack": self.pack.manifest["key"]}
 
 

@@ -1,1 +1,1 @@
-"""How good it is: feature networks, distances of real and generated images, the protocol of each number."""
+"""Metrics: feature networks, and measures of generated against real images."""

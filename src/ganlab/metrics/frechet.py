@@ -11,9 +11,10 @@ from ganlab.metrics.extractors.features import Features
 
 @dataclass(frozen=True)
 class FeatureStatistics:
-    """Sums from which mean and covariance of features follow; float64, so that batches and processes just add.
+    """Sums of features from which mean and covariance follow: of batches and processes they simply add.
 
-    ``total`` (D,) sums the features of ``count`` images, ``outer`` (D, D) their outer products.
+    ``total`` (D,) is the sum of the features of ``count`` images, ``outer`` (D, D) that of their outer products;
+    float64.
     """
 
     count: int
@@ -39,7 +40,7 @@ class FeatureStatistics:
         return FeatureStatistics(self.count, self.total.to(device), self.outer.to(device))
 
     def __sub__(self, part: "FeatureStatistics") -> "FeatureStatistics":
-        """Take away the images in ``part``."""
+        """Remove the images of ``part``."""
         return FeatureStatistics(self.count - part.count, self.total - part.total, self.outer - part.outer)
 
     @property
@@ -56,7 +57,7 @@ class FeatureStatistics:
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
     """Return |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) (Heusel et al., 2017, eq. 6); 0 for equal ones.
 
-    It is computed where the sums of the second lie: for 2048 features a GPU is worth their way there.
+    It is computed on the device of the second: 2048 features are worth a GPU.
 
     Raises:
         ValueError: one of the two has fewer than two images, hence no covariance.
@@ -65,7 +66,7 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
         raise ValueError(f"a covariance needs two images or more, not {first.count} and {second.count}")
     first = first.to(second.outer.device)
     covariance1, covariance2 = first.covariance, second.covariance
-    # S1 S2 has the eigenvalues of the symmetric S1^(1/2) S2 S1^(1/2): 5x faster, and real even where a rank is missing.
+    # S1 S2 has the eigenvalues of the symmetric S1^(1/2) S2 S1^(1/2): 5x faster, and real even if a rank is missing.
     values, vectors = torch.linalg.eigh(covariance1)
     root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
     eigenvalues = torch.linalg.eigvalsh(root @ covariance2 @ root)

@@ -1,10 +1,12 @@
-"""Metrics that look at all generated samples at once, in the order of their numbers."""
+"""Base classes of all metrics."""
 
 from typing import Any
 
+import numpy as np
 import torch
+import torchmetrics
 from torch import Tensor
-from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 from ganlab.errors import UserError
 from ganlab.metrics.extractors.features import Features
@@ -12,71 +14,111 @@ from ganlab.metrics.generated import Generated
 from ganlab.metrics.reals import Reals
 
 
-class Gathered(Metric):
-    """Keeps something of every sample; ``compute`` sees all of it, from all processes, in the order of the samples.
+class Metric(torchmetrics.Metric):
+    """A measure of generated images; ``update(batch: Generated)`` and ``compute`` are all that a subclass must define.
+
+    The evaluator calls ``take_reals`` once, on rank 0 alone, which thus holds the real images of all ranks. For each
+    measurement every rank calls ``reset`` (which keeps the real images), ``take_system``, ``update`` with its share of
+    the batches, ``compute`` and ``picture``. ``compute`` exchanges torchmetrics' states, so all ranks must call it; it
+    returns values by full name, and may return none on ranks without real images.
+
+    Attributes:
+        needs: class of the feature network, which the constructor takes first; None for none.
+        names: full names of the values.
+        higher_is_better: direction of values that may choose best.ckpt; None for values that may not.
+        wants_held_out: whether it also looks at real images that the generator was not trained on.
+    """
+
+    needs: type[Features] | None = None
+    names: tuple[str, ...]
+    higher_is_better: bool | None = None
+    wants_held_out = False
+    full_state_update = False
+
+    @classmethod
+    def fits(cls, features: Features | None) -> bool:
+        """Return whether this metric can be computed from such a feature network."""
+        return cls.needs is None or isinstance(features, cls.needs)
+
+    def take_reals(self, reals: Reals) -> None:
+        """Remember the real images, in place of earlier ones."""
+
+    def take_system(self, system: Any) -> None:
+        """Look at the generator itself, before the first batch."""
+
+    def fitted(self, count: int) -> int | None:
+        """Return to how many of ``count`` images a covariance is fitted; None if none is."""
+        return None
+
+    def picture(self) -> Tensor | None:
+        """Return a picture of the last ``compute``, uint8 (C, H, W) or (N, C, H, W); None if there is none."""
+        return None
+
+    def protocol(self) -> dict[str, Any]:
+        """Return what must be equal for two values to be comparable."""
+        return {}
+
+
+class PerSampleMetric(Metric):
+    """Keeps one row of numbers a sample; ``compute`` sees those of all processes in the order of the samples.
 
     So values depend neither on batches nor on the number of processes.
 
     Args:
-        limit: samples of a higher number are passed over; None for none.
+        limit: samples from this number on are ignored; None for no limit.
     """
 
-    needs: type[Features] | None = None
-    higher_is_better: bool | None = None
-    full_state_update = False
-    names: tuple[str, ...]
-    kind = torch.float32
+    row_dtype = torch.float32
     rows: list[Tensor]
     indices: list[Tensor]
 
     def __init__(self, limit: int | None = None) -> None:
         super().__init__()
         self.limit = limit
-        self.shape: torch.Size | None = None
-        self.add_state("rows", [], dist_reduce_fx="cat")
-        self.add_state("indices", [], dist_reduce_fx="cat")
+        self.shape: torch.Size | None = None  # of a row; None on a process without samples
+        self.dtypes: dict[str, torch.dtype] = {}
+        self.add_list("rows", self.row_dtype)
+        self.add_list("indices", torch.long)
+
+    def add_list(self, name: str, dtype: torch.dtype) -> None:
+        """Add a state to which each batch appends a tensor of one dimension."""
+        self.add_state(name, [], dist_reduce_fx="cat")
+        self.dtypes[name] = dtype
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Return what is kept of those samples of a batch, a row (n, ...) each."""
+        """Return a row (n, ...) for each of those samples of a batch."""
         raise NotImplementedError
 
-    def take_reals(self, reals: Reals) -> None:
-        """Look at the real images, for one process alone."""
-
     def update(self, batch: Generated) -> None:
-        """Take in a batch of generated images."""
+        """Keep the rows of a batch."""
         kept: Tensor | slice = slice(None) if self.limit is None else batch.indices < self.limit
         indices = batch.indices[kept]
         if not len(indices):
             return
         rows = self.keep(batch, kept)
         self.shape = rows.shape[1:]
-        self.rows.append(rows.to(self.kind).flatten())
+        self.rows.append(rows.to(self.row_dtype).flatten())
         self.indices.append(indices)
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Exchange samples; a process without any joins with empty tensors of the right kind."""
-        if not self.indices:
-            self.rows.append(torch.empty(0, dtype=self.kind, device=self.device))
-            self.indices.append(torch.empty(0, dtype=torch.long, device=self.device))
+        """Exchange states; a process without samples contributes empty tensors of the right type."""
+        for name, dtype in self.dtypes.items():
+            if not (state := getattr(self, name)):
+                state.append(torch.empty(0, dtype=dtype, device=self.device))
         super().sync(*args, **kwargs)
 
     def in_order(self) -> Tensor:
-        """Return what was kept, (count, ...), in the order of the samples; only where this process had some."""
+        """Return all rows (count, ...) in the order of the samples; only on a process that had some."""
         assert self.shape is not None
-        rows, indices = (
-            state if isinstance(state, Tensor) else torch.cat(state) for state in (self.rows, self.indices)
-        )
-        return rows.view(len(indices), *self.shape)[indices.argsort()]
+        indices = dim_zero_cat(self.indices)
+        return dim_zero_cat(self.rows).view(len(indices), *self.shape)[indices.argsort()]
 
 
-class Sampled(Gathered):
+class FeatureSetMetric(PerSampleMetric):
     """Compares the features of a seeded sample of the real images with those of all generated ones.
 
-    Its values are named after the feature network, ``<value>_<network>``.
-
     Args:
-        features: the feature network.
+        features: the feature network; its name ends the name of each value.
         values: names of the values.
     """
 
@@ -93,11 +135,11 @@ class Sampled(Gathered):
         self.real = reals.features(self.features.to(reals.device))
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Keep the features (n, D)."""
+        """Return the features (n, D)."""
         return batch.features[kept]
 
     def compute(self) -> dict[str, float]:
-        """Return the values under their full names; nothing on processes that only lend their samples."""
+        """Return the values by name; none without real images."""
         if self.real is None:
             return {}
         fake = self.in_order()
@@ -112,7 +154,48 @@ class Sampled(Gathered):
         return {**self.features.protocol(), "real": 0 if self.real is None else len(self.real)}
 
 
-def enough(key: str, value: int, least: int, count: int) -> None:
-    """Raise ``UserError`` where ``metrics.KEY=value`` is below ``least`` or asks for more than ``count`` images."""
+class PerClassMetric(PerSampleMetric):
+    """Also keeps the class that each sample was conditioned on."""
+
+    labels: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_list("labels", torch.long)
+
+    def update(self, batch: Generated) -> None:
+        """Keep the rows and classes of a batch.
+
+        Raises:
+            UserError: the generator is unconditional.
+        """
+        if batch.labels is None:
+            raise UserError(
+                f"{self.names[0]} needs a conditional generator: leave it out of metrics=[...], or train one such as "
+                "architecture=dcgan_conditional"
+            )
+        super().update(batch)
+        self.labels.append(batch.labels)
+
+    def labels_in_order(self) -> Tensor:
+        """Return the classes (count,) in the order of the samples."""
+        return dim_zero_cat(self.labels)[dim_zero_cat(self.indices).argsort()]
+
+    def classes_of(self, reals: Reals) -> np.ndarray:
+        """Return the class of each real image, int64 (N,).
+
+        Raises:
+            UserError: they have none.
+        """
+        if reals.classes is None:
+            raise UserError(
+                f"{self.names[0]} compares images of one class, and {reals.pack.manifest['source']} has no classes: "
+                "leave it out of metrics=[...], or take data with classes"
+            )
+        return reals.classes
+
+
+def require_count(key: str, value: int, least: int, count: int) -> None:
+    """Raise ``UserError`` unless ``metrics.KEY=value`` lies between ``least`` and ``count``, the number of images."""
     if not least <= value <= count:
         raise UserError(f"metrics.{key}={value} does not fit {count} images; set it to {least} up to {count}")

@@ -1,7 +1,7 @@
-"""Nearest neighbours among features, exactly and in bounded memory; what several metrics ask for is found once.
+"""Exact nearest neighbours among features, in bounded memory; metrics share the results.
 
-Own code: torch-fidelity's and torchmetrics' float32 distances change with the size of their chunks. Here squared
-distances are sums in float64, of tiles of 2048 x 2048, and two that differ by rounding alone count as equal.
+torch-fidelity's and torchmetrics' float32 distances change with the size of their chunks. Here squared distances are
+float64, in tiles of 2048 x 2048, and two that differ only by rounding count as equal.
 """
 
 import hashlib
@@ -15,43 +15,43 @@ import torch
 from torch import Tensor
 
 TILE = 2048  # rows
-SLACK = 1e-12  # of the squared length of a feature: what rounding may change of a squared distance
-KEPT = 12  # results, each of a few numbers an image
+ROUNDING = 1e-12  # of a squared distance, as a share of a feature's squared length
+CACHED = 12  # results, each a few numbers an image
 
 Result = TypeVar("Result")
-_found: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+_cache: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
 
-def once(function: Callable[..., Result]) -> Callable[..., Result]:
-    """Keep the latest results of a function of tensors and integers, by the tensors' contents."""
+def memoise(function: Callable[..., Result]) -> Callable[..., Result]:
+    """Cache the latest results of a function of tensors and integers, by the tensors' contents."""
 
     @wraps(function)
-    def remembering(*given: Any) -> Result:
+    def cached(*given: Any) -> Result:
         key = (function.__name__, *(fingerprint(value) if isinstance(value, Tensor) else value for value in given))
-        result = _found.pop(key) if key in _found else function(*given)
-        _found[key] = result  # now the youngest
-        while len(_found) > KEPT:
-            _found.popitem(last=False)
+        result = _cache.pop(key) if key in _cache else function(*given)
+        _cache[key] = result  # the most recent
+        while len(_cache) > CACHED:
+            _cache.popitem(last=False)
         return result
 
-    return remembering
+    return cached
 
 
 def fingerprint(values: Tensor) -> tuple[Any, ...]:
-    """Return device, shape and digest of a tensor's contents."""
+    """Return the device, shape and digest of a tensor."""
     content = values.detach().cpu().contiguous().numpy()
     return str(values.device), tuple(values.shape), hashlib.blake2b(content.data, digest_size=16).digest()
 
 
-@once
+@memoise
 def radii(features: Tensor, k: int) -> Tensor:
-    """Return the squared distance (N,) of each of the features (N, D) from its k-th nearest other, float64.
+    """Return the squared distance (N,), float64, of each of the features (N, D) from its k-th nearest neighbour.
 
     Raises:
-        ValueError: there are not as many others.
+        ValueError: there are fewer than k others.
     """
     if not 1 <= k < len(features):
-        raise ValueError(f"the {k}-th nearest other of {len(features)} does not exist")
+        raise ValueError(f"the {k}-th nearest neighbour of {len(features)} does not exist")
     best = features.new_full((len(features), k), torch.inf, dtype=torch.float64)
     for rows, first in tiles(features):
         for columns, second in tiles(features, rows.start):
@@ -66,15 +66,15 @@ def radii(features: Tensor, k: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Closest:
-    """The nearest of another set: squared distances (N,), float64, and its number there (N,)."""
+    """Nearest neighbours in another set: squared distances (N,), float64, and indices there (N,)."""
 
     distances: Tensor
     indices: Tensor
 
 
-@once
+@memoise
 def closest(first: Tensor, second: Tensor) -> tuple[Closest, Closest]:
-    """Return the nearest of the second features (M, D) for each of the first (N, D), and the other way round."""
+    """Return the nearest of the second features (M, D) for each of the first (N, D), and vice versa."""
     ways = tuple(
         Closest(one.new_full((len(one),), torch.inf, dtype=torch.float64), one.new_zeros(len(one), dtype=torch.long))
         for one in (first, second)
@@ -92,12 +92,12 @@ def closest(first: Tensor, second: Tensor) -> tuple[Closest, Closest]:
 
 @dataclass(frozen=True)
 class Overlap:
-    """How the balls around features, each reaching to its k-th nearest other, hold features of the other set.
+    """How balls around features, each reaching to its k-th nearest neighbour, hold features of the other set.
 
     Attributes:
-        holders: in how many of the real balls each generated feature lies, (N,).
+        holders: number of real balls that hold each generated feature, (N,).
         covered: whether each real ball holds a generated feature, (M,).
-        reached: whether each real feature lies in a ball around a generated one, (M,); None where not asked.
+        reached: whether a ball around a generated feature holds each real one, (M,); None if not computed.
     """
 
     holders: Tensor
@@ -105,11 +105,11 @@ class Overlap:
     reached: Tensor | None
 
 
-@once
+@memoise
 def overlap(real: Tensor, fake: Tensor, k: int, both: bool) -> Overlap:
-    """Return how balls around real features (M, D) hold generated ones (N, D); with ``both`` also the other way."""
-    real_reach = radii(real, k) + slack(real, fake)
-    fake_reach = radii(fake, k) + slack(real, fake) if both else None
+    """Return how balls around real features (M, D) hold generated ones (N, D); with ``both`` also vice versa."""
+    real_reach = radii(real, k) + rounding_error(real, fake)
+    fake_reach = radii(fake, k) + rounding_error(real, fake) if both else None
     holders = fake.new_zeros(len(fake), dtype=torch.long)
     covered, reached = real.new_zeros(len(real), dtype=torch.bool), real.new_zeros(len(real), dtype=torch.bool)
     for rows, a in tiles(fake):
@@ -123,9 +123,9 @@ def overlap(real: Tensor, fake: Tensor, k: int, both: bool) -> Overlap:
     return Overlap(holders, covered, reached if both else None)
 
 
-def slack(first: Tensor, second: Tensor) -> float:
-    """Return how far two squared distances between features may differ by rounding alone."""
-    return SLACK * max(one.double().square().sum(dim=1).max().item() for one in (first, second))
+def rounding_error(first: Tensor, second: Tensor) -> float:
+    """Return by how much rounding may change a squared distance between these features."""
+    return ROUNDING * max(one.double().square().sum(dim=1).max().item() for one in (first, second))
 
 
 def squared_distances(first: Tensor, second: Tensor) -> Tensor:
@@ -135,13 +135,13 @@ def squared_distances(first: Tensor, second: Tensor) -> Tensor:
 
 
 def tiles(features: Tensor, start: int = 0) -> Iterator[tuple[slice, Tensor]]:
-    """Yield features (N, D) from a row on, in float64 pieces with their places."""
+    """Yield features (N, D) from row ``start`` on: slices, and the float64 rows there."""
     for begin in range(start, len(features), TILE):
-        place = slice(begin, min(begin + TILE, len(features)))
-        yield place, features[place].double()
+        rows = slice(begin, min(begin + TILE, len(features)))
+        yield rows, features[rows].double()
 
 
 def merge(best: Tensor, rows: slice, distances: Tensor) -> None:
-    """Put the least of these distances (n, m) into the ascending ones so far, best[rows] (n, k)."""
+    """Merge distances (n, m) into the smallest so far, best[rows] (n, k), in ascending order."""
     least = distances.topk(min(best.shape[1], distances.shape[1]), dim=1, largest=False).values
     best[rows] = torch.cat([best[rows], least], dim=1).topk(best.shape[1], dim=1, largest=False).values

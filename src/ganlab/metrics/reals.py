@@ -26,17 +26,17 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Reals:
-    """A pack's images, seen whole or as a seeded sample, in uint8 batches (N, C, H, W) on a device.
+    """The images of a pack, all or a seeded sample, in uint8 batches (N, C, H, W) on a device.
 
-    What takes long is kept beside the pack, and used again only for the same pictures, shape and feature network.
+    What takes long is cached next to the pack, for the same images, shape and feature network.
 
     Attributes:
         pack: images and labels.
-        count: most images of a sample.
+        count: images of a sample, at most.
         batch_size: images that are read together.
         seed: of the sample.
-        device: where batches go.
-        held_out: real images that the generator was not trained on, where the data have some.
+        device: of the batches.
+        held_out: real images that the generator was not trained on, if the data have some.
     """
 
     pack: Pack
@@ -45,7 +45,7 @@ class Reals:
     seed: int
     device: torch.device
     held_out: "Reals | None" = None
-    _seen: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)  # features that metrics share
+    _seen: dict[str, Tensor] = field(default_factory=dict, init=False, repr=False)  # features, which metrics share
 
     @cached_property
     def order(self) -> np.ndarray:
@@ -54,30 +54,30 @@ class Reals:
 
     @property
     def classes(self) -> np.ndarray | None:
-        """The class of each image, int64 (N,); None where images have none, or several labels."""
+        """The class of each image, int64 (N,); None if an image has no label or several."""
         labels = self.pack.labels
         return labels if labels is not None and labels.ndim == 1 else None
 
     @property
     def sample_count(self) -> int:
-        """How many images ``sample`` yields."""
+        """The number of images that ``sample`` yields."""
         return min(self.count, len(self.pack))
 
     def sample(self) -> Iterator[Tensor]:
-        """Yield the first ``count`` images of the seeded permutation, all where there are fewer."""
+        """Yield the first ``count`` images of the seeded permutation."""
         return self._batches(self.order[: self.sample_count])
 
     def features(self, features: Features) -> Tensor:
-        """Return features (M, num_features), float32 on the CPU, of the images of ``sample``, in its order.
+        """Return features (M, num_features), float32 on the CPU, of the images of ``sample``.
 
-        A longer sample of the same seed begins with a shorter one, so that one file serves both.
+        A shorter sample of the same seed is the beginning of a longer one, so one file serves both.
         """
-        self._require()
-        file, origin = self._place(f"features-seed{self.seed}", features), self._origin(features)
+        self._require_enough()
+        file, origin = self._file(f"features-seed{self.seed}", features), self._origin(features)
         if origin not in self._seen:
             known = _load(file, origin)
             if known is None or len(known["features"]) < self.sample_count:
-                batches = self._shown(self.order[: self.sample_count], f"{features.name} features of real images")
+                batches = self._progress(self.order[: self.sample_count], f"{features.name} features of real images")
                 found = torch.cat([features(images).float().cpu() for images in batches])
                 _save(file, origin, known := {"features": found.numpy()})
             self._seen[origin] = torch.from_numpy(known["features"][: self.sample_count])
@@ -91,13 +91,14 @@ class Reals:
         return self._statistics(features, f"statistics-class{label}", np.flatnonzero(self.classes == label))
 
     def modes(self, features: ClassifierFeatures) -> Tensor:
-        """Return how many of all images are of each mode by the classifier, (num_modes,), kept as statistics are."""
-        file, origin = self._place("modes", features), self._origin(features) + repr(features.counted)
+        """Return the number of all images that the classifier assigns to each mode, (num_modes,)."""
+        file, origin = self._file("modes", features), self._origin(features) + repr(features.counted)
         known = _load(file, origin)
         if known is None:
             counts = torch.zeros(features.num_modes, dtype=torch.long)
-            for images in self._shown(np.arange(len(self.pack)), "modes of the real images"):
-                counts += features.judge(images)[0].cpu().bincount(minlength=features.num_modes)
+            for images in self._progress(np.arange(len(self.pack)), "modes of the real images"):
+                found, _ = features.predict_modes(features(images))
+                counts += found.cpu().bincount(minlength=features.num_modes)
             _save(file, origin, known := {"counts": counts.numpy()})
         return torch.from_numpy(known["counts"])
 
@@ -107,31 +108,31 @@ class Reals:
         first = self._statistics(features, f"statistics-half-seed{self.seed}", half)
         return first, self.statistics(features) - first
 
-    def _require(self) -> None:
+    def _require_enough(self) -> None:
         if len(self.pack) < 4:
             raise UserError(f"metrics need at least 4 real images, {self.pack.folder} holds {len(self.pack)}; add some")
 
     def _statistics(self, features: Features, what: str, indices: np.ndarray) -> FeatureStatistics:
-        self._require()
-        file, origin = self._place(what, features), self._origin(features)
+        self._require_enough()
+        file, origin = self._file(what, features), self._origin(features)
         known = _load(file, origin)
         if known is None:
-            found = FeatureStatistics.of(features, self._shown(indices, f"{features.name} {what} of real images"))
+            found = FeatureStatistics.of(features, self._progress(indices, f"{features.name} {what} of real images"))
             arrays = {"total": found.total.numpy(), "outer": found.outer.numpy()}
             _save(file, origin, known := {"count": np.array(found.count), **arrays})
         return FeatureStatistics(
             int(known["count"]), torch.from_numpy(known["total"]), torch.from_numpy(known["outer"])
         )
 
-    def _place(self, what: str, features: Features) -> Path:
-        judged = repr((self.pack.images.shape, sorted(features.protocol().items())))  # as crops of one pack may differ
-        return self.pack.folder / f"{what}-{features.name}-{hashlib.sha256(judged.encode()).hexdigest()[:12]}.npz"
+    def _file(self, what: str, features: Features) -> Path:
+        seen = repr((self.pack.images.shape, sorted(features.protocol().items())))  # crops of one pack may differ
+        return self.pack.folder / f"{what}-{features.name}-{hashlib.sha256(seen.encode()).hexdigest()[:12]}.npz"
 
     def _origin(self, features: Features) -> str:
         checksums = sorted((name, array["crc32"]) for name, array in self.pack.manifest["arrays"].items())
         return repr((self.pack.images.shape, checksums, sorted(features.protocol().items())))
 
-    def _shown(self, indices: np.ndarray, what: str) -> Iterator[Tensor]:
+    def _progress(self, indices: np.ndarray, what: str) -> Iterator[Tensor]:
         steps = -(-len(indices) // self.batch_size)
         return iter(tqdm(self._batches(indices), desc=what, total=steps, unit="batch", disable=None))
 
@@ -144,7 +145,7 @@ def _load(file: Path, origin: str) -> dict[str, np.ndarray] | None:
     try:
         with np.load(file) as known:
             return dict(known) if str(known["origin"]) == origin else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent, or damaged: computed anew
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent or damaged: computed again
         return None
 
 
@@ -153,4 +154,4 @@ def _save(file: Path, origin: str, arrays: dict[str, np.ndarray]) -> None:
         with atomic_write(file) as target:
             np.savez(target, allow_pickle=False, origin=np.array(origin), **arrays)
     except OSError as reason:
-        log.warning("the statistics of the real images are not kept in %s: %s", file.parent, reason.strerror)
+        log.warning("cannot cache the statistics of the real images in %s: %s", file.parent, reason.strerror)

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ganlab.errors import UserError
-from ganlab.evaluation.bench import number, writing
-from ganlab.files import write_text_atomically
+from ganlab.evaluation.result import finite
+from ganlab.files import write_text_atomically, writing
 from ganlab.latent.video import save_gif
 from ganlab.paper.figure import Item, Outcome
 from ganlab.report.grids import save_image
@@ -91,7 +91,7 @@ class PaperRecord:
             "data": {key: self.data[key] for key in ("name", "split", "image_size", "count") if key in self.data},
             "scores": {
                 name: dict(zip(("value", "spread"), summed_up(values), strict=True))
-                | {"each": [number(value) for value in values]}
+                | {"each": [finite(value) for value in values]}
                 for name, values in scores.items()
             },
             "published": self.item.published,

@@ -17,7 +17,7 @@ from omegaconf import DictConfig
 from ganlab.configuration.checking import check
 from ganlab.configuration.entry import CONF
 from ganlab.errors import UserError
-from ganlab.evaluation.bench import writing
+from ganlab.files import writing
 from ganlab.latent.exemplars import Sheet
 from ganlab.paper.classifiers import Judges
 from ganlab.paper.figure import Item, Material

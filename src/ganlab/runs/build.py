@@ -23,8 +23,8 @@ from ganlab.data.packs.source import Source, Subset
 from ganlab.data.sources.image_file import ImageFile
 from ganlab.data.spec import PackSpec
 from ganlab.errors import UserError
-from ganlab.evaluation.build import build_evaluation, needs_features
-from ganlab.evaluation.evaluator import Evaluation
+from ganlab.evaluation.build import build_evaluator, needs_features
+from ganlab.evaluation.evaluator import Evaluator
 from ganlab.metrics.extractors.choosing import choose_features
 from ganlab.runs.machine import has_fused_kernel
 from ganlab.runs.ranks import rank
@@ -224,8 +224,8 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def build_metrics(config: Config, pack: Pack) -> Evaluation | None:
-    """Return what to measure with; None for ``metrics=none``.
+def build_metrics(config: Config, pack: Pack) -> Evaluator | None:
+    """Return the evaluator of a configuration; None for ``metrics=none``.
 
     The feature network is loaded, or trained on the pack, if any metric needs one.
     """
@@ -236,7 +236,7 @@ def build_metrics(config: Config, pack: Pack) -> Evaluation | None:
             print("Inception's weights cannot be had here: no FID; swd, which needs no network, is measured.")
         elif features is not None and features.remark and rank() == 0:
             print(features.remark)
-    return build_evaluation(config["metrics"], features, seed=config["seed"])
+    return build_evaluator(config["metrics"], features, seed=config["seed"])
 
 
 def build_trainer(

@@ -1,4 +1,4 @@
-"""All checkpoints of a run, or of a sweep's runs, measured: how numbers rise and fall over training."""
+"""Leaderboard: all checkpoints of a run, or of a sweep's runs, measured."""
 
 import json
 import sys
@@ -11,67 +11,69 @@ from rich.console import Console
 from rich.table import Table
 
 from ganlab.errors import UserError
-from ganlab.evaluation.bench import Measured, writing
-from ganlab.files import write_text_atomically
+from ganlab.evaluation.result import EvaluationResult
+from ganlab.files import write_text_atomically, writing
 from ganlab.report.curves import Curve, save_curves
 from ganlab.runs.build import load_system
 from ganlab.runs.environment import new_run_id
 from ganlab.runs.folder import RunFolder
 from ganlab.runs.loggers import wandb_mode
 from ganlab.runs.metrics import table
-from ganlab.runs.real_images import bench_of
+from ganlab.runs.real_images import evaluator_of
 
 
 @dataclass(frozen=True)
 class Row:
-    """One checkpoint of a run and what was measured of it."""
+    """One checkpoint of a run and its values."""
 
     run: str
     checkpoint: Path
     images_seen: int
-    measured: Measured
+    result: EvaluationResult
 
 
 def evaluate_all(config: dict[str, Any], folder: Path) -> None:
     """Measure every checkpoint in a folder; print them, best first, and write curves and a record.
 
-    ``evaluation.csv``, ``evaluation.png`` and ``evaluation.json`` go into the folder, or where ``output`` says; curves
-    go to W&B as well where a run has been there. Of checkpoints of one moment one is measured; damaged ones are passed
-    over with a warning.
+    Writes ``evaluation.csv``, ``evaluation.png`` and ``evaluation.json`` into the folder, or next to ``output``, and
+    curves to a run's W&B page if it has one. Measures one of several checkpoints with the same number of images seen,
+    and skips damaged ones with a warning.
 
     Raises:
         UserError: there is no checkpoint, or none can be read.
     """
     rows: list[Row] = []
-    score: str | None = None
+    score, rises = None, False
     for run in runs_in(folder):
-        bench, trained, moments = None, None, dict[int, Row]()
+        evaluator, trained, measured = None, None, dict[int, Row]()
         for path in sorted((run / "checkpoints").glob("*.ckpt")):
             try:
                 system, trained = load_system(path, config["device"])
             except UserError as error:
-                print(f"warning: {error}; passed over", file=sys.stderr)
+                print(f"warning: {error}; skipped", file=sys.stderr)
                 continue
             seen = system.clock.images_seen
-            if seen in moments:
+            if seen in measured:
                 continue
-            bench = bench or bench_of(config, trained, system)
-            moments[seen] = Row(run.name, path, seen, bench.measure(system, f"{run.name} at {seen:,}"))
-        if bench and trained:
-            score = score or bench.evaluation.score_name
-            rows += [moments[seen] for seen in sorted(moments)]
-            log_to_wandb(RunFolder(run), trained, [moments[seen] for seen in sorted(moments)])
+            evaluator = evaluator or evaluator_of(config, trained, system)
+            result = evaluator.evaluate(system, f"{run.name} at {seen:,}", config["repeats"])
+            measured[seen] = Row(run.name, path, seen, result)
+        if evaluator and trained:
+            if score is None:
+                score, rises = evaluator.score_name, evaluator.score_rises
+            rows += (of_run := [measured[seen] for seen in sorted(measured)])
+            log_to_wandb(RunFolder(run), trained, of_run)
     if not rows:
         raise UserError(f"checkpoint={folder}: no checkpoint in it can be read; see the warnings above")
     output = Path(config["output"]) if config["output"] else folder / "evaluation.json"
-    show(rows, score, str(folder))
+    show(rows, score, rises, str(folder))
     with writing(output):
         for path in save(rows, folder, output):
             print(path)
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """Return the runs of a sweep's folder, or the one that a folder is.
+    """Return the runs of a sweep's folder, or the run itself.
 
     Raises:
         UserError: it is neither.
@@ -87,17 +89,17 @@ def runs_in(folder: Path) -> list[Path]:
 
 
 def save(rows: list[Row], folder: Path, output: Path) -> list[Path]:
-    """Write all values as a table, as curves, and with their protocols; returns where."""
+    """Write all values as a table, as curves, and with their protocols; return the files."""
     names = names_of(rows)
-    spreads = any(row.measured.spreads for row in rows)
+    spreads = any(row.result.spreads for row in rows)
     columns = [column for name in names for column in ([name, f"{name}_spread"] if spreads else [name])]
     lines = [["run", "checkpoint", "images_seen", *columns]]
     for row in rows:
-        found = dict(row.measured.values) | {f"{name}_spread": s for name, s in row.measured.spreads.items()}
+        found = dict(row.result.values) | {f"{name}_spread": s for name, s in row.result.spreads.items()}
         values = [f"{found[column]:.8g}" if column in found else "" for column in columns]
         lines.append([row.run, row.checkpoint.name, str(row.images_seen), *values])
     record = [
-        {"checkpoint": str(row.checkpoint), "images_seen": row.images_seen, "metrics": row.measured.record()}
+        {"checkpoint": str(row.checkpoint), "images_seen": row.images_seen, "metrics": row.result.record()}
         for row in rows
     ]
     csv, png = output.with_suffix(".csv"), output.with_suffix(".png")
@@ -111,7 +113,7 @@ def curves_of(rows: list[Row], name: str) -> list[Curve]:
     """Return a metric's curve of each run."""
     curves = []
     for run in dict.fromkeys(row.run for row in rows):
-        found = [(row.images_seen, row.measured) for row in rows if row.run == run and name in row.measured.values]
+        found = [(row.images_seen, row.result) for row in rows if row.run == run and name in row.result.values]
         points = [(float(seen), one.values[name], one.spreads.get(name, 0.0)) for seen, one in found]
         curves.append(Curve(run, [point for point in points if isfinite(point[1]) and isfinite(point[2])]))
     return curves
@@ -119,28 +121,29 @@ def curves_of(rows: list[Row], name: str) -> list[Curve]:
 
 def names_of(rows: list[Row]) -> list[str]:
     """Return the full names of all values."""
-    return list(dict.fromkeys(name for row in rows for name in row.measured.values))
+    return list(dict.fromkeys(name for row in rows for name in row.result.values))
 
 
-def show(rows: list[Row], score: str | None, title: str) -> None:
-    """Print the rows, lowest score first."""
+def show(rows: list[Row], score: str | None, rises: bool, title: str) -> None:
+    """Print the rows, best score first."""
     shown = Table(title=title, title_justify="left")
     several = len({row.run for row in rows}) > 1
     names = names_of(rows)
     for heading in (*(["run"] if several else []), "checkpoint"):
         shown.add_column(heading)
     for heading in ("images seen", *names):
-        shown.add_column(heading, justify="right", overflow="fold")  # a value that is cut says nothing
-    for row in sorted(rows, key=lambda row: row.measured.values.get(score, inf) if score else 0):
-        values = [row.measured.text(name) for name in names]
+        shown.add_column(heading, justify="right", overflow="fold")  # rather than cut values off
+    sign = -1 if rises else 1
+    for row in sorted(rows, key=lambda row: sign * row.result.values.get(score, sign * inf) if score else 0):
+        values = [row.result.text(name) for name in names]
         name = row.checkpoint.stem
-        kept = "kept" if name.startswith("images_") else name  # its number is the column beside
+        kept = "kept" if name.startswith("images_") else name  # the next column has its number
         shown.add_row(*([row.run] if several else []), kept, f"{row.images_seen:,}", *values)
     Console().print(shown)
 
 
 def log_to_wandb(run: RunFolder, trained: dict[str, Any], rows: list[Row]) -> None:
-    """Add curves ``evaluation/<name>`` over ``evaluation/images_seen`` to the run's page, where it has one."""
+    """Add curves ``evaluation/<name>`` over ``evaluation/images_seen`` to the run's W&B page, if it has one."""
     if "wandb" not in trained["logger"] or not run.environment.is_file():
         return
     import wandb
@@ -151,5 +154,5 @@ def log_to_wandb(run: RunFolder, trained: dict[str, Any], rows: list[Row]) -> No
     with wandb.init(resume="allow", settings=settings, **options) as page:
         page.define_metric("evaluation/*", step_metric="evaluation/images_seen")
         for row in rows:
-            values = {f"evaluation/{name}": value for name, value in row.measured.values.items()}
+            values = {f"evaluation/{name}": value for name, value in row.result.values.items()}
             page.log({"evaluation/images_seen": row.images_seen, **values})

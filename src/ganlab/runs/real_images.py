@@ -1,44 +1,71 @@
-"""Which real images a checkpoint is measured against."""
+"""The real images that a checkpoint is measured against."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from ganlab.data.packs.pack import Pack
 from ganlab.data.packs.source import HELD_OUT, NoSuchSplitError
 from ganlab.data.sources.folder import SPLITS
 from ganlab.errors import UserError
-from ganlab.evaluation.bench import Bench
-from ganlab.evaluation.evaluator import Generating
+from ganlab.evaluation.evaluator import Evaluator, ImageSource
 from ganlab.evaluation.image_folders import open_images
-from ganlab.runs.build import build_data
+from ganlab.runs.build import build_data, build_metrics
 
 
-def bench_of(config: dict[str, Any], trained: dict[str, Any], system: Any) -> Bench:
-    """Return the metrics with the real images of a checkpoint's data, or those that were given instead.
+def evaluator_against(
+    real: Pack,
+    config: dict[str, Any],
+    device: torch.device,
+    held_out: Callable[[], Pack | None] | None = None,
+    split: str | None = None,
+) -> Evaluator:
+    """Return the evaluator of a configuration with its real images prepared.
+
+    Raises:
+        UserError: ``held_out`` is None and a metric compares training with held-out images; or no metric is left.
+    """
+    evaluator = build_metrics(config, real)
+    if evaluator is None:
+        raise UserError("metrics=none leaves nothing to evaluate: type metrics=[fid,swd]")
+    if held_out is None and (names := [name for name, one in evaluator.metrics.items() if one.wants_held_out]):
+        raise UserError(
+            f"metrics=[{','.join(names)}] compare training images with held-out ones, and find both by themselves: "
+            "leave out split= and real="
+        )
+    evaluator.prepare_reals(real, device, held_out, split)
+    return evaluator
+
+
+def evaluator_of(config: dict[str, Any], trained: dict[str, Any], system: Any) -> Evaluator:
+    """Return the evaluator with the real images of a checkpoint's data, or those of ``real=``.
 
     Args:
         config: of the evaluation.
         trained: of the checkpoint's run.
-        system: the checkpoint's, to see what it generates.
+        system: of the checkpoint.
     """
     device = system.device
     if config["real"] is not None:
         pack = open_images("real", config["real"], Path(config["packs"]).expanduser())
         require_size(system, pack)
-        return Bench.of(config, pack, device)
+        return evaluator_against(pack, config, device)
     trained = deepcopy(trained) | {"packs": config["packs"]}
     if config["root"]:
         for node in sources(trained["data"]):
             node["root"] = config["root"]
     if config["split"] is None:
         split = trained["data"].get("split")
-        return Bench.of(config, build_data(trained).pack, device, lambda: held_out_of(trained), split)
-    return Bench.of(config, build_data(with_split(trained, config["split"])).pack, device, split=config["split"])
+        return evaluator_against(build_data(trained).pack, config, device, lambda: held_out_of(trained), split)
+    real = build_data(with_split(trained, config["split"])).pack
+    return evaluator_against(real, config, device, split=config["split"])
 
 
-def require_size(system: Generating, pack: Pack) -> None:
-    """Raise ``UserError`` where a system's images are of another size than the real ones."""
+def require_size(system: ImageSource, pack: Pack) -> None:
+    """Raise ``UserError`` if a system's images differ in size from the real ones."""
     channels, height, width = system.generation_batch(0, 2, 0).shape[1:]
     if (height, width, channels) != pack.images.shape[1:]:
         found = "x".join(map(str, (pack.images.shape[2], pack.images.shape[1], pack.images.shape[3])))
@@ -50,39 +77,39 @@ def require_size(system: Generating, pack: Pack) -> None:
 
 
 def with_split(trained: dict[str, Any], split: str) -> dict[str, Any]:
-    """Return a run's configuration with another split of its data: of a folder ``train``, the one beside it.
+    """Return a run's configuration with another split of its data; for a folder ``train``, a folder next to it.
 
     Raises:
-        NoSuchSplitError: its data are in one piece.
+        NoSuchSplitError: its data have no splits.
     """
     trained = deepcopy(trained)
     data = trained["data"]
     for node in sources(data):
         if "split" in node:
             data["split"] = node["split"] = split
-        elif beside := folder_beside(Path(str(node.get("root", ""))).expanduser(), split):
-            node["root"] = str(beside)
+        elif other := sibling_folder(Path(str(node.get("root", ""))).expanduser(), split):
+            node["root"] = str(other)
         else:
-            raise NoSuchSplitError(f"split={split}: data={data['name']} is all in one piece; leave it out")
+            raise NoSuchSplitError(f"split={split}: data={data['name']} has no splits; leave it out")
     return trained
 
 
-def folder_beside(root: Path, split: str) -> Path | None:
-    """Return the folder of another split beside one that is named after its own, as ``test`` beside ``train``."""
-    beside = root.parent / split
-    return beside if root.name.lower() in SPLITS and beside.is_dir() and beside != root else None
+def sibling_folder(root: Path, split: str) -> Path | None:
+    """Return the folder of another split next to that of one, such as ``test`` next to ``train``."""
+    other = root.parent / split
+    return other if root.name.lower() in SPLITS and other.is_dir() and other != root else None
 
 
 def sources(data: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the nodes of all sources of pictures of a data configuration: one, or one a domain."""
+    """Return the nodes of all image sources of a data configuration: one, or one a domain."""
     return [data["source"]] if "_target_" in data["source"] else list(data["source"].values())
 
 
 def pack_of_split(trained: dict[str, Any], split: str) -> Pack | None:
-    """Return the pack of a split that a run was not trained on; None where its data have none of that name.
+    """Return the pack of a split that a run was not trained on; None if its data have no such split.
 
     Raises:
-        UserError: it is not here, or damaged.
+        UserError: it is missing or damaged.
     """
     if trained["data"].get("split") in (split, "all"):
         return None
@@ -93,15 +120,15 @@ def pack_of_split(trained: dict[str, Any], split: str) -> Pack | None:
 
 
 def held_out_of(trained: dict[str, Any]) -> Pack | None:
-    """Return the pack of a split that the run was not trained on, where the data have one and it is here."""
+    """Return the pack of a split that the run was not trained on; None if there is none on this machine."""
     trained = deepcopy(trained)
     for node in sources(trained["data"]):
         if "download" in node:
-            node["download"] = False  # nobody has asked for it
+            node["download"] = False  # not requested
     for split in HELD_OUT:
         try:
             if (pack := pack_of_split(trained, split)) is not None:
                 return pack
-        except UserError:  # not here
+        except UserError:  # not on this machine
             continue
     return None

@@ -29,12 +29,13 @@ def test_features_are_what_the_last_layer_is_given(squeezed: tuple[torch.nn.Modu
     pixels = (clean_bicubic(images, (224, 224)) / 255 - mean[:, None, None]) / deviation[:, None, None]
     with torch.no_grad():
         wanted = create_feature_extractor(network, {"mean": "features", "fc": "logits"})(pixels)
-    found, probabilities = features.features_and_probabilities(images)
+    found = features(images)
+    probabilities = features.classify_features(found)
     assert probabilities is not None
     assert found.std() > 0
     assert torch.allclose(found, wanted["features"], atol=1e-5)
     assert torch.allclose(probabilities, wanted["logits"].softmax(dim=1), rtol=1e-4)
-    features.meet(3, 20, 30)
+    features.bind(3, 20, 30)
     record = features.protocol()
     assert record["features"] == "shufflenet_v2_x0_5"
     assert record["resize"] == "bicubic, antialiased, as Pillow's in float, to 224x224"
@@ -55,7 +56,7 @@ def test_files_that_do_not_fit(
     torch.save(Path("pickled object"), tmp_path / "code.pth")
     with pytest.raises(UserError, match="code.pth does not hold weights"):
         BackboneFeatures("resnet18", tmp_path / "code.pth")
-    with pytest.raises(UserError, match="features=squeezenet1_0 ends in no linear layer"):
+    with pytest.raises(UserError, match="features=squeezenet1_0 has no last linear layer"):
         BackboneFeatures("squeezenet1_0", file)
     with pytest.raises(UserError, match="features=resnet does not exist.*such as resnet50"):
         BackboneFeatures("resnet", file)

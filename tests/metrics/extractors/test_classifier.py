@@ -31,7 +31,7 @@ def test_combinations_are_numbered_by_the_values_of_counted_factors(bars: Callab
     features.count(["row", "column"])
     assert features.num_modes == 6
     images = torch.from_numpy(pack.images.transpose(0, 3, 1, 2).copy())
-    mode, certain = features.judge(images)
+    mode, certain = features.predict_modes(features(images))
     assert (mode.numpy() == pack.labels @ (2, 1)).mean() > 0.9
     assert ((certain > 0) & (certain <= 1)).all()
     joint = features.classify(images)
@@ -42,7 +42,7 @@ def test_combinations_are_numbered_by_the_values_of_counted_factors(bars: Callab
     assert features.num_classes == 0
     features.count(["row", "column"])
     larger = torch.nn.functional.interpolate(images.float(), scale_factor=2.0).byte()
-    assert (features.judge(larger)[0] == mode).double().mean() > 0.8
+    assert (features.predict_modes(features(larger))[0] == mode).double().mean() > 0.8
     record = features.protocol()
     assert (record["features"], set(record["accuracy"])) == ("classifier", {"row", "column"})
     assert record["held_out"] == features.held_out
@@ -56,6 +56,6 @@ def test_channels_make_one_number(stacked_bars: Callable[..., Any]) -> None:
     features.count(["red", "green"])
     images = torch.from_numpy(pack.images.transpose(0, 3, 1, 2).copy())
     assert features(images).shape == (300, 128)
-    assert (features.judge(images)[0].numpy() == pack.labels).mean() > 0.9
-    swapped = features.judge(images.flip(1))[0].numpy()
+    assert (features.predict_modes(features(images))[0].numpy() == pack.labels).mean() > 0.9
+    swapped = features.predict_modes(features(images.flip(1)))[0].numpy()
     assert (swapped == pack.labels % 3 * 3 + pack.labels // 3).mean() > 0.9

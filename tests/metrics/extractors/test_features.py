@@ -67,17 +67,18 @@ def test_inception_is_torch_fidelitys_whatever_the_batch(random_inception: Path)
     with torch.no_grad():
         wanted, logits = reference(images)
     features.batch_size = 2
-    found, probabilities = features.features_and_probabilities(images)
+    found = features(images)
+    probabilities = features.classify_features(found)
     assert probabilities is not None
     assert torch.allclose(found, wanted, atol=1e-5)
     assert torch.allclose(probabilities, logits.softmax(dim=1), rtol=1e-3)
     assert "input" not in features.protocol()
-    features.meet(1, 28, 20)
+    features.bind(1, 28, 20)
     assert features.protocol()["input"] == "20x28 grey, repeated to 3 channels, each side resized by itself"
-    features.meet(3, 32, 32)
+    features.bind(3, 32, 32)
     assert features.protocol()["input"] == "32x32 colour"
-    with pytest.raises(UserError, match="features=inception sees 1 or 3 channels, not 4; set data.channels=3"):
-        features.meet(4, 32, 32)
+    with pytest.raises(UserError, match="features=inception takes 1 or 3 channels, not 4; set data.channels=3"):
+        features.bind(4, 32, 32)
     with pytest.raises(UserError, match="not 2"):
         features(torch.zeros(1, 2, 8, 8, dtype=torch.uint8))
 
@@ -149,19 +150,20 @@ def test_memory_is_that_of_a_sub_batch() -> None:
     features, images = Mean(), torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1)
     assert features(images).flatten().tolist() == list(range(10))
     assert features.sizes == [4, 4, 2]
-    assert features.features_and_probabilities(images)[1] is None
-    with pytest.raises(UserError, match="features=mean tells no classes; set features=inception, digits or resnet50"):
+    assert features.classify_features(features(images)) is None
+    with pytest.raises(UserError, match="features=mean has no classes; set features=inception, digits or resnet50"):
         features.classify(images)
 
 
 def test_digits_features_hardly_depend_on_the_batch() -> None:
     features = DigitsFeatures()
     images, _ = digits()
-    whole, probabilities = features.features_and_probabilities(images[:120])
+    whole = features(images[:120])
+    probabilities = features.classify_features(whole)
     assert torch.equal(whole, features(images[:120]))
     assert probabilities is not None
     assert torch.equal(probabilities, features.classify(images[:120]))
-    features.meet(1, 28, 20)
+    features.bind(1, 28, 20)
     assert features.protocol()["input"] == "20x28 grey, each side resized by itself"
     for size in (1, 7, 64):
         features.batch_size = size

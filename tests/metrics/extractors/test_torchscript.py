@@ -71,9 +71,9 @@ def test_what_is_no_feature_network_is_told(saved: Callable[[nn.Module, str], Pa
     with pytest.raises(UserError, match="cannot take images of 4x4.*set features.torchscript.range") as error:
         TorchScriptFeatures(file, "uint8", None, {"thrice": True}, (3, 4, 4))
     assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match="sees 1 or 3 channels, not 2"):
+    with pytest.raises(UserError, match="takes 1 or 3 channels, not 2"):
         TorchScriptFeatures(file, "uint8", None, {}, (2, 4, 4))
-    with pytest.raises(UserError, match=r"features.torchscript.range=unit is none; type uint8, or"):
+    with pytest.raises(UserError, match=r"features.torchscript.range=unit is not a range; type uint8, or"):
         TorchScriptFeatures(file, "unit", None, {}, (3, 4, 4))
-    with pytest.raises(UserError, match=r"features.torchscript.size=\[0, 4\] is none"):
+    with pytest.raises(UserError, match=r"features.torchscript.size=\[0, 4\] is not a size"):
         TorchScriptFeatures(file, "uint8", [0, 4], {}, (3, 4, 4))

@@ -70,9 +70,9 @@ def test_needs_classes_on_both_sides(
 ) -> None:
     network = pixels(4)
     metric = IntraClassFID(network)
-    with pytest.raises(UserError, match="intra_class_fid_pixels needs a generator that is asked for classes"):
+    with pytest.raises(UserError, match="intra_class_fid_pixels needs a conditional generator"):
         metric.update(batches(classes(50, 1), None, network, 90)[0])
-    with pytest.raises(UserError, match="and arrays tells none: leave it out"):
+    with pytest.raises(UserError, match="and arrays has no classes: leave it out"):
         metric.take_reals(Reals(pack_of(classes(50, 0)), 90, 32, 0, torch.device("cpu")))
     with pytest.raises(UserError, match="two samples of each of 3 classes: set metrics.count=300, or 6 at least"):
         metric.take_reals(Reals(labelled(classes(50, 0), LABELS), 5, 32, 0, torch.device("cpu")))

@@ -63,7 +63,7 @@ def test_without_held_out_images_the_record_says_so(reals: Callable[..., Reals],
     metric = judge(reals(30), images_of(reals(30).pack.images[:5]), pixels)
     assert metric.protocol()["real"] == 30
     assert metric.protocol()["held_out"].startswith("none: leave-one-out")
-    assert metric.asks == ("held_out",)
+    assert metric.wants_held_out
 
 
 def test_the_picture_shows_copies_beside_their_originals(

@@ -83,7 +83,7 @@ class Told(ClassifierFeatures):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return images[:, 0, 0].float()
 
-    def judge_features(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def predict_modes(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return features[:, 0].long(), features[:, 1] / 100
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ganlab.errors import UserError
 from ganlab.metrics.generated import Generated
-from ganlab.metrics.measures.path_length import PathLength, along, turns
+from ganlab.metrics.measures.path_length import PathLength, interpolate, is_spherical
 from ganlab.networks.latents import PRIORS, LatentGenerator
 from ganlab.systems.images import to_bytes
 
@@ -78,7 +78,7 @@ def test_scales_with_the_square_of_the_speed_and_counts_samples_once(pixels: typ
 @pytest.mark.parametrize("size", [2, 3, 100])
 def test_priors_are_told_apart(size: int) -> None:
     rng = torch.Generator().manual_seed(0)
-    found = {name: turns(draw(torch.empty(64, size), rng)) for name, draw in PRIORS.items()}
+    found = {name: is_spherical(draw(torch.empty(64, size), rng)) for name, draw in PRIORS.items()}
     assert found == {"uniform": False, "uniform_unit_variance": False, "normal": True, "spherical": True}
 
 
@@ -86,9 +86,9 @@ def test_paths_have_their_ends_and_keep_their_length() -> None:
     first, second = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])
     for spherical, middle in ((False, [1.0, 1.0]), (True, [2**0.5, 2**0.5])):
         for place, expected in ((0.0, [2.0, 0.0]), (0.5, middle), (1.0, [0.0, 2.0])):
-            found = along(first, second, torch.tensor([[place]]).double(), spherical)
+            found = interpolate(first, second, torch.tensor([[place]]).double(), spherical)
             assert found[0].tolist() == pytest.approx(expected)
-    assert along(first, first, torch.tensor([[0.3]]).double(), True).tolist() == [[2, 0]]
+    assert interpolate(first, first, torch.tensor([[0.3]]).double(), True).tolist() == [[2, 0]]
 
 
 def test_what_has_no_latents_is_refused(pixels: type, painter: Callable[..., Any]) -> None:

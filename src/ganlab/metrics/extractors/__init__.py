@@ -1,1 +1,1 @@
-"""Feature networks: what FID and its relatives see instead of pixels."""
+"""Feature networks, whose features FID and other metrics compare."""

@@ -15,7 +15,7 @@ from ganlab.metrics.extractors.features import ColourFeatures
 from ganlab.metrics.extractors.resizing import DESCRIPTIONS, clean_bicubic
 from ganlab.metrics.extractors.weights import first_line, published_weights, read_weights
 
-# What torchvision sets by itself where it loads the weights, which it would unpickle freely.
+# What torchvision sets when it loads the weights itself, which it would unpickle without restriction.
 AS_PUBLISHED: dict[str, dict[str, Any]] = {
     "inception_v3": {"transform_input": True, "init_weights": False},
     "googlenet": {"transform_input": True, "init_weights": False},
@@ -23,17 +23,17 @@ AS_PUBLISHED: dict[str, dict[str, Any]] = {
 
 
 class BackboneFeatures(ColourFeatures):
-    """What an ImageNet classifier of torchvision gives to its last linear layer; that tells 1000 classes.
+    """Input of the last linear layer of an ImageNet classifier of torchvision, which predicts 1000 classes.
 
-    Images are resized whole, without a crop, to the side that the classifier was tested at, as clean-fid does, and
-    normalised as in its training.
+    Images are resized as by clean-fid, without a crop, to the side at which the classifier was tested, and normalised
+    as in its training.
 
     Args:
         name: torchvision's, such as ``resnet50``.
-        weights: a state dict. None takes the weights that torchvision lists first, from torch hub's cache or fetched.
+        weights: a state dict; None for the weights that torchvision lists first, cached or downloaded.
 
     Raises:
-        UserError: the weights cannot be had or do not fit, or the classifier has no linear layer.
+        UserError: the weights are not available or do not fit, or the classifier has no linear layer.
     """
 
     size: tuple[int, int]
@@ -46,11 +46,11 @@ class BackboneFeatures(ColourFeatures):
                 f"features={name} does not exist; choose auto, inception, digits, classifier, torchscript, "
                 "or a classifier of torchvision such as resnet50 (features=torchvision features.name=resnet50)"
             )
-        with torch.device("meta"):  # no time is spent on values that the file replaces
+        with torch.device("meta"):  # the file replaces all values
             network = models.get_model(name, weights=None, **AS_PUBLISHED.get(name, {}))
         heads = [path for path, layer in network.named_modules() if isinstance(layer, nn.Linear)]
         if not heads:
-            raise UserError(f"features={name} ends in no linear layer to stop before; set features=resnet50")
+            raise UserError(f"features={name} has no last linear layer; set features=resnet50")
         published = next(iter(models.get_model_weights(name)))
         file = weights or published_weights(published.url)
         content = read_weights(file)
@@ -77,7 +77,7 @@ class BackboneFeatures(ColourFeatures):
         self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
     def extract(self, images: Tensor) -> Tensor:
-        """Return what the last layer would be given (N, num_features)."""
+        """Return the input of the last layer (N, num_features)."""
         return self.network((clean_bicubic(images, self.size) - self.mean) / self.deviation)
 
     def probabilities(self, features: Tensor) -> Tensor:
@@ -86,5 +86,5 @@ class BackboneFeatures(ColourFeatures):
 
 
 def _renamed(key: str) -> str:
-    """Return a weight's name of today; DenseNet's files have those of before 2019."""
+    """Return the current name of a weight; DenseNet's files have the names of 2018."""
     return re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)", r"\1\2", key)

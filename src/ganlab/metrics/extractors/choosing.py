@@ -1,4 +1,4 @@
-"""Which feature network judges a pack."""
+"""The choice of a feature network for a pack."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from ganlab.metrics.extractors.inception import InceptionFeatures, standard_ince
 from ganlab.metrics.extractors.torchscript import TorchScriptFeatures
 
 MOST_MODES = 100_000  # combinations that are counted
-EACH = 10  # real images of a combination, on average, where nobody has named the factors
+EACH = 10  # real images of a combination, on average, if no factors are named
 
 
 @checked
@@ -31,21 +31,21 @@ def choose_features(
     *,
     pack: Pack,
 ) -> Features | None:
-    """Return the feature network of ``features=NAME``, told what it is to judge; None where ``auto`` finds none.
+    """Return the feature network of ``features=NAME`` for a pack; None if ``auto`` finds none.
 
     Args:
         name: ``inception``, ``digits``, ``classifier``, ``torchscript``, a classifier of torchvision, or ``auto``:
-            digits for grey digits; the classifier for packs whose manifest says what to count (``modes``,
-            ``channels``); else inception if its weights can be had.
+            digits for grey digits; the classifier for packs whose manifest names modes (``modes``, ``channels``); else
+            inception if its weights are available.
         weights: a file of weights; Inception's with ``auto``, the TorchScript module itself with ``torchscript``.
-        classifier: how the classifier is trained and which factors it counts, see ``labelled_features``.
-        torchscript: what the module wants to see, see `ganlab.metrics.extractors.torchscript.TorchScriptFeatures`.
-        resize: Inception's, see `ganlab.metrics.extractors.inception.InceptionFeatures`; None takes the usual one.
-        batch_size: images of one forward pass; None takes the network's own.
-        pack: what is to be judged.
+        classifier: how the classifier is trained and which factors it counts, see ``classifier_features``.
+        torchscript: inputs of the module, see `ganlab.metrics.extractors.torchscript.TorchScriptFeatures`.
+        resize: see `ganlab.metrics.extractors.inception.InceptionFeatures`; None for its default.
+        batch_size: images of one forward pass; None for the network's own.
+        pack: the real images.
 
     Raises:
-        UserError: the network that was asked for cannot be had, or cannot judge this data.
+        UserError: the network is not available, or does not fit these images.
     """
     _, height, width, channels = pack.images.shape
     file = None if weights is None else Path(weights)
@@ -55,7 +55,7 @@ def choose_features(
         raise UserError(f"features.weights={weights} are Inception's weights; set features=inception with them")
     if name == "digits" and channels != 1:
         raise UserError(
-            f"features=digits judges grey digits only, not data of {channels} channels; "
+            f"features=digits takes grey digits only, not data of {channels} channels; "
             "set data.channels=1, or features=auto"
         )
     wanted = _suited(pack, weights, classifier) if name == "auto" else name
@@ -63,10 +63,10 @@ def choose_features(
     if wanted == "digits":
         features = DigitsFeatures()
     elif wanted == "classifier" and classifier is not None:
-        features = labelled_features(pack, **classifier)
+        features = classifier_features(pack, **classifier)
     elif wanted == "torchscript" and torchscript is not None:
         if file is None:
-            raise UserError("features=torchscript is a file of yours: set features.weights=FILE")
+            raise UserError("features=torchscript needs your file: set features.weights=FILE")
         features = TorchScriptFeatures(file, **torchscript, image=(channels, height, width))
     elif wanted == "inception":
         if name == "auto" and file is None:
@@ -79,49 +79,51 @@ def choose_features(
         features = InceptionFeatures(file, resize or "torch_fidelity")
     else:
         features = BackboneFeatures(wanted, file)
-    features.meet(channels, height, width)
+    features.bind(channels, height, width)
     if batch_size is not None:
         features.batch_size = batch_size
     return features
 
 
 def _suited(pack: Pack, weights: str | None, classifier: Mapping[str, Any] | None) -> str:
-    """Return the network for ``features=auto``, whether or not its weights can be had."""
+    """Return the network of ``features=auto``, whether or not its weights are available."""
     if weights is not None:
         return "inception"
     if pack.manifest.get("content") == "digits" and pack.images.shape[3] == 1:
         return "digits"
-    return "classifier" if classifier is not None and tells_modes(pack) else "inception"
+    return "classifier" if classifier is not None and has_modes(pack) else "inception"
 
 
-def tells_modes(pack: Pack) -> bool:
-    """Tell whether a pack's manifest says what a classifier is to count, and its images still show it."""
+def has_modes(pack: Pack) -> bool:
+    """Return whether a pack's manifest names modes that a classifier can count in its images."""
     named = pack.manifest.get("channels")
     return bool(pack.manifest.get("modes")) or (named is not None and len(named) == pack.images.shape[3])
 
 
 @checked
-def labelled_features(pack: Pack, *, factors: list[str] | None, accuracy: Share, **training: Any) -> ClassifierFeatures:
-    """Return the classifier of a pack, trained where there is none.
+def classifier_features(
+    pack: Pack, *, factors: list[str] | None, accuracy: Share, **training: Any
+) -> ClassifierFeatures:
+    """Return the classifier of a pack, trained if it is not cached.
 
     Args:
         pack: images and labels.
-        factors: names of the labels whose combinations are counted; None: those that the manifest calls ``modes``,
-            else those of all whose combinations have ten images or more on average.
-        accuracy: least share of held-out images at which a factor is counted.
+        factors: names of the labels whose combinations are counted; None for the manifest's ``modes``, else for those
+            whose combinations have ten images or more on average.
+        accuracy: least held-out accuracy at which a factor is counted.
         training: values of `ganlab.classifiers.training.Training`.
     """
     data = Labelled.of(pack)
     wanted = pack.manifest.get("modes") if factors is None else factors
     named = wanted is not None or data.channelwise
     most = MOST_MODES if named else min(MOST_MODES, len(pack) // EACH)
-    counted_factors(data.factors, dict.fromkeys(data.factors, 1.0), wanted, accuracy, most)  # names that exist
+    counted_factors(data.factors, dict.fromkeys(data.factors, 1.0), wanted, accuracy, most)  # refuses unknown names
     features = ClassifierFeatures(trained_classifier(pack, Training(**training)))
     features.count(counted_factors(data.factors, features.accuracy, wanted, accuracy, most))
     doubtful = [f"{name} {share:.1%}" for name, share in features.accuracy.items() if share < accuracy]
     if doubtful:
         features.remark = (
-            f"The classifier tells less than features.classifier.accuracy={accuracy:g} of the images held out, so "
-            f"that these do not count as modes: {', '.join(doubtful)}."
+            f"The classifier's held-out accuracy is below features.classifier.accuracy={accuracy:g} for "
+            f"{', '.join(doubtful)}: not counted as modes."
         )
     return features

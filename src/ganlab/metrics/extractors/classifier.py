@@ -1,4 +1,4 @@
-"""A classifier of the data themselves as a feature network."""
+"""A classifier trained on the data's own labels as a feature network."""
 
 import io
 from math import prod
@@ -9,23 +9,23 @@ from torch import Tensor
 
 from ganlab.classifiers.network import ImageClassifier
 from ganlab.errors import UserError
-from ganlab.metrics.extractors.features import Classifier
+from ganlab.metrics.extractors.features import ModeClassifier
 
-MOST_CLASSES = 10_000  # probabilities of an image
+MOST_CLASSES = 10_000  # probabilities of an image, at most
 
 
-class ClassifierFeatures(Classifier):
-    """The penultimate features of a classifier of the data themselves, trained by ``train_classifier``.
+class ClassifierFeatures(ModeClassifier):
+    """Penultimate features of a classifier trained on the data's labels by ``train_classifier``.
 
-    Where channels are judged by themselves, their features stand one after the other.
+    If channels are classified separately, their features are concatenated.
 
     Args:
         weights: what ``train_classifier`` returns.
 
     Attributes:
         factors: number of values of each factor, by name.
-        accuracy: share of right answers on the images held out, by factor.
-        counted: the factors whose combinations are the modes; none until ``count`` names them.
+        accuracy: held-out accuracy by factor.
+        counted: the factors whose combinations are the modes; none before ``count``.
     """
 
     name = "classifier"
@@ -47,7 +47,7 @@ class ClassifierFeatures(Classifier):
         self.requires_grad_(False).eval()
 
     def count(self, factors: list[str]) -> None:
-        """Take the combinations of these factors as the modes."""
+        """Count the combinations of these factors as modes."""
         self.counted = factors
         self.num_modes = prod(self.factors[name] for name in factors)
         classes = self.num_modes if factors else prod(self.factors.values()) if len(self.factors) == 1 else 0
@@ -76,8 +76,8 @@ class ClassifierFeatures(Classifier):
     def probabilities(self, features: Tensor) -> Tensor:
         """Return probabilities (N, num_classes) for features (N, num_features).
 
-        Of the values of the only factor; of several, of the combinations of the counted ones, numbered as by ``judge``,
-        as if factors were told independently.
+        Of the values of a single factor, or of the combinations of the counted ones, taken as independent and numbered
+        as by ``predict_modes``.
         """
         answers = self.by_factor(features)
         joint = torch.ones(len(features), 1, device=features.device)
@@ -86,10 +86,10 @@ class ClassifierFeatures(Classifier):
         return joint
 
     @torch.no_grad()
-    def judge_features(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def predict_modes(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the most probable combination (N,) of the counted factors, and the least of their probabilities (N,).
 
-        Combinations are numbered by their values, the first factor's being the most significant.
+        Combinations are numbered by their values, the first factor's being the most significant digit.
         """
         answers = self.by_factor(features)
         mode = torch.zeros(len(features), dtype=torch.long, device=features.device)
@@ -101,6 +101,6 @@ class ClassifierFeatures(Classifier):
         return mode, certain
 
     def protocol(self) -> dict[str, Any]:
-        """Return, beside what every network tells, its accuracy on the images held out, by factor."""
+        """Also return the held-out accuracy by factor."""
         rounded = {name: round(share, 4) for name, share in self.accuracy.items()}
         return {**super().protocol(), "accuracy": rounded, "held_out": self.held_out}

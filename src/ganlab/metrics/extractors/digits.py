@@ -9,14 +9,14 @@ from torch import Tensor
 
 from ganlab.classifiers.digits import DIGITS_WEIGHTS, NUM_DIGITS, NUM_FEATURES, digits_network
 from ganlab.errors import UserError
-from ganlab.metrics.extractors.features import Classifier
+from ganlab.metrics.extractors.features import ModeClassifier
 from ganlab.metrics.extractors.weights import read_weights
 
 
-class DigitsFeatures(Classifier):
+class DigitsFeatures(ModeClassifier):
     """The 64 penultimate features of a small classifier of grey handwritten digits, trained by ``train_digits``.
 
-    Other sizes than 32x32 are resized (bilinear, antialiased). Colour images are refused.
+    Images are resized to 32x32 (bilinear, antialiased). Colour images are refused.
     """
 
     name = "digits"
@@ -37,7 +37,7 @@ class DigitsFeatures(Classifier):
         """Return the penultimate layer (N, 64), all 0 or more."""
         if images.shape[1] != 1:
             raise UserError(
-                f"features=digits judges grey digits only, not images of {images.shape[1]} channels; "
+                f"features=digits takes grey digits only, not images of {images.shape[1]} channels; "
                 "set data.channels=1, or features=inception"
             )
         pixels = images.float() / 127.5 - 1
@@ -49,7 +49,7 @@ class DigitsFeatures(Classifier):
         """Return probabilities (N, 10) of the ten digits for features (N, 64)."""
         return self.network[-1](features).softmax(dim=1)
 
-    def judge_features(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def predict_modes(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the most probable digit (N,), and its probability (N,)."""
         probabilities = self.classify_features(features)
         assert probabilities is not None

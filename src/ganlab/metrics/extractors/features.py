@@ -1,4 +1,4 @@
-"""Feature networks: what FID and its relatives see instead of pixels."""
+"""Base classes of the feature networks."""
 
 import hashlib
 from typing import Any
@@ -13,21 +13,20 @@ from ganlab.metrics.extractors.precision import full_precision
 class Features(nn.Module):
     """A frozen network that maps uint8 images (N, C, H, W) to float32 features (N, num_features).
 
-    It stays in evaluation mode, records no gradients, ignores autocast and computes in full float32, so that a number
-    depends on the images and on ``protocol()`` alone, not on the training around it. Images pass in sub-batches of
-    ``batch_size``: how many a caller gives at once costs no memory. The same images in the same batches give the same
-    bits; in other batches, features that differ in float32's last digit, since convolutions and matrix products sum in
-    an order that depends on the batch.
+    It stays in evaluation mode, records no gradients, ignores autocast and computes in full float32, so that a value
+    depends on the images and on ``protocol()`` alone, not on the training around it. It splits images into passes of
+    ``batch_size``. The same images in the same passes give the same bits; in other passes features differ in float32's
+    last digit, since the order of sums depends on the batch.
 
     Attributes:
-        name: stands in the names of metrics.
-        num_features: of an image.
-        num_classes: of the classifier's head on top of the features, 0 where there is none.
-        resize: how images come to the network's size.
-        size: that size, height and width; None where it takes images as they come, or of its data's shape.
-        colour: whether it sees colour images only.
-        remark: what a person should know before trusting its numbers.
-        input: how it sees the images of a run, once ``meet`` was told what these are.
+        name: part of the names of metrics.
+        num_features: features of an image.
+        num_classes: outputs of the classifier on top of the features, 0 for none.
+        resize: how images are resized to ``size``.
+        size: height and width of the network's input; None for any.
+        colour: whether it takes colour images only.
+        remark: a caution to print before its first value.
+        input: how it sees the images of a run, after ``bind``.
         batch_size: images of one pass.
     """
 
@@ -51,14 +50,9 @@ class Features(nn.Module):
         with full_precision(images.device):
             return torch.cat([self.extract(part) for part in images.split(self.batch_size)])
 
-    def features_and_probabilities(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return features (N, num_features) and class probabilities (N, num_classes) or None, of a single pass."""
-        features = self(images)
-        return features, self.classify_features(features)
-
     @torch.no_grad()
     def classify_features(self, features: Tensor) -> Tensor | None:
-        """Return class probabilities (N, num_classes) of features (N, num_features); None where it has no classes."""
+        """Return class probabilities (N, num_classes) of features (N, num_features); None without classes."""
         if not self.num_classes:
             return None
         with full_precision(features.device):
@@ -70,21 +64,21 @@ class Features(nn.Module):
         Raises:
             UserError: the network has no classes.
         """
-        _, probabilities = self.features_and_probabilities(images)
+        probabilities = self.classify_features(self(images))
         if probabilities is None:
-            raise UserError(f"features={self.name} tells no classes; set features=inception, digits or resnet50")
+            raise UserError(f"features={self.name} has no classes; set features=inception, digits or resnet50")
         return probabilities
 
     def extract(self, images: Tensor) -> Tensor:
-        """Map a sub-batch to features; ``forward`` without its precautions."""
+        """Map the images of one pass to features; called by ``forward``."""
         raise NotImplementedError
 
     def probabilities(self, features: Tensor) -> Tensor:
-        """Return class probabilities (N, num_classes); ``classify_features`` without its precautions."""
+        """Return class probabilities (N, num_classes); called by ``classify_features``."""
         raise NotImplementedError
 
-    def meet(self, channels: int, height: int, width: int) -> None:
-        """Record what the images of a run are and what becomes of them; ``UserError`` where it cannot judge them."""
+    def bind(self, channels: int, height: int, width: int) -> None:
+        """Record the images of a run and how they are converted; ``UserError`` if the network cannot take them."""
         colour = {1: "grey", 3: "colour"}.get(channels, f"of {channels} channels")
         repeated = ", repeated to 3 channels" if channels == 1 and self.colour else ""
         stretched = self.size is not None and height * self.size[1] != width * self.size[0]
@@ -92,24 +86,24 @@ class Features(nn.Module):
         self.input = f"{width}x{height} {colour}{repeated}{aspect}"
 
     def train(self, mode: bool = True) -> "Features":
-        """Stay in evaluation mode, whatever is asked."""
+        """Stay in evaluation mode."""
         return super().train(False)
 
     def protocol(self) -> dict[str, Any]:
-        """Return what has to be equal for two numbers to be comparable."""
+        """Return what must be equal for two values to be comparable."""
         seen = {} if self.input is None else {"input": self.input}
         return {"features": self.name, "weights_sha256": self.weights_sha256, "resize": self.resize, **seen}
 
 
 class ColourFeatures(Features):
-    """A network of colour images, to which grey ones are shown with their channel thrice."""
+    """A network of colour images; the channel of grey ones is repeated."""
 
     colour = True
 
-    def meet(self, channels: int, height: int, width: int) -> None:
-        """Record what becomes of images; refuse 2, 4 and more channels."""
+    def bind(self, channels: int, height: int, width: int) -> None:
+        """Record the images of a run; refuse 2, 4 and more channels."""
         self._refuse(channels)
-        super().meet(channels, height, width)
+        super().bind(channels, height, width)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return float32 features (N, num_features) of uint8 images (N, 1 or 3, H, W) of any size."""
@@ -118,18 +112,14 @@ class ColourFeatures(Features):
 
     def _refuse(self, channels: int) -> None:
         if channels not in (1, 3):
-            raise UserError(f"features={self.name} sees 1 or 3 channels, not {channels}; set data.channels=3")
+            raise UserError(f"features={self.name} takes 1 or 3 channels, not {channels}; set data.channels=3")
 
 
-class Classifier(Features):
-    """A feature network that also tells which of ``num_modes`` kinds an image is."""
+class ModeClassifier(Features):
+    """A feature network that also classifies images into ``num_modes`` modes."""
 
     num_modes: int
 
-    def judge(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the kind of each uint8 image (N, C, H, W), int64 (N,), and how probable it is, (N,)."""
-        return self.judge_features(self(images))
-
-    def judge_features(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what ``judge`` does, of features (N, num_features)."""
+    def predict_modes(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mode of each of the features (N, num_features), int64 (N,), and its probability (N,)."""
         raise NotImplementedError

@@ -17,16 +17,16 @@ from ganlab.metrics.extractors.weights import first_line, published_weights, rea
 class InceptionFeatures(ColourFeatures):
     """The 2048 pooled features of TensorFlow's InceptionV3 of 2015, the network of the FID paper (Heusel et al., 2017).
 
-    Its 1008 classes are those of the Inception score; as in the score's code (Salimans et al., 2016), and in
-    torch-fidelity, the last layer's bias is left out.
+    Its 1008 classes are those of the Inception score; as in the score's code (Salimans et al., 2016) and in
+    torch-fidelity, the last layer has no bias.
 
     Args:
-        weights: a state dict in torch-fidelity's layout. None takes torch hub's cache, or fetches the standard file.
-        resize: to 299x299, ``torch_fidelity`` (TensorFlow 1's bilinear one without antialiasing, as in the FID paper's
-            code) or ``clean`` (clean-fid's bicubic one).
+        weights: a state dict in torch-fidelity's layout; None for the standard file, cached or downloaded.
+        resize: to 299x299: ``torch_fidelity`` (bilinear without antialiasing, as TensorFlow 1 in the FID paper's code)
+            or ``clean`` (bicubic, as clean-fid).
 
     Raises:
-        UserError: the weights cannot be had, or are not in this layout.
+        UserError: the weights are not available, or not in this layout.
     """
 
     name = "inception"
@@ -42,7 +42,7 @@ class InceptionFeatures(ColourFeatures):
         super().__init__(content)
         self.resized, self.resize = RESIZES[resize], f"{DESCRIPTIONS[resize]}, to 299x299"
         try:
-            # The extractor unpickles freely: it gets the very bytes that have passed the safe loader before.
+            # The extractor unpickles without restriction: it gets the bytes that the safe loader accepted.
             torch.load(io.BytesIO(content), weights_only=True)
             self.network = FeatureExtractorInceptionV3(
                 "inception-v3-compat", ["2048"], feature_extractor_weights_path=io.BytesIO(content)
@@ -56,14 +56,11 @@ class InceptionFeatures(ColourFeatures):
 
     def extract(self, images: Tensor) -> Tensor:
         """Return the pooled features (N, 2048), all 0 or more."""
-        maps = (self.resized(images, self.size) - 128) / 128
-        for (
-            name,
-            layer,
-        ) in self.network.named_children():  # in the order of its own forward, which knows one resize only
+        values = (self.resized(images, self.size) - 128) / 128
+        for name, layer in self.network.named_children():  # as its own forward, which has a single resize
             if name != "fc":
-                maps = layer(maps)
-        return maps.flatten(1)
+                values = layer(values)
+        return values.flatten(1)
 
     def probabilities(self, features: Tensor) -> Tensor:
         """Return probabilities (N, 1008) for features (N, 2048)."""
@@ -71,5 +68,5 @@ class InceptionFeatures(ColourFeatures):
 
 
 def standard_inception_weights() -> Path:
-    """Return the standard InceptionV3 weights in torch hub's cache, fetched (96 MB) when absent or damaged."""
+    """Return the standard InceptionV3 weights in torch hub's cache, downloaded (96 MB) if absent or damaged."""
     return published_weights(URL_INCEPTION_V3)

@@ -1,4 +1,4 @@
-"""Arithmetic that does not depend on what a training has set."""
+"""Float32 arithmetic that does not depend on the settings of a training."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Compute in float32 to its last digit, and by the same algorithms every time, whatever a training has set."""
+    """Compute in full float32 with deterministic algorithms: no autocast, TF32 or cuDNN benchmark."""
     before = torch.get_float32_matmul_precision()
     try:
         torch.set_float32_matmul_precision("highest")

@@ -1,4 +1,4 @@
-"""Resizes before a feature network sees an image; two that differ make numbers that do not compare."""
+"""Resizing before a feature network; values from different kinds of resizing do not compare."""
 
 from functools import lru_cache
 
@@ -12,7 +12,7 @@ def tensorflow_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
 
     Args:
         images: uint8 (N, C, H, W).
-        size: height and width wanted.
+        size: height and width to resize to.
     """
     return interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=size, align_corners=False)
 
@@ -20,13 +20,13 @@ def tensorflow_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
 def clean_bicubic(images: Tensor, size: tuple[int, int]) -> Tensor:
     """Return float32 images of 0 to 255, resized as clean-fid does (Parmar et al., 2022, section 3).
 
-    It is Pillow's bicubic filter, antialiased, on each channel by itself in floating point, never rounded to bytes.
-    Sums are float64 and each of the two passes ends in float32, as Pillow's, across before down. Pillow 13 goes down
-    first where that is less work; its last digit is then another.
+    Pillow's antialiased bicubic filter on each channel in floating point, never rounded to bytes. As in Pillow, sums
+    are float64 and each of the two passes ends in float32, horizontal before vertical. Pillow 13 starts with the
+    vertical pass if that is less work, which changes the last digit.
 
     Args:
         images: uint8 (N, C, H, W).
-        size: height and width wanted.
+        size: height and width to resize to.
     """
     pixels = images.double()
     for axis, wanted in ((3, size[1]), (2, size[0])):
@@ -40,9 +40,9 @@ def clean_bicubic(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 @lru_cache(maxsize=16)
 def bicubic_weights(have: int, wanted: int) -> Tensor:
-    """Return how much each of ``have`` pixels adds to each of ``wanted``, float64 (wanted, have), rows summing to 1.
+    """Return the weights of ``have`` input pixels in each of ``wanted`` output pixels, float64 (wanted, have).
 
-    The kernel is Keys's cubic with a = -1/2, as wide as an output pixel where that is wider than an input pixel.
+    Rows sum to 1. The kernel is Keys's cubic with a = -1/2, scaled to an output pixel when downsampling.
     """
     scale = have / wanted
     width = max(scale, 1.0)

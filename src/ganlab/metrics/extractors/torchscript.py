@@ -17,17 +17,17 @@ from ganlab.metrics.extractors.weights import first_line, read_weights
 
 
 class TorchScriptFeatures(ColourFeatures):
-    """What a TorchScript module returns for images (N, 3, H, W): (N, D); named ``torchscript_FILE``.
+    """Output (N, D) of a TorchScript module for images (N, 3, H, W); named ``torchscript_FILE``.
 
-    Loading it unpickles nothing, but the file is a program: take it from those whom you trust.
+    Loading it unpickles nothing, but the file is a program: take it from people whom you trust.
 
     Args:
         weights: the file.
-        range: what the module wants to see: ``uint8`` for bytes, or the floats of black and white, such as [-1, 1].
-        size: height and width of what it wants to see; a number for a square; None for images as they are. Resized
-            as clean-fid does.
-        arguments: further arguments of the module's forward by keyword, such as ``return_features``.
-        image: channels, height and width of the images to come, by which the module is tried.
+        range: of the module's input: ``uint8`` for bytes, or the floats of black and white, such as [-1, 1].
+        size: height and width of its input, or a number for a square, to which images are resized as by clean-fid;
+            None for images as they are.
+        arguments: further keyword arguments of its forward, such as ``return_features``.
+        image: channels, height and width of the images, to test the module with.
 
     Raises:
         UserError: there is no such file, or it does not map such images to (N, D).
@@ -48,14 +48,14 @@ class TorchScriptFeatures(ColourFeatures):
         self.resize = "none" if self.size is None else f"{DESCRIPTIONS['clean']}, to {self.size[1]}x{self.size[0]}"
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # TorchScript is on its way out, its files are not
+                warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated, its files are still in use
                 self.network = torch.jit.load(io.BytesIO(content), map_location="cpu")
         except RuntimeError as reason:
             raise UserError(
                 f"{weights} is no TorchScript file ({first_line(reason)}); save one by torch.jit"
             ) from reason
         self.requires_grad_(False).eval()
-        self.meet(*image)
+        self.bind(*image)
         try:
             found = self(torch.zeros(2, *image, dtype=torch.uint8))
         except (RuntimeError, torch.jit.Error) as reason:
@@ -67,14 +67,14 @@ class TorchScriptFeatures(ColourFeatures):
         self.num_features = found.shape[1]
 
     def extract(self, images: Tensor) -> Tensor:
-        """Return what the module returns, as float32 (N, D)."""
+        """Return the module's output as float32 (N, D)."""
         pixels = images if self.size is None else clean_bicubic(images, self.size)
         if self.range is None:
             pixels = pixels if pixels.dtype == torch.uint8 else pixels.round().to(torch.uint8)
         else:
             low, high = self.range
             pixels = pixels.float() / 255 * (high - low) + low
-        with torch.jit.optimized_execution(False):  # it would compute otherwise from the third batch on
+        with torch.jit.optimized_execution(False):  # the third batch would be computed differently
             found = self.network(pixels.contiguous(), **self.arguments)
         if not isinstance(found, Tensor) or found.dim() != 2 or len(found) != len(images):
             shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
@@ -82,7 +82,7 @@ class TorchScriptFeatures(ColourFeatures):
         return found.float()
 
     def protocol(self) -> dict[str, Any]:
-        """Return, beside what every network tells, the range and the arguments that it is given."""
+        """Also return the range and arguments."""
         wanted = "uint8" if self.range is None else list(self.range)
         return {**super().protocol(), "range": wanted, "arguments": self.arguments}
 
@@ -92,7 +92,7 @@ def _range(wanted: str | list[float]) -> tuple[float, float] | None:
         return None
     if isinstance(wanted, list) and len(wanted) == 2 and all(isinstance(end, int | float) for end in wanted):
         return wanted[0], wanted[1]
-    raise UserError(f"features.torchscript.range={wanted} is none; type uint8, or black and white as [-1,1]")
+    raise UserError(f"features.torchscript.range={wanted} is not a range; type uint8, or black and white as [-1,1]")
 
 
 def _size(wanted: int | list[int] | None) -> tuple[int, int] | None:
@@ -101,4 +101,4 @@ def _size(wanted: int | list[int] | None) -> tuple[int, int] | None:
         return None
     if isinstance(sides, list) and len(sides) == 2 and all(isinstance(side, int) and side > 0 for side in sides):
         return sides[0], sides[1]
-    raise UserError(f"features.torchscript.size={wanted} is none; type a number, [HEIGHT,WIDTH] or null")
+    raise UserError(f"features.torchscript.size={wanted} is not a size; type a number, [HEIGHT,WIDTH] or null")

@@ -10,32 +10,30 @@ from ganlab.classifiers.labelled import Labelled
 from ganlab.classifiers.network import ImageClassifier
 from ganlab.classifiers.training import Training, fit, measure
 from ganlab.metrics.generated import Generated
-from ganlab.metrics.measures.intra_class_fid import ByClass
+from ganlab.metrics.metric import PerClassMetric
 from ganlab.metrics.reals import Reals
 
 FACTOR = "class"
 
 
-class CAS(ByClass):
-    """The share of real images that a classifier tells which has learned from generated ones alone; higher is better.
+class CAS(PerClassMetric):
+    """Accuracy on real images of a classifier trained only on generated ones; higher is better.
 
-    The class that was asked for is the label. The classifier is the small convolutional network of
-    ``features=classifier``, hence the name ``cas_small_cnn``: not the ResNet-50 of the paper. It is tested on held-out
-    real images; where nothing was held out, on those that the generator was trained on, and the record says so. Beside
-    the score the record holds ``real_accuracy``, that of the same classifier when it learns from as many real training
-    images, where there are held-out ones to test it on.
+    The labels are the classes that the generator was given. The classifier is the small convolutional network of
+    ``features=classifier``, not the paper's ResNet-50; hence the name ``cas_small_cnn``. It is tested on held-out real
+    images or, where there are none, on the generator's training images, and the record says which. With held-out images
+    the record also holds ``real_accuracy``, that of the same classifier trained on as many real training images.
 
     Args:
-        images: shown in training, each as often as the others.
+        images: number of images seen in training, each equally often.
         batch_size: images of a step.
         learning_rate: the highest of a one-cycle schedule.
         width: channels of the classifier's first layer.
         seed: of its weights and of the order.
     """
 
-    asks = ("held_out",)
-    higher_is_better = True
-    kind = torch.uint8
+    wants_held_out = True
+    row_dtype = torch.uint8
     names = ("cas_small_cnn",)
 
     def __init__(self, images: int, batch_size: int, learning_rate: float, width: int, seed: int) -> None:
@@ -46,7 +44,7 @@ class CAS(ByClass):
         self.real_accuracy: float | None = None
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember what to test on; learn from real images, once, where something was held out."""
+        """Remember the test images; where they are held-out ones, train the classifier on real images."""
         classes = self.classes_of(reals)
         self.held_out = reals.held_out is not None and reals.held_out.classes is not None
         tested = reals.held_out if self.held_out and reals.held_out is not None else reals
@@ -57,23 +55,23 @@ class CAS(ByClass):
             self.real_accuracy = self.score(labelled(reals.pack.images[drawn], classes[drawn], count))
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Keep the images (n, C, H, W)."""
+        """Return the images (n, C, H, W)."""
         return batch.images[kept]
 
     def compute(self) -> dict[str, float]:
-        """Return the score; nothing on processes that only lend their samples."""
+        """Return the score; nothing without real images."""
         if self.tested is None:
             return {}
         images = self.in_order().permute(0, 2, 3, 1).cpu().numpy()
         count = self.tested.factors[FACTOR]
-        return {self.names[0]: self.score(labelled(images, self.asked_in_order().cpu().numpy(), count))}
+        return {self.names[0]: self.score(labelled(images, self.labels_in_order().cpu().numpy(), count))}
 
     def score(self, data: Labelled) -> float:
-        """Return the share of right answers to the test of a classifier that learns from ``data``."""
+        """Return the test accuracy of a classifier trained on ``data``."""
         assert self.tested is not None
         values = self.training_values
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # sums then come out the same on any number of cores
+        torch.set_num_threads(1)  # sums are then the same on any number of cores
         try:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(values.seed)
@@ -84,7 +82,7 @@ class CAS(ByClass):
             torch.set_num_threads(threads)
 
     def protocol(self) -> dict[str, Any]:
-        """Return how the classifier was trained, and what it was tested on."""
+        """Return how the classifier was trained and tested."""
         values = self.training_values
         real = {} if self.real_accuracy is None else {"real_accuracy": round(self.real_accuracy, 4)}
         return {
@@ -100,5 +98,5 @@ class CAS(ByClass):
 
 
 def labelled(images: np.ndarray, classes: np.ndarray, count: int) -> Labelled:
-    """Return images uint8 (N, H, W, C) and classes (N,) out of ``count`` as a classifier learns them."""
+    """Return uint8 images (N, H, W, C) and their classes (N,), of ``count``, as training data of a classifier."""
     return Labelled(images, classes[:, None], {FACTOR: count}, channelwise=False)

@@ -4,25 +4,23 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
 from ganlab.metrics.generated import Generated
+from ganlab.metrics.metric import Metric
 from ganlab.metrics.reals import Reals
 
 
 class FID(Metric):
-    """Frechet distance between the features of all real images and of the generated ones; lower is better.
+    """Frechet distance between the features of all real images and those of the generated ones; lower is better.
 
-    It is named after its feature network: ``fid_inception``, ``fid_digits``. Sums are float64 and add over processes;
-    the real ones are taken once, by one process, and survive ``reset``. torchmetrics' own class would pass images
-    through the network once more, which all metrics share here.
+    Named after its feature network: ``fid_inception``, ``fid_digits``. Sums are float64. Unlike torchmetrics' class it
+    shares one pass through the network with all other metrics.
     """
 
     needs = Features
     higher_is_better = False
-    full_state_update = False
     count: Tensor
     total: Tensor
     outer: Tensor
@@ -49,12 +47,12 @@ class FID(Metric):
         self.outer += features.T @ features
 
     def compute(self) -> dict[str, float]:
-        """Return the distance under its full name; nothing on processes that only lend their samples."""
+        """Return the distance; nothing without real images."""
         fake = FeatureStatistics(int(self.count), self.total, self.outer)
         return {} if self.real is None else {self.names[0]: frechet_distance(self.real, fake)}
 
     def fitted(self, count: int) -> int:
-        """Return how many of ``count`` images a covariance is fitted to."""
+        """Return that the covariance is fitted to all images."""
         return count
 
     def protocol(self) -> dict[str, Any]:

@@ -9,43 +9,46 @@ from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, isc_features_to_metri
 from ganlab.arguments import Count, Natural, checked
 from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.generated import Generated
-from ganlab.metrics.metric import Gathered, enough
+from ganlab.metrics.metric import PerSampleMetric, require_count
 from ganlab.metrics.reals import Reals
 
 
 @checked
-class InceptionScore(Gathered):
+class InceptionScore(PerSampleMetric):
     """exp(E KL(p(class | image) || p(class))), the mean over splits of the samples; higher is better.
 
-    By the classes of the feature network, and named after it: ``is_inception`` is the paper's, with ImageNet's classes
-    (1008 outputs in the TensorFlow network), ``is_digits`` goes up to 10. It looks at no real image, hence chooses no
-    checkpoint, and sees no lack of variety within a class. Sums are torch-fidelity's, in float64.
+    Uses the classes of the feature network and is named after it: ``is_inception`` is the paper's, with the 1008
+    outputs of TensorFlow's network; ``is_digits`` is at most 10. It ignores the real images and variety within a class,
+    so it chooses no checkpoint. Computed by torch-fidelity in float64.
 
     Args:
-        features: a feature network that tells classes.
-        splits: parts of the samples, each scored by itself (10 in the paper, of 5,000 samples each).
+        features: a feature network with classes.
+        splits: parts of the samples, each scored separately (10 in the paper, of 5,000 samples each).
         seed: of the shuffle before splitting.
     """
 
     needs = Features
-    needs_classes = True
-    higher_is_better = True
 
     def __init__(self, features: Features, splits: Count, seed: Natural) -> None:
         super().__init__()
         self.features, self.splits, self.seed = features, splits, seed
         self.names = (f"is_{features.name}",)
 
+    @classmethod
+    def fits(cls, features: Features | None) -> bool:
+        """Return whether the network has classes."""
+        return features is not None and features.num_classes > 1
+
     def take_reals(self, reals: Reals) -> None:
-        """Look at no real image; refuse more splits than there are samples."""
-        enough("is.splits", self.splits, 1, reals.count)
+        """Refuse more splits than samples; no real image is used."""
+        require_count("is.splits", self.splits, 1, reals.count)
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Keep the probabilities (n, K)."""
+        """Return the class probabilities (n, K)."""
         return batch.probabilities[kept]
 
     def compute(self) -> dict[str, float]:
-        """Return the score under its full name; nothing on processes without samples."""
+        """Return the score; nothing on a process without samples."""
         if self.shape is None:
             return {}
         logits = self.in_order().double().clamp(min=torch.finfo(torch.float32).tiny).log().cpu()

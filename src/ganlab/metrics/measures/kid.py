@@ -8,26 +8,26 @@ from torch import Tensor
 
 from ganlab.arguments import Count, Natural, Several, checked
 from ganlab.metrics.extractors.features import Features
-from ganlab.metrics.metric import Sampled, enough
+from ganlab.metrics.metric import FeatureSetMetric, require_count
 from ganlab.metrics.reals import Reals
 
-MOST = 1000  # images of a subset where nobody has said another number, as in the paper
+SUBSET_SIZE = 1000  # as in the paper
 
 
 @checked
-class KID(Sampled):
+class KID(FeatureSetMetric):
     """Squared maximum mean discrepancy of features under the kernel (x.y / D + 1)^3, unbiased; lower is better.
 
-    The mean over random subsets of both samples; it may come out slightly negative for equal distributions, and its
+    The mean over random subsets of both samples. It may be slightly negative for equal distributions, and its
     expectation does not depend on the number of images. Named after its network: ``kid_inception``.
 
-    The draws are torch-fidelity's, and so is the number; the sums are our own, because its power of every entry of
-    every kernel matrix takes most of its time for small networks, see benchmarks/metrics_speed.py.
+    The draws and the value are torch-fidelity's. The sums are our own, since for small networks torch-fidelity spends
+    most of its time on the cubes of all entries of the kernel matrices (benchmarks/metrics_speed.py).
 
     Args:
         features: the feature network.
         subset_size: images of a subset; None takes 1000, or all where there are fewer.
-        subsets: how many subsets are drawn of each sample.
+        subsets: how many are drawn of each sample.
         seed: of the draws.
     """
 
@@ -36,23 +36,23 @@ class KID(Sampled):
     def __init__(self, features: Features, subset_size: Several | None, subsets: Count, seed: Natural) -> None:
         super().__init__(features, ("kid",))
         self.subset_size, self.subsets, self.seed = subset_size, subsets, seed
-        self.size = MOST if subset_size is None else subset_size
+        self.size = SUBSET_SIZE if subset_size is None else subset_size
 
     def take_reals(self, reals: Reals) -> None:
         """Remember features of a sample of the real images.
 
         Raises:
-            UserError: ``subset_size`` is more than there are images.
+            UserError: ``subset_size`` exceeds the number of images.
         """
         super().take_reals(reals)
         if self.subset_size is not None:
-            enough("kid.subset_size", self.subset_size, 2, reals.sample_count)
-        self.size = self.subset_size or min(MOST, reals.sample_count)
+            require_count("kid.subset_size", self.subset_size, 2, reals.sample_count)
+        self.size = self.subset_size or min(SUBSET_SIZE, reals.sample_count)
 
     def compare(self, real: Tensor, fake: Tensor) -> tuple[float, ...]:
-        """Return the mean over subsets."""
+        """Return the mean over the subsets."""
         self.size = min(self.size, len(fake))
-        draws = np.random.RandomState(self.seed)  # torch-fidelity's generator, for its numbers
+        draws = np.random.RandomState(self.seed)  # torch-fidelity's generator
         distances = []
         for _ in range(self.subsets):
             drawn = [

@@ -1,39 +1,40 @@
-"""Are generated images copies of training images?"""
+"""Memorisation: whether generated images are copies of training images."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
+from torchmetrics.utilities import dim_zero_cat
 from torchvision.utils import make_grid
 
 from ganlab.data.batches import channels_first
 from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.generated import Generated
 from ganlab.metrics.measures.two_sample import nearer
-from ganlab.metrics.metric import Sampled
-from ganlab.metrics.neighbours import closest, radii, slack, squared_distances, tiles
+from ganlab.metrics.metric import FeatureSetMetric
+from ganlab.metrics.neighbours import closest, radii, rounding_error, squared_distances, tiles
 from ganlab.metrics.reals import Reals
 
-KEPT = 256  # samples of which the picture shows the most suspicious
+CANDIDATES = 256  # samples from which the picture's are chosen
 SHOWN = 8  # rows of the picture
-BESIDE = 3  # nearest training images in a row
+NEIGHBOURS = 3  # nearest training images in a row
 
 
-class Memorisation(Sampled):
-    """The share of generated images that lie nearer to training images than to held-out ones; 0.5: none is a copy.
+class Memorisation(FeatureSetMetric):
+    """Share of generated images that lie nearer to training images than to held-out ones; 0.5 without any copy.
 
-    Each is compared with a seeded sample of the training images and with as many held-out ones, by its nearest
-    neighbours in the space of the feature network, after which the value is named. Equally near ones count half. The
-    more training images there are beyond the number of held-out ones, the fewer copies it can see.
+    The nearest neighbours are found in a seeded sample of the training images and among as many held-out ones, in the
+    space of the feature network. Equal distances count half. The more training images exceed the held-out ones in
+    number, the fewer copies it can detect.
 
-    Where nothing was held out, it is the share of pairs of a generated and a real training image in which the generated
-    one is nearer to the training images than the real one is to the other ones: a copy is, always; but so are blurred
-    or ordinary images, and a poor generator scores below 0.5.
+    Without held-out images it is the share of pairs of a generated and a real training image in which the generated one
+    is nearer to the training images than the real one is to the others. That is always so for a copy, but also for
+    blurred or ordinary images; a poor generator scores below 0.5.
 
-    ``picture`` shows, of the first 256 samples, those most suspicious, each beside its nearest training images.
+    ``picture`` shows the most suspicious of the first 256 samples, each next to its nearest training images.
     """
 
-    asks = ("held_out",)
+    wants_held_out = True
     pictures: list[Tensor]
 
     def __init__(self, features: Features) -> None:
@@ -42,25 +43,19 @@ class Memorisation(Sampled):
         self.reals: Reals | None = None
         self.image_shape: torch.Size | None = None
         self._picture: Tensor | None = None
-        self.add_state("pictures", [], dist_reduce_fx="cat")
+        self.add_list("pictures", torch.uint8)
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember features of training and of held-out images."""
+        """Remember the features of training and held-out images."""
         super().take_reals(reals)
         self.reals = reals
         self.held_out = None if reals.held_out is None else reals.held_out.features(self.features)
 
     def update(self, batch: Generated) -> None:
-        """Take in a batch of generated images, and keep the first samples for the picture."""
+        """Keep the features of a batch, and the first samples for the picture."""
         super().update(batch)
         self.image_shape = batch.images.shape[1:]
-        self.pictures.append(batch.images[batch.indices < KEPT].flatten())
-
-    def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Exchange samples; a process without any joins with an empty tensor."""
-        if not self.pictures:
-            self.pictures.append(torch.empty(0, dtype=torch.uint8, device=self.device))
-        super().sync(*args, **kwargs)
+        self.pictures.append(batch.images[batch.indices < CANDIDATES].flatten())
 
     def compare(self, real: Tensor, fake: Tensor) -> tuple[float, ...]:
         """Return the share, and draw the picture."""
@@ -71,17 +66,17 @@ class Memorisation(Sampled):
             count = min(len(real), len(self.held_out))
             real, held_out = real[:count], self.held_out[:count].to(fake.device)
             near, other = closest(fake, real)[0].distances, closest(fake, held_out)[0].distances
-            value = nearer(near, other, max(slack(fake, real), slack(fake, held_out))).mean().item()
+            value = nearer(near, other, max(rounding_error(fake, one) for one in (real, held_out))).mean().item()
             suspicion = near / other.clamp(min=torch.finfo(torch.float64).tiny)
         self._picture = self._draw(real, fake, suspicion)
         return (value,)
 
     def picture(self) -> Tensor | None:
-        """Return uint8 (3, H, W): in each row a generated image and then its nearest training images; None so far."""
+        """Return uint8 (3, H, W), rows of a generated image and its nearest training images, if computed."""
         return self._picture
 
     def protocol(self) -> dict[str, Any]:
-        """Return the network, and what the training images are compared with."""
+        """Return the network and the numbers of training and held-out images."""
         if self.held_out is None:
             return {**super().protocol(), "held_out": "none: leave-one-out distances of the training images instead"}
         count = min(len(self.held_out), super().protocol()["real"])
@@ -89,13 +84,11 @@ class Memorisation(Sampled):
 
     def _draw(self, real: Tensor, fake: Tensor, suspicion: Tensor) -> Tensor:
         assert self.reals is not None and self.image_shape is not None
-        pictures, indices = (
-            state if isinstance(state, Tensor) else torch.cat(state) for state in (self.pictures, self.indices)
-        )
-        samples = pictures.view(-1, *self.image_shape)[indices[indices < KEPT].argsort()]
+        pictures, indices = dim_zero_cat(self.pictures), dim_zero_cat(self.indices)
+        samples = pictures.view(-1, *self.image_shape)[indices[indices < CANDIDATES].argsort()]
         shown = suspicion[: len(samples)].argsort(stable=True)[:SHOWN]
         distances = torch.cat([squared_distances(fake[shown].double(), piece) for _, piece in tiles(real)], dim=1)
-        nearest = distances.topk(min(BESIDE, len(real)), dim=1, largest=False).indices.cpu().numpy()
+        nearest = distances.topk(min(NEIGHBOURS, len(real)), dim=1, largest=False).indices.cpu().numpy()
         rows = []
         for sample, places in zip(samples[shown].cpu(), self.reals.order[nearest], strict=True):
             rows += [sample, *channels_first(self.reals.pack.images[places])]
@@ -103,7 +96,7 @@ class Memorisation(Sampled):
 
 
 def share_nearer(first: Tensor, second: Tensor) -> float:
-    """Return the share of pairs of numbers (N,) and (M,) in which the first is less; equal ones count half."""
+    """Return the share of pairs of numbers (N,) and (M,) in which the first is less; equal numbers count half."""
     ordered = second.sort().values
     above = len(second) - torch.searchsorted(ordered, first, right=True)
     equal = len(second) - torch.searchsorted(ordered, first) - above

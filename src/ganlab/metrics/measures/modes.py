@@ -1,46 +1,46 @@
-"""How many of the kinds of images a generator draws, where the feature network is a classifier."""
+"""Mode coverage: how many modes of the data a generator reaches, counted by a classifier."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
-from ganlab.arguments import Share, checked
+from ganlab.arguments import checked
 from ganlab.metrics.extractors.classifier import ClassifierFeatures
-from ganlab.metrics.extractors.features import Classifier
+from ganlab.metrics.extractors.features import Features, ModeClassifier
 from ganlab.metrics.generated import Generated
+from ganlab.metrics.metric import Metric
 from ganlab.metrics.reals import Reals
 
 
 @checked
 class Modes(Metric):
-    """How many different modes are among the samples, and how evenly they are spread over them.
+    """How many modes occur among the samples, and how evenly the samples are spread over them.
 
-    With the digit network, which is taught doubt, only samples that are clearly one digit count: ``confident_digits``
-    in [0, 1] is their share, most probable digit above ``confidence``, and ``modes_digits`` in 0..10 the number of
-    digits among them.
+    With the digit network, which is trained to be unsure, only samples that are clearly one digit count:
+    ``confident_digits`` in [0, 1] is the share whose most probable digit exceeds ``confidence``, and ``modes_digits``
+    in 0..10 the number of digits among them.
 
-    With a classifier of the data every sample counts as the mode that is most probable, a combination of factors, as
-    the modes of stacked MNIST are counted (Metz et al., 2017, section 3.3; Lin et al., 2018, from 25,600 samples):
-    ``modes_classifier`` is the number of different ones; ``modes_share_classifier`` in [0, 1] the share that is reached
-    of those that the classifier sees among all real images; ``reverse_kl_classifier`` the divergence, in nats, of the
-    samples' distribution from the real images', both by the classifier, 0 or more and lower is better (the papers take
-    the uniform distribution for the real one; 128,000 stacks are nearly that). Both depend on the number of samples:
-    even the real images would show less than all in a sample, see ``expected_modes`` in the protocol, and would have a
-    divergence of about (modes - 1) / (2 x samples). ``confident_classifier`` in [0, 1] is the share of samples of which
-    every counted factor is told with more than ``confidence``.
+    With a classifier of the data every sample counts as its most probable mode, a combination of factors, as for
+    stacked MNIST (Metz et al., 2017, section 3.3; Lin et al., 2018, from 25,600 samples):
 
-    Neither says anything about the variety within a mode, so they choose no checkpoint.
+    - ``modes_classifier``: the number of modes that occur.
+    - ``modes_share_classifier`` in [0, 1]: the share reached of the modes that the classifier finds in all real images.
+    - ``reverse_kl_classifier``: KL divergence, in nats, of the samples' distribution over modes from that of the real
+      images; 0 or more, lower is better. The papers take the uniform distribution for the real one; that of 128,000
+      stacks is nearly uniform.
+    - ``confident_classifier`` in [0, 1]: the share of samples whose counted factors are all above ``confidence``.
+
+    The first three depend on the number of samples: as many real images would show ``expected_modes`` (in the protocol)
+    and a divergence of about (modes - 1) / (2 x samples). No value sees variety within a mode, so none chooses a
+    checkpoint.
     """
 
-    needs = Classifier
-    higher_is_better = True
-    full_state_update = False
+    needs = ModeClassifier
     counts: Tensor
     confident_counts: Tensor
 
-    def __init__(self, features: Classifier, confidence: Share = 0.9) -> None:
+    def __init__(self, features: ModeClassifier, confidence: float = 0.9) -> None:
         super().__init__()
         self.features = features
         self.confidence = confidence
@@ -51,20 +51,25 @@ class Modes(Metric):
         for state in ("counts", "confident_counts"):
             self.add_state(state, torch.zeros(features.num_modes, dtype=torch.long), dist_reduce_fx="sum")
 
+    @classmethod
+    def fits(cls, features: Features | None) -> bool:
+        """Return whether the network distinguishes several modes."""
+        return isinstance(features, ModeClassifier) and features.num_modes > 1
+
     def take_reals(self, reals: Reals) -> None:
-        """Remember how often each mode is among all real images, where these are of modes that labels name."""
+        """Remember how often each mode occurs among all real images, for a classifier of their labels."""
         if isinstance(self.features, ClassifierFeatures):
             self.real_counts = reals.modes(self.features.to(reals.device))
             self.sample_count = reals.count
 
     def update(self, batch: Generated) -> None:
         """Classify generated images."""
-        mode, probability = self.features.judge_features(batch.features)
+        mode, probability = self.features.predict_modes(batch.features)
         self.counts += mode.bincount(minlength=len(self.counts))
         self.confident_counts += mode[probability > self.confidence].bincount(minlength=len(self.counts))
 
     def compute(self) -> dict[str, float]:
-        """Return the values under their full names; nothing on processes that only lend their samples."""
+        """Return the values; those by the data's classifier need real images."""
         confident = (self.confident_counts.sum() / self.counts.sum()).item()
         if not self.by_labels:
             return dict(zip(self.names, (confident, (self.confident_counts > 0).sum().item()), strict=True))
@@ -77,7 +82,7 @@ class Modes(Metric):
         return dict(zip(self.names, (reached.sum().item(), share, divergence, confident), strict=True))
 
     def protocol(self) -> dict[str, Any]:
-        """Return the network and the confidence that counts; of a classifier of labels, what real images show."""
+        """Return the network and the confidence; of a classifier of the data also its modes among the real images."""
         protocol = {**self.features.protocol(), "confidence": self.confidence}
         if isinstance(self.features, ClassifierFeatures):
             protocol |= {"factors": self.features.counted, "combinations": self.features.num_modes}
@@ -93,7 +98,7 @@ class Modes(Metric):
 def reverse_kl(fake: Tensor, real: Tensor) -> float:
     """Return KL(fake || real) in nats of two vectors of counts (modes,); NaN without samples.
 
-    What no real image shows counts as half an image, so that a stray sample does not make it infinite.
+    A mode without real images counts as half an image, so that a stray sample does not make it infinite.
     """
     p = fake.double() / fake.sum()
     q = real.double().clamp(min=0.5)
@@ -101,6 +106,6 @@ def reverse_kl(fake: Tensor, real: Tensor) -> float:
 
 
 def expected_modes(real: Tensor, count: int) -> float:
-    """Return how many different modes ``count`` draws from a distribution, given by counts, show on average."""
+    """Return the expected number of modes among ``count`` draws from a distribution given by counts (modes,)."""
     shares = real.double() / real.sum()
     return (1 - (1 - shares) ** count).sum().item()

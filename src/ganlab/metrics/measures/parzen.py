@@ -1,4 +1,4 @@
-"""Log-likelihood under a Parzen window over the samples (Breuleux et al., 2011; Goodfellow et al., 2014, section 5)."""
+"""Parzen window log-likelihood (Breuleux et al., 2011; Goodfellow et al., 2014, section 5)."""
 
 from math import log, pi
 from typing import Any
@@ -9,31 +9,30 @@ from torch import Tensor
 
 from ganlab.arguments import Count, checked
 from ganlab.metrics.generated import Generated
-from ganlab.metrics.metric import Gathered
+from ganlab.metrics.metric import PerSampleMetric
 from ganlab.metrics.neighbours import squared_distances, tiles
 from ganlab.metrics.reals import Reals
 
-NARROWEST, WIDEST = 0.1, 1.0  # deviations of the window that are tried, in pixel values from 0 to 1 (authors' code)
+NARROWEST, WIDEST = 0.1, 1.0  # standard deviations tried, for pixels in [0, 1] (authors' code)
 
 
 @checked
-class Parzen(Gathered):
+class Parzen(PerSampleMetric):
     """Mean log-likelihood of real images, in nats, under a Gaussian window around each generated one; untrustworthy.
 
-    Pixels lie in [0, 1]. Of the real images, held-out ones where there are some, one part chooses the window's
-    deviation, and the likelihood is that of the rest. Reported for comparison with papers of 2014 alone: in so many
-    dimensions it says nothing about the quality of samples (Theis et al., 2016), k-means centres score above real
-    images. It chooses no checkpoint. No library offers it.
+    Pixels lie in [0, 1]. Real images are held-out ones if there are any; one part of them selects the window's standard
+    deviation, the rest is evaluated. For comparison with papers of 2014 only: in so many dimensions it does not reflect
+    sample quality (Theis et al., 2016); k-means centres score above real images. It chooses no checkpoint. No library
+    offers it.
 
     Args:
         deviations: how many are tried, evenly on a logarithmic scale from 0.1 to 1 (10 in the authors' code).
-        validation: real images that choose among them, half of all where there are fewer than twice as many.
+        validation: real images that select among them; at most half of all.
     """
 
-    asks = ("held_out",)
+    wants_held_out = True
     names = ("parzen",)
-    higher_is_better = True
-    kind = torch.uint8
+    row_dtype = torch.uint8
 
     def __init__(self, deviations: Count, validation: Count) -> None:
         super().__init__()
@@ -44,27 +43,27 @@ class Parzen(Gathered):
         self.deviation: float | None = None
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember a sample of the held-out images, of all real ones where nothing was held out."""
+        """Remember a sample of the held-out images, of the training images if there are none."""
         self.held_out = reals.held_out is not None
         self.real = torch.cat([images.cpu() for images in (reals.held_out or reals).sample()])
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Keep the images (n, C, H, W)."""
+        """Return the images (n, C, H, W)."""
         return batch.images[kept]
 
     def compute(self) -> dict[str, float]:
-        """Return the mean log-likelihood; nothing on processes that only lend their samples."""
+        """Return the mean log-likelihood; nothing without real images."""
         if self.real is None:
             return {}
         fake = self.in_order()
         real, fake = (images.to(fake.device).flatten(1) / 255 for images in (self.real, fake))
-        chosen_by, judged = real.split([part := self._part(), len(real) - part])
-        best = log_likelihood(chosen_by, fake, self.deviations).mean(dim=1).argmax()
+        validation, test = real.split([part := self._part(), len(real) - part])
+        best = log_likelihood(validation, fake, self.deviations).mean(dim=1).argmax()
         self.deviation = self.deviations[best]
-        return {"parzen": log_likelihood(judged, fake, [self.deviation]).mean().item()}
+        return {"parzen": log_likelihood(test, fake, [self.deviation]).mean().item()}
 
     def protocol(self) -> dict[str, Any]:
-        """Return which real images are judged, which window was chosen, and what the number is worth."""
+        """Return the real images, the selected window, and a warning."""
         real = 0 if self.real is None else len(self.real)
         return {
             "real": real - self._part(),
@@ -80,9 +79,9 @@ class Parzen(Gathered):
 
 
 def log_likelihood(points: Tensor, centres: Tensor, deviations: list[float]) -> Tensor:
-    """Return log densities, in nats, of points (N, D) under equal mixtures of Gaussians around centres (M, D).
+    """Return log densities (S, N), in nats, of points (N, D) under equal mixtures of Gaussians around centres (M, D).
 
-    (S, N), float64, a row for each of the S deviations.
+    A row for each of the S standard deviations; float64.
     """
     found = points.new_full((len(deviations), len(points)), -torch.inf, dtype=torch.float64)
     for rows, first in tiles(points):

@@ -11,11 +11,10 @@ from ganlab.errors import UserError
 from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.extractors.precision import full_precision
 from ganlab.metrics.generated import Generated
-from ganlab.metrics.metric import Gathered
-from ganlab.metrics.reals import Reals
+from ganlab.metrics.metric import PerSampleMetric
 
 GENERATOR = "generator"
-PROBED = 64  # latents that tell what prior they are from
+PROBES = 64  # latents by which the prior is recognised
 DISCARDED = 0.01  # share of the shortest and of the longest paths that is left out (authors' code)
 
 
@@ -35,25 +34,25 @@ class Latent(Protocol):
 
 
 @checked
-class PathLength(Gathered):
-    """How far images move, in the space of the feature network, when latents move a little: lower is smoother.
+class PathLength(PerSampleMetric):
+    """How fast features of the images change along paths of latents; lower is smoother.
 
-    The mean of |f(G(z(t))) - f(G(z(t + epsilon)))|^2 / epsilon^2 over paths z between two latents at random places t
-    in [0, 1] ("full" paths), without the shortest and the longest 1 %. Paths are spherical for normal and spherical
-    priors and straight for uniform ones. Images are floats, neither rounded nor clamped.
+    The mean of |f(G(z(t))) - f(G(z(t + epsilon)))|^2 / epsilon^2 over paths z between two latents, at random t in
+    [0, 1] ("full" paths), without the shortest and the longest 1 %. Paths are spherical for normal and spherical priors
+    and straight for uniform ones. Images are floats, neither rounded nor clamped.
 
-    f are the features of the network in its name, ``path_length_inception``: not LPIPS of VGG-16, hence not the
-    paper's scale. A collapsed generator has short paths, so it chooses no checkpoint. Own code: torch-fidelity measures
-    with LPIPS alone, and at the beginning of paths.
+    f is the feature network in the name, ``path_length_inception``; the paper uses LPIPS of VGG-16, so the scales
+    differ. A collapsed generator has short paths, so it chooses no checkpoint. torch-fidelity offers LPIPS only, and
+    t = 0.
 
     Args:
         features: the feature network.
-        samples: paths, fewer where there are fewer samples; each costs two more images and their features.
+        samples: paths, at most one a sample; each costs two more images and their features.
         epsilon: step along the path (1e-4 in the paper).
     """
 
     needs = Features
-    kind = torch.float64
+    row_dtype = torch.float64
 
     def __init__(self, features: Features, samples: Count, epsilon: Positive) -> None:
         super().__init__(limit=samples)
@@ -62,11 +61,8 @@ class PathLength(Gathered):
         self.paths: str | None = None
         self._system: tuple[Latent, ...] = ()  # in a tuple: not a module of this one
 
-    def take_reals(self, reals: Reals) -> None:
-        """Look at no real image."""
-
     def take_system(self, system: Any) -> None:
-        """Remember whose paths are measured.
+        """Remember the generator.
 
         Raises:
             UserError: it does not generate from latent vectors.
@@ -75,26 +71,26 @@ class PathLength(Gathered):
         if not hasattr(generator, "draw_latents") or not hasattr(system, "show"):
             raise UserError("path_length needs a generator of images from latents: leave it out of metrics=[...]")
         self._system = (system,)
-        probes = generator.draw_latents(PROBED, torch.Generator().manual_seed(0))
-        self.paths = "spherical" if turns(probes) else "straight"
+        probes = generator.draw_latents(PROBES, torch.Generator().manual_seed(0))
+        self.paths = "spherical" if is_spherical(probes) else "straight"
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Measure one path for each of those samples, (n,), on latents that hang on the batch's images alone."""
+        """Return the length (n,) of one path a sample, between latents that depend on the batch's images alone."""
         (system,) = self._system
         network, count = system.sampler(GENERATOR), len(batch.indices[kept])
         digest = hashlib.blake2b(batch.images.cpu().contiguous().numpy().data, digest_size=7).digest()
         rng = torch.Generator().manual_seed(int.from_bytes(digest))
         first, second = network.draw_latents(count, rng), network.draw_latents(count, rng)
         labels = system.draw_labels(count, rng) if system.classes else None
-        places = torch.rand(count, 1, generator=rng, dtype=torch.float64)
+        positions = torch.rand(count, 1, generator=rng, dtype=torch.float64)
         ends = [
-            self._features(system, along(first, second, places + step, self.paths == "spherical"), labels)
+            self._features(system, interpolate(first, second, positions + step, self.paths == "spherical"), labels)
             for step in (0.0, self.epsilon)
         ]
         return (ends[1] - ends[0]).square().sum(dim=1) / self.epsilon**2
 
     def compute(self) -> dict[str, float]:
-        """Return the mean under its full name; nothing on processes without samples."""
+        """Return the mean; nothing on a process without samples."""
         if self.shape is None:
             return {}
         lengths = self.in_order().sort().values
@@ -108,7 +104,7 @@ class PathLength(Gathered):
 
     @torch.no_grad()
     def _features(self, system: Latent, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """Return features (n, D), float64, of latents; not in TF32, which rounds more than a step moves an image."""
+        """Return features (n, D), float64, of latents; TF32 would round more than a step moves an image."""
         with full_precision(self.device):
             return self.features(unrounded(system, latents.float(), labels).to(self.device)).double()
 
@@ -125,21 +121,21 @@ def unrounded(system: Latent, latents: Tensor, labels: Tensor | None) -> Tensor:
     return (caught[-1].float() - low) * (255 / (high - low))  # standing statistics take passes before this one
 
 
-def turns(latents: Tensor) -> bool:
-    """Tell whether paths between latents (n, L) of this prior are to go round: not where a box bounds them."""
+def is_spherical(latents: Tensor) -> bool:
+    """Return whether paths between such latents (n, L) are spherical: those of all priors but uniform ones."""
     lengths = latents.norm(dim=1)
     on_sphere = bool((lengths - lengths.mean()).abs().max() < 1e-3 * lengths.mean())
     return on_sphere or latents.abs().max().item() > 3**0.5 + 1e-6  # the wider of the two uniform priors
 
 
-def along(first: Tensor, second: Tensor, places: Tensor, spherical: bool) -> Tensor:
-    """Return latents (n, L), float64, at places (n, 1) from the first (0) to the second (1).
+def interpolate(first: Tensor, second: Tensor, positions: Tensor, spherical: bool) -> Tensor:
+    """Return latents (n, L), float64, at positions (n, 1) from the first (0) to the second (1).
 
     Spherical paths turn with constant speed and keep the lengths of the ends (Shoemake, 1985; White, 2016).
     """
     first, second = first.double(), second.double()
     if not spherical:
-        return first + (second - first) * places
+        return first + (second - first) * positions
     cosine = nn.functional.cosine_similarity(first, second, dim=1)[:, None].clamp(-1, 1)
     angle = cosine.acos().clamp(min=1e-9)  # equal ends: a path of no length
-    return (((1 - places) * angle).sin() * first + (places * angle).sin() * second) / angle.sin()
+    return (((1 - positions) * angle).sin() * first + (positions * angle).sin() * second) / angle.sin()

@@ -1,4 +1,4 @@
-"""How far real and generated images overlap: precision, recall, density and coverage, by balls around features."""
+"""Precision, recall, density and coverage: the overlap of k-NN manifolds of real and generated features."""
 
 from typing import Any
 
@@ -6,24 +6,23 @@ from torch import Tensor
 
 from ganlab.arguments import Count, checked
 from ganlab.metrics.extractors.features import Features
-from ganlab.metrics.metric import Sampled, enough
+from ganlab.metrics.metric import FeatureSetMetric, require_count
 from ganlab.metrics.neighbours import overlap
 from ganlab.metrics.reals import Reals
 
 
 @checked
-class Balls(Sampled):
-    """A value of how balls around features, each reaching to its k-th nearest other, hold those of the other set.
+class ManifoldMetric(FeatureSetMetric):
+    """Base class of the k-NN manifold metrics: balls around features that reach to their k-th nearest neighbour.
 
-    Higher is better, but each of the four tells one half of the truth, so they choose no checkpoint. Own code, see
-    `ganlab.metrics.neighbours`: distances are found once for all of them that share ``neighbours``.
+    Higher is better, but each of the four is one half of the picture, so none chooses a checkpoint. Metrics with the
+    same ``neighbours`` share one computation, see `ganlab.metrics.neighbours`.
 
     Args:
         features: the feature network.
         neighbours: k, at least 1; 3 in the paper of precision and recall, 5 in that of density and coverage.
     """
 
-    higher_is_better = True
     value: str
 
     def __init__(self, features: Features, neighbours: Count) -> None:
@@ -37,17 +36,17 @@ class Balls(Sampled):
             UserError: ``neighbours`` is not less than the number of images.
         """
         super().take_reals(reals)
-        enough(f"{self.value}.neighbours", self.neighbours, 1, reals.sample_count - 1)
+        require_count(f"{self.value}.neighbours", self.neighbours, 1, reals.sample_count - 1)
 
     def protocol(self) -> dict[str, Any]:
         """Return the network and the number of neighbours."""
         return {**super().protocol(), "neighbours": self.neighbours}
 
 
-class Precision(Balls):
-    """The share of generated images within a ball around a real one (Kynkaanniemi et al., 2019): are they realistic?
+class Precision(ManifoldMetric):
+    """Share of generated images within a ball around a real one (Kynkaanniemi et al., 2019): fidelity, at best 1.
 
-    1 at best. ``precision_inception`` is not the paper's number, which sees the features of VGG-16.
+    The paper uses VGG-16, so its numbers are not ``precision_inception``.
     """
 
     value = "precision"
@@ -57,11 +56,8 @@ class Precision(Balls):
         return ((overlap(real, fake, self.neighbours, True).holders > 0).double().mean().item(),)
 
 
-class Recall(Balls):
-    """The share of real images within a ball around a generated one (Kynkaanniemi et al., 2019): is everything there?
-
-    1 at best.
-    """
+class Recall(ManifoldMetric):
+    """Share of real images within a ball around a generated one (Kynkaanniemi et al., 2019): diversity, at best 1."""
 
     value = "recall"
 
@@ -72,23 +68,24 @@ class Recall(Balls):
         return (reached.double().mean().item(),)
 
 
-class Density(Balls):
-    """In how many balls around real images a generated one lies, of k (Naeem et al., 2020).
+class Density(ManifoldMetric):
+    """Number of balls around real images that hold a generated one, divided by k (Naeem et al., 2020).
 
-    As precision, but one real outlier cannot lift it. Its expectation is 1 for equal distributions; it may be higher.
+    Like precision, but robust to real outliers. About 1 for equal distributions; it may be higher.
     """
 
     value = "density"
 
     def compare(self, real: Tensor, fake: Tensor) -> tuple[float, ...]:
-        """Return the mean number, divided by k."""
+        """Return the mean number over k."""
         return (overlap(real, fake, self.neighbours, False).holders.double().mean().item() / self.neighbours,)
 
 
-class Coverage(Balls):
-    """The share of real images whose ball holds a generated one (Naeem et al., 2020): as recall, by real balls alone.
+class Coverage(ManifoldMetric):
+    """Share of real images whose ball holds a generated one (Naeem et al., 2020).
 
-    1 at best; 1 - (1/2)^k or so is expected for equal distributions and numbers.
+    Like recall, but only with balls around real images. At best 1; about 1 - (1/2)^k for equal distributions and
+    numbers of images.
     """
 
     value = "coverage"

@@ -10,7 +10,7 @@ from ganlab.data.batches import channels_first
 from ganlab.metrics.extractors.inception import InceptionFeatures
 from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
 from ganlab.metrics.generated import Generated
-from ganlab.metrics.metric import Gathered
+from ganlab.metrics.metric import PerSampleMetric
 from ganlab.metrics.reals import Reals
 
 DEPTH = 64  # channels of the layer
@@ -18,24 +18,24 @@ LAYER = "64 channels before the first pooling, image not resized"
 
 
 @checked
-class SIFID(Gathered):
-    """Frechet distance between the features at all places of a real image and of a generated one; lower is better.
+class SIFID(PerSampleMetric):
+    """Frechet distance between the features at all positions of a real and of a generated image; lower is better.
 
-    The mean over generated images. With one real image each is compared with it, as for models of a single image; with
-    several, generated image i with the pack's image i, and from the first again after the last.
+    The mean over generated images. A single real image is compared with all of them; of several, image i of the pack
+    with generated image i, beginning again after the last.
 
     Features are the 64 channels after Inception's third convolution, before the first pooling, of images that are not
-    resized, as in the authors' code; the paper speaks of the layer before the second pooling. Own code: torchmetrics
-    and torch-fidelity pool this layer over all places.
+    resized, as in the authors' code; the paper speaks of the layer before the second pooling. No library offers it:
+    torchmetrics and torch-fidelity pool this layer over all positions.
 
     Args:
         features: the Inception network.
-        samples: generated images that are judged (50 in the paper), fewer where there are fewer.
+        samples: generated images that are compared, at most (50 in the paper).
     """
 
     needs = InceptionFeatures
     higher_is_better = False
-    kind = torch.float64
+    row_dtype = torch.float64
 
     def __init__(self, features: InceptionFeatures, samples: Count) -> None:
         super().__init__(limit=samples)
@@ -44,13 +44,13 @@ class SIFID(Gathered):
         self.real: list[FeatureStatistics] = []
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember the statistics of the first real images, no more than there are generated ones to compare with."""
+        """Remember the statistics of the first real images, no more than there are generated ones."""
         images = channels_first(reals.pack.images[: min(self.samples, reals.count)])
         self.features.to(reals.device)
         self.real = [self._statistics(image.to(reals.device)) for image in images.split(1)]
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Keep the number of places, sum and outer products, (n, 1 + 64 + 64 * 64)."""
+        """Return the number of positions, their sum and outer products, (n, 1 + 64 + 64 * 64)."""
         rows = []
         for image in batch.images[kept].split(1):
             found = self._statistics(image)
@@ -58,7 +58,7 @@ class SIFID(Gathered):
         return torch.stack(rows).to(batch.images.device)
 
     def compute(self) -> dict[str, float]:
-        """Return the mean distance; nothing on processes that only lend their samples."""
+        """Return the mean distance; nothing without real images."""
         if not self.real:
             return {}
         distances = []
@@ -83,6 +83,6 @@ class SIFID(Gathered):
         network = self.features.network
         with torch.autocast(image.device.type, enabled=False):
             pixels = (image.expand(-1, 3, -1, -1).float() - 128) / 128
-            maps = network.Conv2d_2b_3x3(network.Conv2d_2a_3x3(network.Conv2d_1a_3x3(pixels)))
-        places = maps[0].flatten(1).T.double().cpu()
-        return FeatureStatistics(len(places), places.sum(dim=0), places.T @ places)
+            channels = network.Conv2d_2b_3x3(network.Conv2d_2a_3x3(network.Conv2d_1a_3x3(pixels)))
+        positions = channels[0].flatten(1).T.double().cpu()
+        return FeatureStatistics(len(positions), positions.sum(dim=0), positions.T @ positions)

@@ -6,38 +6,37 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
 
 from ganlab.arguments import Count, Natural, checked
 from ganlab.errors import UserError
 from ganlab.metrics.generated import Generated
+from ganlab.metrics.metric import Metric
 from ganlab.metrics.reals import Reals
 
 PATCH = 7  # pixels
 COARSEST = 16  # pixels
 REPEATS, DIRECTIONS = 4, 128
-CONSTANT = 1e-3  # grey levels; below it a deviation is rounding, not content
+ROUNDING = 1e-3  # grey levels; a standard deviation below it is rounding
 
 
 @checked
 class SWD(Metric):
-    """Sliced Wasserstein distance x 1000, averaged over the levels of the pyramid; lower is better, needs no network.
+    """Sliced Wasserstein distance x 1000, averaged over the levels of the pyramid; lower is better; no network needed.
 
-    As in Progressive GAN: 7x7 patches of each Laplacian level down to 16 pixels, normalised by mean and deviation of
-    each channel, projected on 4 x 128 random directions; the distance of two sets is the mean |difference| of their
-    sorted projections. Where the two sets differ in size, equal quantiles are compared. Where the patches of an image
-    lie depends on its number alone, so neither batches nor processes change the result.
+    As in Progressive GAN: 7x7 patches of each Laplacian level down to 16 pixels, normalised to the mean and standard
+    deviation of each channel, projected on 4 x 128 random directions; the distance of two sets is the mean |difference|
+    of their sorted projections, at equal quantiles if the sets differ in size. The positions of an image's patches
+    depend on its number alone, so neither batches nor processes change the result.
 
-    Memory: 196 bytes a patch, channel, level and image, in each set.
+    Memory of each set: 196 bytes a patch, channel, level and image.
 
     Args:
         patches: patches of an image on each level (128 in the paper).
         seed: fixes patches and directions.
     """
 
-    needs = None
     higher_is_better = False
-    full_state_update = False
     names = ("swd",)
     fake_patches: list[Tensor]
 
@@ -57,8 +56,8 @@ class SWD(Metric):
             self.real_patches.append(self.cut_up(images, indices).flatten(end_dim=1))
 
     def update(self, batch: Generated) -> None:
-        """Cut patches out of generated images."""
-        # flat: processes without samples then join with an empty tensor of one dimension
+        """Keep patches of generated images."""
+        # flat, since processes without samples contribute an empty tensor of one dimension
         self.fake_patches.append(self.cut_up(batch.images, batch.indices).flatten())
 
     def cut_up(self, images: Tensor, indices: Tensor) -> Tensor:
@@ -68,10 +67,10 @@ class SWD(Metric):
         return torch.stack([cut(level, at) for level, at in zip(levels, corners, strict=True)], dim=2)
 
     def compute(self) -> dict[str, float]:
-        """Return the distance; nothing on processes that only lend their samples, since one alone holds the reals."""
+        """Return the distance; nothing without real images."""
         if not self.real_patches:
             return {}
-        fakes = self.fake_patches if isinstance(self.fake_patches, Tensor) else torch.cat(self.fake_patches)
+        fakes = dim_zero_cat(self.fake_patches)
         real = torch.cat(self.real_patches).to(fakes.device)
         fake = fakes.view(-1, *real.shape[1:])
         distances = [self._distance(real[:, level], fake[:, level]) for level in range(real.shape[1])]
@@ -83,7 +82,7 @@ class SWD(Metric):
         return {"patches": self.patches, "directions": REPEATS * DIRECTIONS, "swd_seed": self.seed, "real": real}
 
     def _corners(self, indices: Tensor, levels: int) -> Tensor:
-        """Draw places of the patches' corners in [0, 1), (levels, N, patches, 2), for each image by its number."""
+        """Draw the corners of patches in [0, 1), (levels, N, patches, 2), for each image by its number."""
         draws = [
             np.random.default_rng((self.seed, index)).random((levels, self.patches, 2)) for index in indices.tolist()
         ]
@@ -100,7 +99,7 @@ class SWD(Metric):
 
 
 def laplacian_pyramid(images: Tensor) -> list[Tensor]:
-    """Split float images (N, C, H, W) into bands: each level less its coarser copy, the last one whole, down to 16 px.
+    """Split float images (N, C, H, W) into bands: each level less its coarser copy; the last, at least 16 px, as it is.
 
     Raises:
         UserError: images below 16 pixels.
@@ -140,9 +139,9 @@ def cut(level: Tensor, corners: Tensor) -> Tensor:
 
 
 def normalise(patches: Tensor) -> Tensor:
-    """Bring patches (N, C, 49) to mean 0 and deviation 1 in each channel, as rows (N, C * 49)."""
+    """Normalise patches (N, C, 49) to mean 0 and standard deviation 1 in each channel, as rows (N, C * 49)."""
     deviation, mean = torch.std_mean(patches.double(), dim=(0, 2), correction=0, keepdim=True)
-    return ((patches - mean) / deviation.clamp(min=CONSTANT)).float().flatten(1)
+    return ((patches - mean) / deviation.clamp(min=ROUNDING)).float().flatten(1)
 
 
 def wasserstein(first: Tensor, second: Tensor) -> float:
@@ -157,7 +156,7 @@ def wasserstein(first: Tensor, second: Tensor) -> float:
 
 
 def ascending(rows: Tensor) -> Tensor:
-    """Sort each row; on the CPU by NumPy, whose vectorised sort takes an eighth of torch's time."""
+    """Sort each row; on the CPU with NumPy, whose vectorised sort takes an eighth of torch's time."""
     if rows.device.type != "cpu":
         return rows.sort(dim=1).values
     return torch.from_numpy(np.sort(rows.numpy(), axis=1))

@@ -1,0 +1,58 @@
+"""The result of an evaluation: values with their spread, protocol and reference."""
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from scipy.stats import t
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Values by full name.
+
+    Attributes:
+        values: means over the repeats.
+        spreads: standard deviations of one set of samples; empty for a single set.
+        protocols: what must be equal for two values to be comparable.
+        real_halves: values between two halves of the real images.
+    """
+
+    values: dict[str, float]
+    spreads: dict[str, float]
+    protocols: dict[str, dict[str, Any]]
+    real_halves: dict[str, float]
+
+    def record(self) -> dict[str, dict[str, Any]]:
+        """Return the content of ``evaluation.json``, by names without the feature network, which protocols hold."""
+        results: dict[str, dict[str, Any]] = {}
+        for name, value in self.values.items():
+            protocol = self.protocols[name]
+            short = name.removesuffix(f"_{protocol['features']}") if "features" in protocol else name
+            results[short] = {"value": finite(value), "spread": finite(self.spreads.get(name)), "protocol": protocol}
+            if name in self.real_halves:
+                results[short]["real_halves"] = self.real_halves[name]
+            if name in self.spreads:
+                results[short]["confidence_95"] = interval(value, self.spreads[name], protocol["repeats"])
+        return results
+
+    def text(self, name: str) -> str:
+        """Return a value for a table, ``12.34 +- 0.56``; empty if it was not measured."""
+        if name not in self.values:
+            return ""
+        spread = f" +- {self.spreads[name]:.2g}" if name in self.spreads else ""
+        return f"{self.values[name]:.4g}{spread}"
+
+
+def finite(value: float | None) -> float | None:
+    """Return a number for JSON: None if it is not finite."""
+    return value if value is not None and isfinite(value) else None
+
+
+def interval(value: float, spread: float, repeats: int) -> list[float | None]:
+    """Return the 95 % confidence interval of a mean over independent sets of samples, by Student's t.
+
+    It covers the draw of samples alone, not another seed of training or other real images.
+    """
+    reach = float(t.ppf(0.975, repeats - 1)) * spread / repeats**0.5
+    return [finite(value - reach), finite(value + reach)]
