@@ -12,6 +12,7 @@ from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from ganlab.metrics.extractors.features import Features
+from ganlab.systems.request import Request
 
 
 class ArrayPack:
@@ -33,7 +34,7 @@ class ArrayPack:
 
 
 class Painter:
-    """Draws seeded noise of a brightness, and remembers which batches it was asked for."""
+    """Draws seeded noise of a brightness, and remembers requests: their first number, size and seed."""
 
     device = torch.device("cpu")
 
@@ -42,12 +43,12 @@ class Painter:
         self.top = top
         self.asked: list[tuple[int, int, int]] = []
 
-    def generation_batch(self, index: int, size: int, seed: int) -> Tensor:
-        self.asked.append((index, size, seed))
-        rng = np.random.default_rng((seed, index))
-        return torch.from_numpy(rng.integers(0, self.top, (size, *self.shape), dtype=np.uint8))
+    def respond(self, request: Request, seed: int, task: str = "") -> Tensor:
+        self.asked.append((int(request.indices[0]), len(request), seed))
+        draws = [np.random.default_rng((seed, int(i))) for i in request.indices]
+        return torch.from_numpy(np.stack([rng.integers(0, self.top, self.shape, dtype=np.uint8) for rng in draws]))
 
-    def generation_labels(self, index: int, size: int, seed: int) -> Tensor | None:
+    def labels_for(self, request: Request, seed: int) -> Tensor | None:
         return None
 
     def sampling_protocol(self) -> dict[str, Any]:

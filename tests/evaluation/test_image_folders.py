@@ -13,6 +13,7 @@ from ganlab.classifiers.digits import digits
 from ganlab.errors import UserError
 from ganlab.evaluation.image_folders import PackImages, open_images
 from ganlab.report.grids import save_each
+from ganlab.systems.request import Request
 
 
 def images(count: int, height: int = 8, width: int = 6, channels: int = 3) -> torch.Tensor:
@@ -46,10 +47,10 @@ def test_pixels_stay_as_they_are_whatever_the_shape(tmp_path: Path) -> None:
     assert torch.equal(torch.from_numpy(np.array(pack.images)).permute(0, 3, 1, 2), pictures)
     assert open_images("real", str(pack.folder), tmp_path / "packs").manifest == pack.manifest
     system = PackImages(pack, None, torch.device("cpu"))
-    drawn = torch.cat([system.generation_batch(i, 2, seed=3) for i in range(3)])
+    drawn = system.respond(Request.first(5), 3)
     assert sorted(drawn.flatten(1).sum(dim=1).tolist()) == sorted(pictures.flatten(1).sum(dim=1).tolist())
-    assert not torch.equal(drawn, torch.cat([system.generation_batch(i, 2, seed=4) for i in range(3)]))
-    assert system.generation_labels(0, 2, seed=3) is None
+    assert not torch.equal(drawn, system.respond(Request.first(5), 4))
+    assert system.labels_for(Request.first(2), 3) is None
 
 
 def test_sub_folders_are_classes_where_both_have_the_same(tmp_path: Path) -> None:
@@ -57,9 +58,9 @@ def test_sub_folders_are_classes_where_both_have_the_same(tmp_path: Path) -> Non
         save_each(images(2 if name == "cats" else 3), tmp_path / "folder" / name)
     pack = open_images("generated", str(tmp_path / "folder"), tmp_path / "packs")
     system = PackImages(pack, ["cats", "dogs"], torch.device("cpu"))
-    labels = torch.cat([system.generation_labels(i, 2, seed=3) for i in range(3)])  # type: ignore[misc]
+    labels = system.labels_for(Request.first(5), 3)
     assert labels.bincount().tolist() == [2, 3]
-    assert PackImages(pack, ["cows", "dogs"], torch.device("cpu")).generation_labels(0, 2, seed=3) is None
+    assert PackImages(pack, ["cows", "dogs"], torch.device("cpu")).labels_for(Request.first(2), 3) is None
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_short_keys_and_repeats(command: Callable, smoke: Path, tmp_path: Path) 
     assert outcome.code == 0, outcome.err
     report = json.loads(output.read_text())["metrics"]
     fid, kid = report["fid"], report["kid"]
-    assert (fid["protocol"]["fake"], fid["protocol"]["generation_batch"], fid["protocol"]["seed"]) == (96, 32, 5)
+    assert (fid["protocol"]["fake"], fid["protocol"]["generation_batch"], fid["protocol"]["seed"]) == (96, 100, 5)
     assert fid["protocol"]["repeats"] == 2 and fid["spread"] > 0
     low, high = fid["confidence_95"]
     assert (low + high) / 2 == pytest.approx(fid["value"]) and "confidence_95" in kid

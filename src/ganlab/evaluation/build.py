@@ -5,6 +5,7 @@ from typing import Any
 
 from hydra.utils import get_class
 
+from ganlab.data.references import Reference
 from ganlab.errors import UserError
 from ganlab.evaluation.evaluator import Evaluator
 from ganlab.metrics.extractors.features import Features
@@ -16,13 +17,16 @@ def needs_features(config: Mapping[str, Any]) -> bool:
     return any(_metric_class(node).needs is not None for node in _nodes(config).values())
 
 
-def build_evaluator(config: Mapping[str, Any], features: Features | None, seed: int) -> Evaluator | None:
+def build_evaluator(
+    config: Mapping[str, Any], references: Mapping[str, Reference], features: Features | None, seed: int
+) -> Evaluator | None:
     """Return the evaluator of the config group ``metrics``; None for ``metrics=none``.
 
     Metrics that do not fit the feature network are left out.
 
     Args:
         config: ``count``, ``batch_size``, ``best``, and for each metric its constructor's values and ``_target_``.
+        references: the inputs and real images of each task.
         features: the network that the metrics share; None for none.
         seed: of the latents and of the sample of real images.
 
@@ -34,11 +38,12 @@ def build_evaluator(config: Mapping[str, Any], features: Features | None, seed: 
     for name, node in nodes.items():
         values = {key: value for key, value in node.items() if key != "_target_"}
         metric = _metric_class(node)
-        if metric.fits(features):
+        for task in references if metric.fits(features) else ():
             try:
-                metrics[name] = metric(*([] if metric.needs is None else [features]), **values)
+                made = metric(*([] if metric.needs is None else [features]), **values)
             except ValueError as error:
                 raise UserError(f"metrics.{name}: {error}") from error
+            metrics[f"{name}/{task}" if task else name] = made
     if nodes and not metrics:
         network = "no feature network" if features is None else f"the feature network {features.name}"
         raise UserError(
@@ -47,7 +52,7 @@ def build_evaluator(config: Mapping[str, Any], features: Features | None, seed: 
         )
     if not metrics:
         return None
-    return Evaluator(metrics, features, config["count"], config["batch_size"], seed, config["best"])
+    return Evaluator(metrics, references, features, config["count"], config["batch_size"], seed, config["best"])
 
 
 def _nodes(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

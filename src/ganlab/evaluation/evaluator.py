@@ -1,7 +1,7 @@
 """The evaluator: measures a generator with several metrics, and records the protocol of each value."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from ganlab.arguments import Natural, Several, checked
 from ganlab.data.packs.pack import Pack
+from ganlab.data.references import Reference
 from ganlab.errors import UserError
 from ganlab.evaluation.result import EvaluationResult
 from ganlab.metrics.extractors.features import Features
@@ -18,22 +19,23 @@ from ganlab.metrics.frechet import frechet_distance
 from ganlab.metrics.generated import Generated
 from ganlab.metrics.metric import Metric
 from ganlab.metrics.reals import Reals
+from ganlab.systems.request import BLOCK, Request
 
 log = logging.getLogger(__name__)
 
 
 class ImageSource(Protocol):
-    """What is measured: a system, or a folder of images, that yields seeded batches of uint8 images (N, C, H, W)."""
+    """What is measured: a system, or a folder of images instead of its samples."""
 
     @property
     def device(self) -> torch.device:
         """Where it generates."""
 
-    def generation_batch(self, index: int, size: int, seed: int) -> Tensor:
-        """Return batch ``index`` of a seed's endless samples."""
+    def respond(self, request: Request, seed: int, task: str = "") -> Tensor:
+        """Return the images of a request, uint8 (N, C, H, W)."""
 
-    def generation_labels(self, index: int, size: int, seed: int) -> Tensor | None:
-        """Return the classes (size,) of this batch; None without classes."""
+    def labels_for(self, request: Request, seed: int) -> Tensor | None:
+        """Return the classes (N,) of these images; None without classes."""
 
     def sampling_protocol(self) -> dict[str, Any]:
         """Return how the samples are made."""
@@ -41,14 +43,18 @@ class ImageSource(Protocol):
 
 @checked
 class Evaluator:
-    """Measures a generator with ``count`` samples, drawn in batches of ``batch_size`` that the processes share.
+    """Measures a generator with ``count`` images of each task, in batches that the processes share.
+
+    A metric's values have its full names, such as ``fid_inception``; those of a named task end in it, such as
+    ``fid_inception/a_to_b``.
 
     Args:
-        metrics: by the name of their config file.
-        features: the feature network that they share; None if none needs one.
+        metrics: by the name of their config file, ``fid``, or for a named task ``fid/a_to_b``.
+        references: the inputs and real images of each task. With inputs, no more images than inputs are generated.
+        features: the feature network that the metrics share; None if none needs one.
         count: generated images, and real ones for metrics that take a sample of them.
-        batch_size: images of one generation batch; part of the protocol, since batch norm may depend on it.
-        seed: of the latents and of the sample of real images.
+        batch_size: images of one batch; it bounds memory and changes no value.
+        seed: of the latents, the order of the inputs, and the sample of real images.
         best: the value that chooses best.ckpt; None for FID, else for the first value that may.
 
     Raises:
@@ -62,20 +68,25 @@ class Evaluator:
 
     def __init__(
         self,
-        metrics: dict[str, Metric],
+        metrics: Mapping[str, Metric],
+        references: Mapping[str, Reference],
         features: Features | None,
         count: Several,
         batch_size: Several,
         seed: Natural,
         best: str | None = None,
     ) -> None:
-        self.metrics, self.features = metrics, features
+        self.metrics, self.references, self.features = metrics, references, features
         self.count, self.batch_size, self.seed = count, batch_size, seed
+        self.inputs: dict[str, np.ndarray] = {}  # which ones are shown, in their order, of tasks that have inputs
+        for task, reference in references.items():
+            if reference.shown(np.arange(1)):
+                self.inputs[task] = np.random.default_rng(seed).permutation(reference.count)[:count]
         self.score_name = self._choose_score(best)
         self.warnings: dict[str, str] = {}
         self.pictures: dict[str, Tensor] = {}
-        self._source: dict[str, Any] = {}
-        self._reals: Reals | None = None
+        self._sources: dict[str, dict[str, Any]] = {}
+        self._reals: dict[str, Reals] = {}
         self._real_halves: dict[str, float] | None = None
 
     @property
@@ -85,7 +96,6 @@ class Evaluator:
 
     def prepare_reals(
         self,
-        pack: Pack,
         device: torch.device | str = "cpu",
         held_out: Callable[[], Pack | None] | None = None,
         split: str | None = None,
@@ -93,21 +103,24 @@ class Evaluator:
         """Show the real images to the metrics, on rank 0 alone and before the other ranks start.
 
         Args:
-            pack: the real images, next to which features and statistics are cached.
             device: of the feature network.
-            held_out: finds images that the generator was not trained on; called if a metric wants them.
+            held_out: finds images that the generator was not trained on; called if a metric wants them. Used where the
+                only task is to generate images.
             split: of the data, if they have several.
         """
-        self._reals, self._real_halves = self._reals_of(pack, device), None
-        if held_out is not None and self.wants_held_out and (others := held_out()) is not None:
-            self._reals.held_out = self._reals_of(others, device)
-        for metric in self.metrics.values():
-            metric.to(self._reals.device)
-            metric.take_reals(self._reals)
-        manifest = pack.manifest
-        split = split or manifest["fingerprint"].get("split", "all")
-        self._source = {"pack": manifest["key"], "data": manifest["source"], "split": split}
-        self.warnings = self._small_samples(len(pack))
+        target, self._real_halves = metric_device(torch.device(device)), None
+        for task, reference in self.references.items():
+            manifest = reference.reals.manifest
+            part = split or manifest["fingerprint"].get("split", "all")
+            self._sources[task] = {"pack": manifest["key"], "data": manifest["source"], "split": part}
+            size = self.count_of(task), self.batch_size, self.seed
+            self._reals[task] = Reals(reference.reals, *size, target)
+        if held_out is not None and self.wants_held_out and [*self._reals] == [""] and (others := held_out()):
+            self._reals[""].held_out = Reals(others, self.count, self.batch_size, self.seed, target)
+        for key, metric in self.metrics.items():
+            metric.to(target)
+            metric.take_reals(self._reals[task_of(key)])
+        self.warnings = self._small_samples()
         for warning in dict.fromkeys(self.warnings.values()):
             log.warning(warning)
 
@@ -125,21 +138,27 @@ class Evaluator:
             source: what is measured.
             rank: of this process.
             world: number of processes.
-            progress: called with the number of images measured so far, and ``count``.
+            progress: called with the number of images measured so far, and of all.
             seed: of the latents, instead of the evaluator's; the real images stay the same.
         """
         device, seed = metric_device(source.device), self.seed if seed is None else seed
         for metric in self.metrics.values():
             metric.to(device)
             metric.reset()
-            metric.take_system(source)
-        for index in range(rank, -(-self.count // self.batch_size), world):
-            batch = self._generate(source, index, seed, device)
-            for metric in self.metrics.values():
-                metric.update(batch)
-            if progress is not None:
-                progress(min((index + 1) * self.batch_size, self.count), self.count)
-        values = {name: value for metric in self.metrics.values() for name, value in metric.compute().items()}
+            metric.take_system(source, seed)
+        before = 0
+        for task in self.references:
+            metrics, count = [one for key, one in self.metrics.items() if task_of(key) == task], self.count_of(task)
+            for start in range(rank * self.batch_size, count, world * self.batch_size):
+                batch = self._generate(source, task, slice(start, min(start + self.batch_size, count)), seed, device)
+                for metric in metrics:
+                    metric.update(batch)
+                if progress is not None:
+                    progress(before + min(start + self.batch_size, count), self.total)
+            before += count
+        values: dict[str, float] = {}
+        for key, metric in self.metrics.items():
+            values |= {name + suffix_of(key): value for name, value in metric.compute().items()}
         pictures = {name: metric.picture() for name, metric in self.metrics.items()}
         self.pictures = {name: picture for name, picture in pictures.items() if picture is not None}
         for metric in self.metrics.values():
@@ -153,10 +172,10 @@ class Evaluator:
     def evaluate(self, source: ImageSource, title: str, repeats: int = 1) -> EvaluationResult:
         """Measure ``repeats`` times, with consecutive seeds of the latents and a progress bar named ``title``."""
         halves, found = self.real_halves(), list[dict[str, float]]()
-        with tqdm(total=repeats * self.count, desc=title, unit=" samples", disable=None) as bar:
+        with tqdm(total=repeats * self.total, desc=title, unit=" samples", disable=None) as bar:
             for seed in range(self.seed, self.seed + repeats):
                 found.append(
-                    self.measure(source, progress=lambda done, _: bar.update(done - bar.n % self.count), seed=seed)
+                    self.measure(source, progress=lambda done, _: bar.update(done - bar.n % self.total), seed=seed)
                 )
         columns = {name: np.array([values[name] for values in found]) for name in found[0]}
         repeated = {"repeats": repeats} if repeats > 1 else {}
@@ -169,27 +188,29 @@ class Evaluator:
 
     def protocol(self, source: ImageSource) -> dict[str, dict[str, Any]]:
         """Return, by full name, what must be equal for two values to be comparable; complete after ``measure``."""
-        shared = {
-            **self._source,
-            "fake": self.count,
-            "generation_batch": self.batch_size,
-            "seed": self.seed,
-            **source.sampling_protocol(),
-        }
         records: dict[str, dict[str, Any]] = {}
         for key, metric in self.metrics.items():
+            shared = {
+                **self._sources.get(task_of(key), {}),
+                "fake": self.count_of(task_of(key)),
+                "generation_batch": BLOCK,
+                "seed": self.seed,
+                **source.sampling_protocol(),
+            }
             warning, own = {"warning": self.warnings[key]} if key in self.warnings else {}, metric.protocol()
             # a metric's own entries come first, and prevail
-            records |= {name: own | shared | own | warning for name in metric.names}
+            records |= {name: own | shared | own | warning for name in self._names(key)}
         return records
 
     def real_halves(self) -> dict[str, float]:
         """Return, by full name, the FID between two seeded halves of the real images; empty if FID is not measured."""
-        if "fid" not in self.metrics or self.features is None or self._reals is None:
-            return {}
         if self._real_halves is None:
-            first, second = self._reals.halves(self.features.to(self._reals.device))
-            self._real_halves = {f"fid_{self.features.name}": frechet_distance(first, second)}
+            self._real_halves = {}
+            for key in self.metrics:
+                if key.partition("/")[0] == "fid" and self.features is not None and self._reals:
+                    reals = self._reals[task_of(key)]
+                    halves = reals.halves(self.features.to(reals.device))
+                    self._real_halves[self._names(key)[0]] = frechet_distance(*halves)
         return self._real_halves
 
     def improves(self, value: float, best: float) -> bool:
@@ -199,40 +220,60 @@ class Evaluator:
     @property
     def score_rises(self) -> bool:
         """Whether a higher score is better."""
-        return any(metric.higher_is_better and self.score_name in metric.names for metric in self.metrics.values())
+        return any(one.higher_is_better and self.score_name in self._names(key) for key, one in self.metrics.items())
 
-    def _generate(self, source: ImageSource, index: int, seed: int, device: torch.device) -> Generated:
-        images = source.generation_batch(index, size=self.batch_size, seed=seed)
-        labels = source.generation_labels(index, size=self.batch_size, seed=seed)
-        indices = torch.arange(index * self.batch_size, min((index + 1) * self.batch_size, self.count), device=device)
-        if labels is not None:
-            labels = labels[: len(indices)].to(device)
-        return Generated(images[: len(indices)].to(device), self.features, indices, labels)
+    def count_of(self, task: str) -> int:
+        """Return the number of images that are generated for a task."""
+        return len(self.inputs[task]) if task in self.inputs else self.count
 
-    def _reals_of(self, pack: Pack, device: torch.device | str) -> Reals:
-        return Reals(pack, self.count, self.batch_size, self.seed, metric_device(torch.device(device)))
+    @property
+    def total(self) -> int:
+        """The number of images of all tasks."""
+        return sum(map(self.count_of, self.references))
+
+    def _generate(self, source: ImageSource, task: str, rows: slice, seed: int, device: torch.device) -> Generated:
+        inputs = self.inputs.get(task)
+        shown: dict[str, Any] = {} if inputs is None else dict(self.references[task].shown(inputs[rows]))
+        request = Request(torch.arange(rows.start, rows.stop), **shown)
+        images, labels = source.respond(request, seed, task), source.labels_for(request, seed)
+        pictures = (None if one is None else one.to(device) for one in (labels, request.targets, request.masks))
+        return Generated(images.to(device), self.features, request.indices.to(device), *pictures)
+
+    def _names(self, key: str) -> list[str]:
+        return [name + suffix_of(key) for name in self.metrics[key].names]
 
     def _choose_score(self, best: str | None) -> str | None:
-        names = [name for m in self.metrics.values() if m.higher_is_better is not None for name in m.names]
+        names = [name for key, m in self.metrics.items() if m.higher_is_better is not None for name in self._names(key)]
         if best is None:
             return min(names, key=lambda name: not name.startswith("fid_"), default=None)
         if best not in names:
             raise UserError(f"metrics.best={best} is not measured; choose {' or '.join(names) or 'null'}")
         return best
 
-    def _small_samples(self, real: int) -> dict[str, str]:
+    def _small_samples(self) -> dict[str, str]:
         """Return a warning for each metric whose covariance has more dimensions than images."""
         dimensions = self.features.num_features if self.features is not None else 0
         warnings = {}
         for key, metric in self.metrics.items():
-            count = metric.fitted(min(self.count, real))
+            real = len(self._reals[task_of(key)].pack)
+            count = metric.fitted(min(self.count_of(task_of(key)), real))
             if count is not None and count < dimensions:
                 more = -(-self.count * dimensions // max(count, 1)) if count < real else dimensions
                 warnings[key] = (
-                    f"{metric.names[0]} from {count} images is unreliable, its covariance has {dimensions} dimensions: "
-                    f"set metrics.count={more} or more, with as many real images"
+                    f"{self._names(key)[0]} from {count} images is unreliable, its covariance has {dimensions} "
+                    f"dimensions: set metrics.count={more} or more, with as many real images"
                 )
         return warnings
+
+
+def task_of(key: str) -> str:
+    """Return the task of a metric's key: ``a_to_b`` of ``fid/a_to_b``, empty for ``fid``."""
+    return key.partition("/")[2]
+
+
+def suffix_of(key: str) -> str:
+    """Return what the names of a key's values end in: ``/a_to_b`` of ``fid/a_to_b``, empty for ``fid``."""
+    return "".join(key.partition("/")[1:])
 
 
 def metric_device(device: torch.device) -> torch.device:

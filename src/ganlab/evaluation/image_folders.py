@@ -15,6 +15,7 @@ from ganlab.data.packs.pack import Pack, build
 from ganlab.data.packs.pictures import MODES, PictureFile, PictureProtocol, UnreadableImageError, decode
 from ganlab.data.sources.folder import Folder
 from ganlab.errors import UserError
+from ganlab.systems.request import Request
 
 
 @dataclass(frozen=True)
@@ -101,16 +102,15 @@ class PackImages:
         same = pack.labels is not None and pack.labels.ndim == 1 and pack.manifest.get("classes") == classes
         self.labels = pack.labels if same else None
 
-    def generation_batch(self, index: int, size: int, seed: int) -> Tensor:
-        """Return images from ``index * size`` on, uint8 (n, C, H, W); the last batch may be smaller."""
-        chosen = order(len(self.pack), seed)[index * size : (index + 1) * size]
-        return channels_first(self.pack.images[chosen])
+    def respond(self, request: Request, seed: int, task: str = "") -> Tensor:
+        """Return the images with these numbers in the seed's order, uint8 (N, C, H, W)."""
+        return channels_first(self.pack.images[order(len(self.pack), seed)[request.indices]])
 
-    def generation_labels(self, index: int, size: int, seed: int) -> Tensor | None:
+    def labels_for(self, request: Request, seed: int) -> Tensor | None:
         """Return the classes of the same images."""
-        if self.labels is None:
-            return None
-        return torch.from_numpy(self.labels[order(len(self.pack), seed)[index * size : (index + 1) * size]])
+        return (
+            None if self.labels is None else torch.from_numpy(self.labels[order(len(self.pack), seed)[request.indices]])
+        )
 
     def sampling_protocol(self) -> dict[str, Any]:
         """Return the origin of the images."""

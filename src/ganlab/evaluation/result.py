@@ -28,7 +28,8 @@ class EvaluationResult:
         results: dict[str, dict[str, Any]] = {}
         for name, value in self.values.items():
             protocol = self.protocols[name]
-            short = name.removesuffix(f"_{protocol['features']}") if "features" in protocol else name
+            base, slash, task = name.partition("/")
+            short = base.removesuffix(f"_{protocol['features']}") + slash + task if "features" in protocol else name
             results[short] = {"value": finite(value), "spread": finite(self.spreads.get(name)), "protocol": protocol}
             if name in self.real_halves:
                 results[short]["real_halves"] = self.real_halves[name]

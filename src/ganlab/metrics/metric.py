@@ -43,8 +43,8 @@ class Metric(torchmetrics.Metric):
     def take_reals(self, reals: Reals) -> None:
         """Remember the real images, in place of earlier ones."""
 
-    def take_system(self, system: Any) -> None:
-        """Look at the generator itself, before the first batch."""
+    def take_system(self, system: Any, seed: int) -> None:
+        """Look at the generator itself, before the first batch of a seed's samples."""
 
     def fitted(self, count: int) -> int | None:
         """Return to how many of ``count`` images a covariance is fitted; None if none is."""

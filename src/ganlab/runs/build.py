@@ -17,9 +17,9 @@ from ganlab.configuration.checking import check_targets
 from ganlab.data.deduplication.hashing import Hashing
 from ganlab.data.inputs import entries_of, require_known
 from ganlab.data.module import ImageDataModule
-from ganlab.data.packs.pack import Pack
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.packs.source import Source, Subset
+from ganlab.data.references import Reference
 from ganlab.data.sources.image_file import ImageFile
 from ganlab.data.spec import PackSpec
 from ganlab.errors import UserError
@@ -224,19 +224,19 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def build_metrics(config: Config, pack: Pack) -> Evaluator | None:
-    """Return the evaluator of a configuration; None for ``metrics=none``.
+def build_metrics(config: Config, references: Mapping[str, Reference]) -> Evaluator | None:
+    """Return the evaluator of a configuration for the tasks of ``references``; None for ``metrics=none``.
 
     The feature network is loaded, or trained on the pack, if any metric needs one.
     """
     features = None
     if needs_features(config["metrics"]):
-        features = choose_features(**config["features"], pack=pack)
+        features = choose_features(**config["features"], pack=next(iter(references.values())).reals)
         if features is None and rank() == 0:
             print("Inception's weights cannot be had here: no FID; swd, which needs no network, is measured.")
         elif features is not None and features.remark and rank() == 0:
             print(features.remark)
-    return build_evaluator(config["metrics"], features, seed=config["seed"])
+    return build_evaluator(config["metrics"], references, features, seed=config["seed"])
 
 
 def build_trainer(

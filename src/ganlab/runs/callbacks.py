@@ -61,7 +61,8 @@ def build_callbacks(
     meter, signals, writer = Meter(every["log"]), Signals(), Writer()
     checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], every["keep"], signals, writer)
     evaluations = diagnostics = None
-    if evaluator := build_metrics(config, pack):
+    references = {task: data.reference(task) for task in system.tasks()}
+    if evaluator := build_metrics(config, references):
         evaluations = Evaluations(evaluator, folder.checkpoints, every["metrics"], checkpoints.poll)
     if config["diagnostics"]["on_trouble"]:
         labels = torch.from_numpy(pack.labels[drawn_first]) if system.classes and pack.labels is not None else None

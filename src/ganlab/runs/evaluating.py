@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ganlab.configuration.checking import check
+from ganlab.data.references import of_images
 from ganlab.errors import UserError
 from ganlab.evaluation.evaluator import Evaluator, ImageSource
 from ganlab.evaluation.image_folders import PackImages, open_images, require_equal_sizes
@@ -83,7 +84,7 @@ def evaluate_images(config: dict[str, Any]) -> None:
         )
     config["metrics"]["count"] = count
     device = choose_device(config["device"])
-    evaluator = evaluator_against(real, config, device, held_out=lambda: None)
+    evaluator = evaluator_against({"": of_images(real)}, config, device, held_out=lambda: None)
     source = PackImages(generated, real.manifest.get("classes"), device)
     facts = {key: config[key] for key in ("generated", "real")}
     evaluate_one(evaluator, source, facts, config["repeats"], Path(config["output"] or "evaluation.json"))
@@ -95,7 +96,7 @@ def evaluate_one(evaluator: Evaluator, source: ImageSource, facts: dict[str, Any
     with writing(output):
         write_text_atomically(output, json.dumps(facts | {"metrics": result.record()}, indent=2))
         for name, picture in evaluator.pictures.items():
-            pictures.append(output.with_name(f"{output.stem}_{name}.png"))
+            pictures.append(output.with_name(f"{output.stem}_{name.replace('/', '_')}.png"))
             save_grid(picture if picture.dim() == 4 else picture[None], pictures[-1])
     Console().print(
         table_of(result, " against ".join(str(value) for value in facts.values() if isinstance(value, str)))

@@ -1,6 +1,6 @@
 """The real images that a checkpoint is measured against."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,17 @@ import torch
 
 from ganlab.data.packs.pack import Pack
 from ganlab.data.packs.source import HELD_OUT, NoSuchSplitError
+from ganlab.data.references import Reference, of_images
 from ganlab.data.sources.folder import SPLITS
 from ganlab.errors import UserError
 from ganlab.evaluation.evaluator import Evaluator, ImageSource
 from ganlab.evaluation.image_folders import open_images
 from ganlab.runs.build import build_data, build_metrics
+from ganlab.systems.request import Request
 
 
 def evaluator_against(
-    real: Pack,
+    references: Mapping[str, Reference],
     config: dict[str, Any],
     device: torch.device,
     held_out: Callable[[], Pack | None] | None = None,
@@ -28,7 +30,7 @@ def evaluator_against(
     Raises:
         UserError: ``held_out`` is None and a metric compares training with held-out images; or no metric is left.
     """
-    evaluator = build_metrics(config, real)
+    evaluator = build_metrics(config, references)
     if evaluator is None:
         raise UserError("metrics=none leaves nothing to evaluate: type metrics=[fid,swd]")
     if held_out is None and (names := [name for name, one in evaluator.metrics.items() if one.wants_held_out]):
@@ -36,7 +38,7 @@ def evaluator_against(
             f"metrics=[{','.join(names)}] compare training images with held-out ones, and find both by themselves: "
             "leave out split= and real="
         )
-    evaluator.prepare_reals(real, device, held_out, split)
+    evaluator.prepare_reals(device, held_out, split)
     return evaluator
 
 
@@ -47,26 +49,32 @@ def evaluator_of(config: dict[str, Any], trained: dict[str, Any], system: Any) -
         config: of the evaluation.
         trained: of the checkpoint's run.
         system: of the checkpoint.
+
+    Raises:
+        UserError: ``real=`` for a system that translates images, or with images of another size.
     """
     device = system.device
     if config["real"] is not None:
+        if system.learns_from != ("images",):
+            raise UserError("real= is for systems that generate images, and this one translates: leave it out")
         pack = open_images("real", config["real"], Path(config["packs"]).expanduser())
         require_size(system, pack)
-        return evaluator_against(pack, config, device)
+        return evaluator_against({"": of_images(pack)}, config, device)
     trained = deepcopy(trained) | {"packs": config["packs"]}
     if config["root"]:
         for node in sources(trained["data"]):
             node["root"] = config["root"]
-    if config["split"] is None:
-        split = trained["data"].get("split")
-        return evaluator_against(build_data(trained).pack, config, device, lambda: held_out_of(trained), split)
-    real = build_data(with_split(trained, config["split"])).pack
-    return evaluator_against(real, config, device, split=config["split"])
+    split = config["split"]
+    data = build_data(trained if split is None else with_split(trained, split))
+    references = {task: data.reference(task) for task in system.tasks()}
+    if split is not None:
+        return evaluator_against(references, config, device, split=split)
+    return evaluator_against(references, config, device, lambda: held_out_of(trained), trained["data"].get("split"))
 
 
 def require_size(system: ImageSource, pack: Pack) -> None:
     """Raise ``UserError`` if a system's images differ in size from the real ones."""
-    channels, height, width = system.generation_batch(0, 2, 0).shape[1:]
+    channels, height, width = system.respond(Request.first(2), 0).shape[1:]
     if (height, width, channels) != pack.images.shape[1:]:
         found = "x".join(map(str, (pack.images.shape[2], pack.images.shape[1], pack.images.shape[3])))
         raise UserError(

@@ -116,7 +116,7 @@ def prepare(folder: RunFolder, run: Run, start: Checkpoint | None, first: bool) 
     require_loggers(config["logger"])
     if run.watch.evaluations and first:
         split = config["data"].get("split")
-        run.watch.evaluations.evaluator.prepare_reals(data.pack, device, split=split)
+        run.watch.evaluations.evaluator.prepare_reals(device, split=split)
 
 
 def record(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str) -> Checkpoint | None:

@@ -9,7 +9,10 @@ from ganlab.errors import UserError
 from ganlab.metrics.generated import Generated
 from ganlab.metrics.measures.path_length import PathLength, interpolate, is_spherical
 from ganlab.networks.latents import PRIORS, LatentGenerator
-from ganlab.systems.images import to_bytes
+from ganlab.objectives.losses import NonSaturating
+from ganlab.systems.adversary import Adversary
+from ganlab.systems.gan import GAN
+from ganlab.systems.update import sequential
 
 
 class Linear(LatentGenerator):
@@ -24,27 +27,24 @@ class Linear(LatentGenerator):
         return (self.gain * latents).view(-1, 3, 2, 2)
 
 
-class System:
-    def __init__(self, generator: Linear) -> None:
-        self.generator, self.classes = generator, generator.classes
+class Logits(nn.Module):
+    """A discriminator that is never asked."""
 
-    def sampler(self, name: str) -> nn.Module:
-        return self.generator
-
-    def draw_labels(self, count: int, rng: torch.Generator) -> Tensor:
-        return torch.randint(self.classes, (count,), generator=rng)
-
-    def show(self, latents: Tensor, labels: Tensor | None, statistics: str) -> Tensor:
-        given = () if labels is None else (labels,)
-        return to_bytes(self.generator(latents, *given), self.generator.value_range)
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
 
 
-def measure(pixels: type, generator: Linear, samples: int = 1000, batches: int = 4) -> tuple[float, PathLength]:
+def system_of(generator: Linear) -> GAN:
+    optimizers = dict.fromkeys(("generator", "discriminator"), torch.optim.Adam)
+    return GAN(generator, Logits(generator.classes), optimizers, Adversary(NonSaturating()), sequential())
+
+
+def measure(pixels: type, generator: Linear, samples: int = 1000, size: int = 500) -> tuple[float, PathLength]:
     metric = PathLength(pixels(12), samples, epsilon=1e-4)
-    metric.take_system(System(generator))
-    for index in range(batches):
-        images = torch.full((500, 3, 2, 2), index, dtype=torch.uint8)
-        metric.update(Generated(images, None, torch.arange(500 * index, 500 * (index + 1))))
+    metric.take_system(system_of(generator), 7)
+    for indices in torch.arange(2000).split(size):
+        metric.update(Generated(torch.zeros(len(indices), 3, 2, 2, dtype=torch.uint8), None, indices))
     return metric.compute()["path_length_pixels"], metric
 
 
@@ -71,7 +71,8 @@ def test_scales_with_the_square_of_the_speed_and_counts_samples_once(pixels: typ
     slow, metric = measure(pixels, Linear("normal", 0.01), samples=700)
     assert len(metric.in_order()) == 700
     assert measure(pixels, Linear("normal", 0.03), samples=700)[0] == pytest.approx(9 * slow, rel=1e-2)
-    assert measure(pixels, Linear("normal", 0.01), samples=700)[0] == slow
+    for size in (500, 70):
+        assert measure(pixels, Linear("normal", 0.01), samples=700, size=size)[0] == slow
     assert measure(pixels, Linear("normal", 0.0))[0] == 0
 
 
@@ -93,6 +94,6 @@ def test_paths_have_their_ends_and_keep_their_length() -> None:
 
 def test_what_has_no_latents_is_refused(pixels: type, painter: Callable[..., Any]) -> None:
     with pytest.raises(UserError, match="path_length needs a generator of images from latents"):
-        PathLength(pixels(12), 10, 1e-4).take_system(painter((3, 2, 2)))
-    with pytest.raises(ValueError, match="^epsilon=0(.0)? must be"):
+        PathLength(pixels(12), 10, 1e-4).take_system(painter((3, 2, 2)), 7)
+    with pytest.raises(UserError, match="metrics.path_length.epsilon=0"):
         PathLength(pixels(12), 10, 0.0)

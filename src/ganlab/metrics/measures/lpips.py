@@ -1,13 +1,14 @@
 """Learned perceptual image patch similarity (Zhang et al., 2018)."""
 
 import pickle
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 from torchvision.models import get_model_weights
 
+from ganlab.arguments import checked
 from ganlab.errors import UserError
 from ganlab.metrics.extractors.precision import full_precision
 from ganlab.metrics.extractors.weights import first_line, published_weights
@@ -18,6 +19,7 @@ LEAST = 32  # pixels of a side, below which a backbone's pooling leaves nothing
 CHUNK = 50  # images of one pass
 
 
+@checked
 class LPIPS(PairedMetric):
     """Distance of deep features of outputs and their true images, by torchmetrics; lower is better.
 
@@ -25,7 +27,7 @@ class LPIPS(PairedMetric):
     those of the true image.
 
     Args:
-        on: ``all`` or ``hole``.
+        pixels: ``all`` or ``hole``.
         network: ``alex``, ``vgg`` or ``squeeze``, with torchvision's weights and the paper's linear layers.
 
     Raises:
@@ -35,18 +37,16 @@ class LPIPS(PairedMetric):
     higher_is_better = False
     unit = "LPIPS 0.1"
 
-    def __init__(self, on: str, network: str) -> None:
-        if network not in BACKBONES:
-            raise ValueError(f"network={network} does not exist; choose {', '.join(BACKBONES)}")
+    def __init__(self, pixels: Literal["all", "hole"], network: Literal["alex", "vgg", "squeeze"]) -> None:
         self.name = f"lpips_{network}"
-        super().__init__(on)
+        super().__init__(pixels)
         url = next(iter(get_model_weights(BACKBONES[network]))).url
         try:
             file = published_weights(url)
             # torchvision unpickles this file without restriction: the safe loader must accept it first.
             torch.load(file, weights_only=True, map_location="cpu")
             self.network = LearnedPerceptualImagePatchSimilarity(
-                network,  # type: ignore[arg-type]
+                network,
                 reduction="none",
                 normalize=True,
             )
@@ -74,7 +74,7 @@ class LPIPS(PairedMetric):
 
     def protocol(self) -> dict[str, Any]:
         """Return the network and the pixels that count."""
-        outside = {"outside": "pixels of the true image"} if self.on == "hole" else {}
+        outside = {"outside": "pixels of the true image"} if self.pixels == "hole" else {}
         return {**super().protocol(), "backbone": BACKBONES[self.name.removeprefix("lpips_")], **outside}
 
     def _distances(self, outputs: Tensor, targets: Tensor) -> Tensor:

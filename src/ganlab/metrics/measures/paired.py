@@ -1,20 +1,21 @@
 """Pixel errors between outputs and their true images: L1, L2, PSNR and SSIM."""
 
 from math import nan
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from ganlab.arguments import checked
 from ganlab.errors import UserError
 from ganlab.metrics.generated import Generated
 from ganlab.metrics.metric import PerSampleMetric
 
-REGIONS = ("all", "hole")
 SSIM_LEAST = 6  # pixels of a side, for the reflected border of the Gaussian window
 
 
+@checked
 class PairedMetric(PerSampleMetric):
     """Mean over images of a value between an output and its true image; pixels lie in [0, 1].
 
@@ -22,25 +23,23 @@ class PairedMetric(PerSampleMetric):
     a hole are left out of the latter.
 
     Args:
-        on: ``all`` or ``hole``.
+        pixels: ``all`` or ``hole``.
     """
 
     row_dtype = torch.float64
     name: str
     unit: str
 
-    def __init__(self, on: str) -> None:
+    def __init__(self, pixels: Literal["all", "hole"]) -> None:
         super().__init__()
-        if on not in REGIONS:
-            raise ValueError(f"on={on} does not exist; choose {' or '.join(REGIONS)}")
-        self.on = on
-        self.names = (self.name if on == "all" else f"{self.name}_hole",)
+        self.pixels = pixels
+        self.names = (self.name if pixels == "all" else f"{self.name}_hole",)
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
         """Return the value of each image (n,); NaN for an image without a hole.
 
         Raises:
-            UserError: the generator has no true images or, ``on=hole``, no masks.
+            UserError: the generator has no true images or, with ``pixels=hole``, no masks.
         """
         if batch.targets is None:
             raise UserError(
@@ -48,10 +47,12 @@ class PairedMetric(PerSampleMetric):
                 "metrics=[...], or train a system that learns from pairs"
             )
         images, targets = batch.images[kept], batch.targets[kept]
-        if self.on == "all":
+        if self.pixels == "all":
             region = torch.ones_like(images, dtype=torch.bool)
         elif batch.masks is None:
-            raise UserError(f"metrics.{self.name}.on=hole needs data with masks: type metrics.{self.name}.on=all")
+            raise UserError(
+                f"metrics.{self.name}.pixels=hole needs data with masks: type metrics.{self.name}.pixels=all"
+            )
         else:
             region = (batch.masks[kept] > 0).expand_as(images)
         values = self.compare(images, targets, region)
@@ -67,7 +68,7 @@ class PairedMetric(PerSampleMetric):
 
     def protocol(self) -> dict[str, Any]:
         """Return the unit and the pixels that count."""
-        return {"unit": self.unit, "on": self.on}
+        return {"unit": self.unit, "pixels": self.pixels}
 
 
 class L1(PairedMetric):

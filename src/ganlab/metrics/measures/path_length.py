@@ -1,7 +1,6 @@
 """Perceptual path length (Karras et al., 2019, section 4.1)."""
 
-import hashlib
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,25 +11,14 @@ from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.extractors.precision import full_precision
 from ganlab.metrics.generated import Generated
 from ganlab.metrics.metric import PerSampleMetric
+from ganlab.systems.clock import generator_of
+from ganlab.systems.gan import GAN
+from ganlab.systems.request import BLOCK, Request
+from ganlab.systems.update import GENERATOR
 
-GENERATOR = "generator"
+PATHS = 2  # stream of their latents
 PROBES = 64  # latents by which the prior is recognised
 DISCARDED = 0.01  # share of the shortest and of the longest paths that is left out (authors' code)
-
-
-class Latent(Protocol):
-    """What the path length needs of a system beside its samples: a generator of images from latent vectors."""
-
-    classes: int
-
-    def sampler(self, name: str) -> Any:
-        """Return the generator, with ``draw_latents``, ``value_range`` and ``sampling_statistics``."""
-
-    def draw_labels(self, count: int, rng: torch.Generator) -> Tensor:
-        """Draw labels of classes (count,)."""
-
-    def show(self, latents: Tensor, labels: Tensor | None, statistics: str) -> Tensor:
-        """Pass latents through the generator."""
 
 
 @checked
@@ -59,35 +47,27 @@ class PathLength(PerSampleMetric):
         self.features, self.samples, self.epsilon = features, samples, epsilon
         self.names = (f"path_length_{features.name}",)
         self.paths: str | None = None
-        self._system: tuple[Latent, ...] = ()  # in a tuple: not a module of this one
+        self._system: tuple[GAN, ...] = ()  # in a tuple: not a module of this one
 
-    def take_system(self, system: Any) -> None:
+    def take_system(self, system: Any, seed: int) -> None:
         """Remember the generator.
 
         Raises:
             UserError: it does not generate from latent vectors.
         """
-        generator: Any = system.sampler(GENERATOR) if hasattr(system, "sampler") else None
-        if not hasattr(generator, "draw_latents") or not hasattr(system, "show"):
+        if not isinstance(system, GAN):
             raise UserError("path_length needs a generator of images from latents: leave it out of metrics=[...]")
-        self._system = (system,)
-        probes = generator.draw_latents(PROBES, torch.Generator().manual_seed(0))
+        self._system, self._seed = (system,), seed
+        probes = system.generator.draw_latents(PROBES, torch.Generator().manual_seed(0))
         self.paths = "spherical" if is_spherical(probes) else "straight"
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Return the length (n,) of one path a sample, between latents that depend on the batch's images alone."""
-        (system,) = self._system
-        network, count = system.sampler(GENERATOR), len(batch.indices[kept])
-        digest = hashlib.blake2b(batch.images.cpu().contiguous().numpy().data, digest_size=7).digest()
-        rng = torch.Generator().manual_seed(int.from_bytes(digest))
-        first, second = network.draw_latents(count, rng), network.draw_latents(count, rng)
-        labels = system.draw_labels(count, rng) if system.classes else None
-        positions = torch.rand(count, 1, generator=rng, dtype=torch.float64)
-        ends = [
-            self._features(system, interpolate(first, second, positions + step, self.paths == "spherical"), labels)
-            for step in (0.0, self.epsilon)
-        ]
-        return (ends[1] - ends[0]).square().sum(dim=1) / self.epsilon**2
+        """Return the length (n,) of one path a sample."""
+        request = Request(batch.indices[kept].cpu())
+        lengths = torch.empty(len(request), dtype=torch.float64, device=self.device)
+        for number, rows in request.blocks():
+            lengths[rows] = self._lengths(number)[request.indices[rows] % BLOCK]
+        return lengths
 
     def compute(self) -> dict[str, float]:
         """Return the mean; nothing on a process without samples."""
@@ -103,22 +83,23 @@ class PathLength(PerSampleMetric):
         return {**self.features.protocol(), **paths, "discarded": f"{DISCARDED:.0%} at either end"}
 
     @torch.no_grad()
-    def _features(self, system: Latent, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """Return features (n, D), float64, of latents; TF32 would round more than a step moves an image."""
-        with full_precision(self.device):
-            return self.features(unrounded(system, latents.float(), labels).to(self.device)).double()
-
-
-def unrounded(system: Latent, latents: Tensor, labels: Tensor | None) -> Tensor:
-    """Return images of latents as the system shows them, but as floats (n, C, H, W) in which 0 to 255 are its range."""
-    network, caught = system.sampler(GENERATOR), []
-    hook = network.register_forward_hook(lambda module, given, images: caught.append(images))
-    try:
-        system.show(latents, labels, network.sampling_statistics)
-    finally:
-        hook.remove()
-    low, high = network.value_range
-    return (caught[-1].float() - low) * (255 / (high - low))  # standing statistics take passes before this one
+    def _lengths(self, number: int) -> Tensor:
+        """Return the lengths (100,) of a block of paths, which pass the generator together."""
+        (system,) = self._system
+        network, rng = system.generator, generator_of(self._seed, number, PATHS)
+        first, second = network.draw_latents(BLOCK, rng), network.draw_latents(BLOCK, rng)
+        labels = system.draw_labels(BLOCK, rng) if system.classes else None
+        positions = torch.rand(BLOCK, 1, generator=rng, dtype=torch.float64)
+        ends, (low, high) = [], system.value_range
+        for step in (0.0, self.epsilon):
+            latents = interpolate(first, second, positions + step, self.paths == "spherical").float()
+            with full_precision(self.device):  # TF32 would round more than a step moves an image
+                request = Request.first(
+                    BLOCK, latents=latents, labels=labels, statistics=system.ema_or_raw(GENERATOR).sampling_statistics
+                )
+                images = (system.decode(request, self._seed).float() - low) * (255 / (high - low))
+                ends.append(self.features(images.to(self.device)).double())
+        return (ends[1] - ends[0]).square().sum(dim=1) / self.epsilon**2
 
 
 def is_spherical(latents: Tensor) -> bool:
