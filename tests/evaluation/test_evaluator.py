@@ -239,9 +239,9 @@ def test_the_score_that_chooses_the_best_checkpoint() -> None:
 
 
 def test_counts_that_cannot_be() -> None:
-    with pytest.raises(UserError, match="metrics.count=1 "):
+    with pytest.raises(ValueError, match="^count=1 must be a whole number of at least 2"):
         evaluator_of(1)
-    with pytest.raises(UserError, match="metrics.batch_size=0 "):
+    with pytest.raises(ValueError, match="batch_size=0 must be a whole number of at least 2"):
         evaluator_of(10, batch_size=0)
 
 

@@ -95,5 +95,5 @@ def test_paths_have_their_ends_and_keep_their_length() -> None:
 def test_what_has_no_latents_is_refused(pixels: type, painter: Callable[..., Any]) -> None:
     with pytest.raises(UserError, match="path_length needs a generator of images from latents"):
         PathLength(pixels(12), 10, 1e-4).take_system(painter((3, 2, 2)), 7)
-    with pytest.raises(UserError, match="metrics.path_length.epsilon=0"):
+    with pytest.raises(ValueError, match="epsilon=0.0 must be a number above 0"):
         PathLength(pixels(12), 10, 0.0)
