@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganlab.arguments import checked
+from ganlab.arguments import Share, checked
 from ganlab.metrics.extractors.classifier import ClassifierFeatures
 from ganlab.metrics.extractors.features import Features, ModeClassifier
 from ganlab.metrics.generated import Generated
@@ -40,7 +40,7 @@ class Modes(Metric):
     counts: Tensor
     confident_counts: Tensor
 
-    def __init__(self, features: ModeClassifier, confidence: float = 0.9) -> None:
+    def __init__(self, features: ModeClassifier, confidence: Share = 0.9) -> None:
         super().__init__()
         self.features = features
         self.confidence = confidence
