@@ -190,9 +190,9 @@ def test_a_lazy_penalty_is_due_at_its_interval(tmp_path: Path) -> None:
     class Counting(R1):
         called_at: list[int] = []
 
-        def measure(self, judged: Any) -> Tensor:
+        def measure(self, batch: Any) -> Tensor:
             self.called_at.append(system.clock.steps["discriminator"])
-            return super().measure(judged)
+            return super().measure(batch)
 
     system = make(sequential(), penalties={"r1": Counting(weight=1.0, interval=4)})
     fit(system, 9 * BATCH, tmp_path)
