@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from ganlab.networks.dcgan import Discriminator, Generator
-from ganlab.networks.layers.blocks import nearest_sizes, pyramid
+from ganlab.networks.layers.blocks import channel_schedule, nearest_sizes
 from ganlab.networks.statistics import sampling
 
 TUTORIAL = {"width": 64, "kernel": 4, "eps": 1e-5}
@@ -41,7 +41,7 @@ def test_every_size_is_made_and_judged(size: int, kernel: int) -> None:
 def test_other_sizes_are_refused_with_the_nearest_ones(size: int, nearest: list[int]) -> None:
     assert nearest_sizes(size) == nearest
     with pytest.raises(ValueError, match=f"image size {size} cannot be made"):
-        pyramid(size, 8)
+        channel_schedule(size, 8)
 
 
 @pytest.mark.parametrize("key", ["prior", "projection", "upsampling", "output", "sampling_statistics"])
