@@ -21,7 +21,7 @@ class Stage:
 
     def __init__(self, samples: torch.Tensor, **options: Any) -> None:
         self.samples, self.saved, self.logged, self.ruined = samples, 0, dict[str, float](), list[str]()
-        self.meter = SimpleNamespace(interval=10, latest={})
+        self.metric_logger = SimpleNamespace(interval=10, latest={})
         logger = SimpleNamespace(log_metrics=lambda values, step: self.logged.update(values))
         self.trainer: Any = SimpleNamespace(world_size=1, is_global_zero=True, loggers=[logger])
         self.system: Any = SimpleNamespace(
@@ -37,13 +37,13 @@ class Stage:
         checkpoints = SimpleNamespace(save=lambda *_: setattr(self, "saved", self.saved + 1))
         reals = torch.randint(0, 256, (LOOK, 1, 16, 16), generator=torch.Generator().manual_seed(1)).byte()
         given = VALUES | {"warm_up": 0} | options
-        self.callback = Diagnostics(reals, None, 20, self.meter, self.evaluations, checkpoints, **given)  # type: ignore[arg-type]
+        self.callback = Diagnostics(reals, None, 20, self.metric_logger, self.evaluations, checkpoints, **given)  # type: ignore[arg-type]
 
     def batch(self, score: float | None = None, **terms: float) -> None:
-        """One minibatch of ten images, and what the meter, and a measurement, say after it."""
+        """One minibatch of ten images, and what the logger and a measurement report after it."""
         self.system.clock.tick(10)
         self.system.clock.steps["generator"] += 1
-        self.meter.latest = dict(terms)
+        self.metric_logger.latest = dict(terms)
         if score is not None:
             self.evaluations.measured, self.evaluations.latest = self.system.clock.images_seen, {"swd": score}
         outputs = {name: torch.tensor(value) for name, value in terms.items()}
@@ -155,7 +155,7 @@ def test_what_was_due_when_a_run_was_stopped_is_taken_up_from_its_checkpoint(var
     state, clock = torch.load(tmp_path / "state", weights_only=True)
     continued.callback.load_state_dict(state)
     continued.system.clock.load_state_dict(clock)
-    continued.meter.latest = {"generator/slope": 0.5}
+    continued.metric_logger.latest = {"generator/slope": 0.5}
     continued.evaluations.measured, continued.evaluations.latest = 60, {"swd": 50.0}
     continued.callback.on_train_start(continued.trainer, continued.system)
     play(continued, 1)

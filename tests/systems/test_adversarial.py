@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ganlab.callbacks.stop import Length
+from ganlab.callbacks.stop import StopAtImages
 from ganlab.objectives.losses import NonSaturating
 from ganlab.objectives.penalties import R1
 from ganlab.systems.adversary import Adversary
@@ -69,7 +69,7 @@ def make(update: UpdateRule, **options: Any) -> GAN:
 
 def fit(system: GAN, images: int, folder: Path, **options: Any) -> L.Trainer:
     trainer = L.Trainer(
-        accelerator="cpu", max_epochs=-1, callbacks=[Length(images)], logger=False, enable_checkpointing=False,
+        accelerator="cpu", max_epochs=-1, callbacks=[StopAtImages(images)], logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder, **options,
     )  # fmt: skip
     trainer.fit(system, train_dataloaders=Reals(system))

@@ -15,7 +15,7 @@ from ganlab.callbacks import alarms
 from ganlab.callbacks.alarms import Thresholds
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.evaluations import Evaluations
-from ganlab.callbacks.metric_logger import Meter
+from ganlab.callbacks.metric_logger import MetricLogger
 from ganlab.callbacks.record import record
 from ganlab.errors import UserError
 from ganlab.metrics.diversity import dissimilarity
@@ -41,7 +41,7 @@ class Diagnostics(L.Callback):
         reals: real images uint8 (N, C, H, W) to compare samples with.
         labels: of the reals (N,), where samples have classes: samples of a class are then compared with each other.
         interval: images between two looks at samples.
-        meter: whose interval and means the other signals follow; it comes before this callback.
+        metric_logger: whose interval and means the other signals follow; it comes before this callback.
         evaluations: whose score and classifier to use; None without metrics. They come before as well.
         checkpoints: saves before training is stopped.
         on_trouble: ``warn``, or ``stop`` to end training with a `UserError`.
@@ -57,7 +57,7 @@ class Diagnostics(L.Callback):
         reals: Tensor,
         labels: Tensor | None,
         interval: int | None,
-        meter: Meter,
+        metric_logger: MetricLogger,
         evaluations: Evaluations | None,
         checkpoints: Checkpoints,
         *,
@@ -67,7 +67,7 @@ class Diagnostics(L.Callback):
     ) -> None:
         order = slice(0, LOOK) if labels is None else labels[:LOOK].argsort(stable=True)
         self.reals, self.labels = reals[:LOOK][order], None if labels is None else labels[:LOOK][order]
-        self.interval, self.meter, self.evaluations = interval, meter, evaluations
+        self.interval, self.metric_logger, self.evaluations = interval, metric_logger, evaluations
         self.checkpoints, self.on_trouble, self.warm_up = checkpoints, on_trouble, warm_up
         self.limits = Thresholds(**thresholds)
         self.history: dict[str, list[Any]] = defaultdict(list)
@@ -87,7 +87,7 @@ class Diagnostics(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: AdversarialSystem, batch: Any, batch_idx: int
     ) -> None:
-        seen, interval = pl_module.clock.images_seen, self.meter.interval
+        seen, interval = pl_module.clock.images_seen, self.metric_logger.interval
         images = trainer.world_size * len(next(iter(batch.values())))
         if interval and (seen + images) // interval > seen // interval:
             self.gradients_due = set(pl_module.players)
@@ -122,7 +122,7 @@ class Diagnostics(L.Callback):
             return
         if clock.images_seen == 0 or clock.crossed(self.interval):
             found.append(self.look(trainer, system))
-        if clock.images_seen > 0 and clock.crossed(self.meter.interval):
+        if clock.images_seen > 0 and clock.crossed(self.metric_logger.interval):
             found.append(self.take_stock(trainer, system))
         if self.score_is_fresh(system):
             found.append(self.judge_score(system))
@@ -141,7 +141,7 @@ class Diagnostics(L.Callback):
 
     def take_stock(self, trainer: L.Trainer, system: AdversarialSystem) -> Sentences:
         """Log the gradients, and judge what is known at every log."""
-        latest, seen = self.meter.latest, system.clock.images_seen
+        latest, seen = self.metric_logger.latest, system.clock.images_seen
         record(trainer, system, self.gradients)
         bad = [name for name, value in latest.items() if not isfinite(value)]
         first = int(self.first_bad) if bad and self.first_bad is not None else 0
@@ -219,7 +219,7 @@ class Diagnostics(L.Callback):
             self.untrained = score
         elif self.warm(system):
             self.note("score", score, keep=None)
-        accuracy = self.meter.latest.get(f"{DISCRIMINATOR}/accuracy")
+        accuracy = self.metric_logger.latest.get(f"{DISCRIMINATOR}/accuracy")
         sentence = alarms.not_converging(self.history["score"], self.untrained, accuracy, name, self.limits)
         return {"non_convergence": sentence}
 

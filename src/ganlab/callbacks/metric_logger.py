@@ -1,4 +1,4 @@
-"""Meter: the players' losses, averaged on the device and logged now and then."""
+"""MetricLogger: the players' losses, averaged on the device and logged now and then."""
 
 import time
 from typing import Any
@@ -11,7 +11,7 @@ from ganlab.callbacks.record import record
 from ganlab.systems.adversarial import AdversarialSystem
 
 
-class Meter(L.Callback):
+class MetricLogger(L.Callback):
     """Averages every term that the training step returns and logs the means every ``interval`` images.
 
     Sums stay on the device; they are fetched once an interval, so no step waits for them. ``latest`` holds the last
@@ -43,7 +43,7 @@ class Meter(L.Callback):
             self.flush(trainer, pl_module)
 
     def flush(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
-        """Fetch the means, log them and start anew."""
+        """Fetch the means, log them and reset."""
         (before, images), now = self.since, time.monotonic()
         self.latest = {name: total / self.counts[name] for name, total in self.fetched().items()}
         self.latest["images/s"] = (system.clock.images_seen - images) / max(now - before, 1e-9)

@@ -1,4 +1,4 @@
-"""Length: ends training after a number of images."""
+"""StopAtImages: ends training after a number of images."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import lightning as L
 from ganlab.systems.adversarial import AdversarialSystem
 
 
-class Length(L.Callback):
+class StopAtImages(L.Callback):
     """Stops the trainer at the first minibatch that reaches ``max_images`` images seen; never for None.
 
     A run that had reached it when it was killed trains no more, but ends as it should: measured, shown and saved.

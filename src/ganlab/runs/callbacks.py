@@ -10,10 +10,10 @@ import torch
 from ganlab.callbacks.checkpoints import Checkpoints, Signals
 from ganlab.callbacks.diagnostics import LOOK, Diagnostics
 from ganlab.callbacks.evaluations import Evaluations
-from ganlab.callbacks.metric_logger import Meter
+from ganlab.callbacks.metric_logger import MetricLogger
 from ganlab.callbacks.progress import Progress
 from ganlab.callbacks.samples import Samples
-from ganlab.callbacks.stop import Length
+from ganlab.callbacks.stop import StopAtImages
 from ganlab.callbacks.summary import Summary
 from ganlab.callbacks.writer import Writer
 from ganlab.data.batches import channels_first
@@ -58,23 +58,23 @@ def build_callbacks(
     every, pack = config["every"], data.pack
     drawn_first = EndlessOrder(len(pack), config["seed"]).indices(0, min(LOOK, len(pack)))
     reals = channels_first(pack.images[drawn_first])
-    meter, signals, writer = Meter(every["log"]), Signals(), Writer()
+    metric_logger, signals, writer = MetricLogger(every["log"]), Signals(), Writer()
     checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], every["keep"], signals, writer)
     evaluations = diagnostics = None
     if evaluation := build_metrics(config, pack):
         evaluations = Evaluations(evaluation, folder.checkpoints, every["metrics"], checkpoints.poll)
     if config["diagnostics"]["on_trouble"]:
         labels = torch.from_numpy(pack.labels[drawn_first]) if system.classes and pack.labels is not None else None
-        watched = (every["diagnostics"], meter, evaluations, checkpoints)
+        watched = (every["diagnostics"], metric_logger, evaluations, checkpoints)
         diagnostics = Diagnostics(reals, labels, *watched, **config["diagnostics"])
     callbacks = [
         signals,
-        meter,
-        Progress(length, meter, evaluations),
+        metric_logger,
+        Progress(length, metric_logger, evaluations),
         Samples(folder.samples, reals[:GRID], preview_requests(data, system), every["samples"], writer),
         evaluations,
         diagnostics,
-        Length(length),
+        StopAtImages(length),
         writer,
         Summary(folder.summary, evaluations, diagnostics),
         checkpoints,
