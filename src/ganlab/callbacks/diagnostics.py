@@ -70,7 +70,7 @@ class Diagnostics(L.Callback):
         self.first_bad: Tensor | None = None  # on the device: first minibatch with a non-finite term, 0 for none
         self.gradients_due: set[str] = set()
         self.gradients: dict[str, float] = {}
-        self.watched = self.looked = self.judged = -1  # images seen at the last minibatch, samples and score
+        self.watched = self.sampled = self.scored = -1  # images seen at the last minibatch, samples and score
 
     # When signals are measured
 
@@ -103,7 +103,7 @@ class Diagnostics(L.Callback):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
         found: list[Findings] = []
-        if self.looked != pl_module.clock.images_seen:
+        if self.sampled != pl_module.clock.images_seen:
             found.append(self.check_samples(trainer, pl_module))
         if self.score_is_new(pl_module):
             found.append(self.check_score(pl_module))
@@ -150,7 +150,7 @@ class Diagnostics(L.Callback):
     @torch.no_grad()
     def check_samples(self, trainer: L.Trainer, system: AdversarialSystem) -> Findings:
         """Measure samples, log the values, and compare them with earlier ones."""
-        self.looked, found = system.clock.images_seen, Findings()
+        self.sampled, found = system.clock.images_seen, Findings()
         features = self.evaluations.evaluation.features if self.evaluations else None
         classifier = features if isinstance(features, DigitsFeatures) else None
         for statistics in self.samples:
@@ -171,14 +171,14 @@ class Diagnostics(L.Callback):
         """Whether there is a score of this moment that was not checked yet."""
         if self.evaluations is None or self.evaluations.evaluation.score_name is None:
             return False
-        return self.evaluations.measured == system.clock.images_seen != self.judged
+        return self.evaluations.measured == system.clock.images_seen != self.scored
 
     def check_score(self, system: AdversarialSystem) -> Findings:
         """Compare a new score with earlier ones."""
         assert self.evaluations is not None
         seen, name = system.clock.images_seen, self.evaluations.evaluation.score_name
         assert name is not None
-        self.judged, score = seen, self.evaluations.latest[name]
+        self.scored, score = seen, self.evaluations.latest[name]
         if seen == 0:
             self.untrained = score
         elif self.is_warm(system):
@@ -231,15 +231,15 @@ class Diagnostics(L.Callback):
             "gradients": dict(self.gradients),
             "gradients_due": sorted(self.gradients_due),
             "watched": self.watched,
-            "looked": self.looked,
-            "judged": self.judged,
+            "sampled": self.sampled,
+            "scored": self.scored,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = defaultdict(list, {name: list(values) for name, values in state_dict["history"].items()})
         self.untrained, self.gradients = state_dict["untrained"], dict(state_dict["gradients"])
         self.tripped, self.gradients_due = list(state_dict["tripped"]), set(state_dict["gradients_due"])
-        self.watched, self.looked, self.judged = (state_dict[key] for key in ("watched", "looked", "judged"))
+        self.watched, self.sampled, self.scored = (state_dict[key] for key in ("watched", "sampled", "scored"))
         self.first_bad = torch.tensor(state_dict["first_bad"])
 
 

@@ -54,7 +54,7 @@ class Adaptive(Augmentation):
 
     p: Tensor
     total: Tensor
-    judged: Tensor
+    counted: Tensor
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Adaptive(Augmentation):
         self.limit, self.target, self.signal, self.speed, self.interval = limit, target, signal, speed, interval
         self.register_buffer("p", torch.tensor(start, dtype=torch.float32))
         self.register_buffer("total", torch.zeros(()))  # signal, summed over images since the last update of p
-        self.register_buffer("judged", torch.zeros((), dtype=torch.int64))  # number of these images
+        self.register_buffer("counted", torch.zeros((), dtype=torch.int64))  # number of these images
 
     def transform(self, images: Tensor) -> Tensor:
         """Return transformed images."""
@@ -136,12 +136,12 @@ class Adaptive(Augmentation):
             distributed.all_reduce(signal)
             signal /= distributed.get_world_size()
         self.total += signal * images
-        self.judged += images
-        due = self.judged >= self.interval
-        step = (self.total / self.judged - self.target).sign() * self.judged / self.speed
+        self.counted += images
+        due = self.counted >= self.interval
+        step = (self.total / self.counted - self.target).sign() * self.counted / self.speed
         self.p.copy_(torch.where(due, (self.p + step).clamp(0, self.limit), self.p))
         self.total.masked_fill_(due, 0)
-        self.judged.masked_fill_(due, 0)
+        self.counted.masked_fill_(due, 0)
 
     def observed(self) -> dict[str, Tensor]:
         """Return p."""
