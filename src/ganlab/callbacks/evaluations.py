@@ -1,4 +1,4 @@
-"""Evaluations: how good the samples are, measured while training; chooses the best checkpoint."""
+"""Evaluations: metrics measured during training, and the best checkpoint."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,10 +20,10 @@ class Evaluations(L.Callback):
     The untrained generator is never the best.
 
     Args:
-        evaluation: what to measure, its real statistics ready.
+        evaluation: the metrics, real statistics computed.
         folder: the run's ``checkpoints`` folder, for ``best.ckpt``.
         interval: images between two measurements.
-        pause: called between two batches of samples; may end training.
+        pause: called between batches of samples; may end training.
 
     Attributes:
         latest: the last values, by metric.
@@ -43,7 +43,7 @@ class Evaluations(L.Callback):
         self.measured = -1
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
-        """Measure at the start, or what was due when a run was stopped."""
+        """Measure at the start, or if due when the run was stopped."""
         if pl_module.clock.images_seen == 0 or pl_module.clock.crossed(self.interval):
             self.measure(trainer, pl_module)
 

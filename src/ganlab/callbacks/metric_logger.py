@@ -1,4 +1,4 @@
-"""MetricLogger: the players' losses, averaged on the device and logged now and then."""
+"""MetricLogger: the players' losses, averaged on the device and logged at an interval."""
 
 import time
 from typing import Any
@@ -14,8 +14,8 @@ from ganlab.systems.adversarial import AdversarialSystem
 class MetricLogger(L.Callback):
     """Averages every term that the training step returns and logs the means every ``interval`` images.
 
-    Sums stay on the device; they are fetched once an interval, so no step waits for them. ``latest`` holds the last
-    means, and ``images/s`` measured over all that happened since the log before, evaluations included.
+    Sums stay on the device and are fetched once per interval, so no step waits for them. ``latest`` holds the last
+    means, and ``images/s`` since the log before, evaluations included.
     """
 
     def __init__(self, interval: int) -> None:
@@ -26,7 +26,7 @@ class MetricLogger(L.Callback):
         self.since = (0.0, 0)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
-        self.sums = {name: total.to(pl_module.device) for name, total in self.sums.items()}  # a checkpoint's
+        self.sums = {name: total.to(pl_module.device) for name, total in self.sums.items()}  # from a checkpoint
         self.since = (time.monotonic(), pl_module.clock.images_seen)
 
     def on_train_batch_end(

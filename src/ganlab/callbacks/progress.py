@@ -16,12 +16,12 @@ SECONDS_BETWEEN_LINES = 15.0  # where the output is not a terminal
 
 
 class Progress(L.Callback):
-    """Shows each player's loss, images/s, the score and the time left: a bar on a terminal, else a line now and then.
+    """Shows each player's loss, images/s, the score and the time left: a bar on a terminal, else a line every 15 s.
 
     Args:
         max_images: the length of the run; None where it has none.
-        metric_logger: whose means to show.
-        evaluations: whose score to show, if there are any.
+        metric_logger: gives the means.
+        evaluations: gives the score; None without metrics.
     """
 
     def __init__(self, max_images: int | None, metric_logger: MetricLogger, evaluations: Evaluations | None) -> None:
@@ -63,7 +63,7 @@ class Progress(L.Callback):
         self.close()
 
     def close(self) -> None:
-        """Leave the bar's last state on the terminal."""
+        """Close the bar and leave its last state on the terminal."""
         if self.bar is not None:
             self.bar.close()
             self.bar = None
