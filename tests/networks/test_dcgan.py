@@ -29,7 +29,7 @@ def test_the_authors_preset_has_the_authors_shapes() -> None:
 
 @pytest.mark.parametrize("kernel", [3, 4, 5])
 @pytest.mark.parametrize("size", [16, 20, 28, 32, 40, 48, 64, 96, 128])
-def test_every_size_is_made_and_judged(size: int, kernel: int) -> None:
+def test_every_size_is_generated_and_discriminated(size: int, kernel: int) -> None:
     generator = Generator(size, 2, 4, latent_size=7, kernel=kernel)
     images = generator(generator.draw_latents(3, torch.Generator()))
     assert images.shape == (3, 2, size, size)

@@ -42,7 +42,7 @@ def test_soft_targets_weigh_both_logarithms() -> None:
     )
 
 
-def test_non_saturating_maximises_the_log_of_the_judgement() -> None:
+def test_non_saturating_maximises_the_log_of_the_probability() -> None:
     expected = -(log(sigmoid(0.0)) + log(sigmoid(-1.0))) / 2
     assert NonSaturating().generator(None, FAKE).item() == pytest.approx(expected, rel=1e-6)
 
