@@ -54,7 +54,7 @@ def own_step(
     low = config["trainer"]["precision"].startswith("bf16")
     random = torch.Generator().manual_seed(0)
 
-    def judge(images: torch.Tensor) -> torch.Tensor:
+    def discriminate(images: torch.Tensor) -> torch.Tensor:
         return system.compiled_or_raw(DISCRIMINATOR)(images).float()
 
     def step() -> None:
@@ -62,12 +62,12 @@ def own_step(
             latents = send(generator.draw_latents(batch, random), device)
             fakes = system.compiled_or_raw(GENERATOR)(latents)
             generator.requires_grad_(False)
-            objective.discriminator(judge(reals), judge(fakes.detach())).backward()
+            objective.discriminator(discriminate(reals), discriminate(fakes.detach())).backward()
             adam[DISCRIMINATOR].step()
             adam[DISCRIMINATOR].zero_grad()
             generator.requires_grad_(True)
             discriminator.requires_grad_(False)
-            objective.generator(None, judge(fakes)).backward()
+            objective.generator(None, discriminate(fakes)).backward()
             adam[GENERATOR].step()
             adam[GENERATOR].zero_grad()
             discriminator.requires_grad_(True)

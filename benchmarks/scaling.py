@@ -32,8 +32,8 @@ def train(options: argparse.Namespace, folder: Path) -> None:
     """Train as one of ``--devices`` processes, and let the first write seconds a step and bytes a step."""
     import torch
 
-    from ganlab.callbacks.metric_logger import Meter
-    from ganlab.callbacks.stop import Length
+    from ganlab.callbacks.metric_logger import MetricLogger
+    from ganlab.callbacks.stop import StopAtImages
     from ganlab.data.module import ImageDataModule
     from ganlab.data.packs.pictures import PictureProtocol
     from ganlab.data.spec import PackSpec
@@ -58,12 +58,12 @@ def train(options: argparse.Namespace, folder: Path) -> None:
 
     torch.distributed.all_reduce = counting
 
-    class Watch(Length):
+    class Watch(StopAtImages):
         def on_train_batch_end(self, *given: Any) -> None:
             times.append(time.perf_counter())
             super().on_train_batch_end(*given)
 
-    trainer = build_trainer(config, [Meter(10_000), Watch(options.steps * options.batch)], [])
+    trainer = build_trainer(config, [MetricLogger(10_000), Watch(options.steps * options.batch)], [])
     trainer.fit(system, datamodule=ImageDataModule(noise, options.batch))
     if trainer.is_global_zero:
         steps = [after - before for before, after in zip(times[1:], times[2:], strict=False)]

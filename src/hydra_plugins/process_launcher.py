@@ -23,8 +23,8 @@ from ganlab.sweeps.table import write_report
 class ProcessLauncher(Launcher, Callback):
     """Runs every job of ``-m`` as ``python <this script> <overrides> outputs=<sweep folder> run=<number>``.
 
-    A fresh process without ``-m``: whatever the job starts again with its own command line, such as the other ranks
-    of a DDP job, is that job and not the sweep.
+    Each job is a process without ``-m``, so what it starts again with its own command line, such as other DDP ranks, is
+    the job and not the sweep.
     """
 
     def __init__(self, devices: Sequence[int | str] | None = None, jobs_per_device: int = 1) -> None:
@@ -32,19 +32,19 @@ class ProcessLauncher(Launcher, Callback):
         self.sweep: Sweep | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what the sweeper hands over before it makes up the jobs."""
+        """Store what the sweeper passes before it defines the jobs."""
         self.loader, self.config = hydra_context.config_loader, config
         self.composed: dict[tuple[str, ...], DictConfig] = {}
         self.groups: dict[str, bool] = {}
-        hydra_context.callbacks.callbacks.append(self)  # a launcher alone never learns which batch of jobs is the last
-        # Sweepers write a multirun.yaml into this folder before they launch anything; jobs.yaml is our record.
+        hydra_context.callbacks.callbacks.append(self)  # only callbacks are called after the last batch of jobs
+        # Sweepers write multirun.yaml into this folder before they launch jobs; our record is jobs.yaml.
         self.scratch = TemporaryDirectory()
         self._set_sweep_dir(self.scratch.name)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run a batch of jobs; the return values are their scores."""
         sweep = self.sweep = self.sweep or self._make_sweep()
-        self._set_sweep_dir(str(sweep.folder))  # where a sweeper leaves its results
+        self._set_sweep_dir(str(sweep.folder))  # where sweepers write their results
         jobs = [self._job(number, list(each), sweep) for number, each in enumerate(job_overrides, initial_job_idx)]
         try:
             scores = sweep.run(jobs)
@@ -52,7 +52,7 @@ class ProcessLauncher(Launcher, Callback):
             sweep.report()
             print(f"stopped; the same command with name={self.config.name} continues", file=sys.stderr)
             sys.exit(130)
-        # A failed job has no score but counts as completed: Hydra's basic sweeper would drop all later batches.
+        # Failed jobs have no score but count as completed: else Hydra's basic sweeper would drop all later batches.
         return [
             JobReturn(overrides=list(job.overrides), status=JobStatus.COMPLETED, _return_value=score)
             for job, score in zip(jobs, scores, strict=True)
@@ -86,9 +86,9 @@ class ProcessLauncher(Launcher, Callback):
         return Job(number, own, sweep.pool.demand(accelerator, devices))
 
     def _composed(self, overrides: list[str]) -> DictConfig:
-        """Return the configuration of a job, or of an earlier one that differs in plain values alone, such as the seed.
+        """Return the configuration of a job, or of an earlier job that differs only in plain values, such as the seed.
 
-        Composing takes a quarter of a second, and such values change neither which keys there are nor the devices.
+        Composing takes a quarter of a second, and plain values change neither the keys nor the devices.
         """
         keys = [override_key(each) for each in overrides]
         alike = tuple(key if self._plain(key) else each for key, each in zip(keys, overrides, strict=True))

@@ -8,28 +8,37 @@ import pytest
 import torch
 import yaml
 
-from ganlab.callbacks.diagnostics import LOOK, Diagnostics, gradient_norms
+from ganlab.callbacks.diagnostics import Diagnostics, gradient_norms
+from ganlab.callbacks.sample_statistics import SampleStatistics
 from ganlab.errors import UserError
 from ganlab.systems.clock import Clock
+from ganlab.systems.request import Request
+from ganlab.systems.update import Player
 
 CONF = Path(__file__).parents[2] / "conf" / "diagnostics" / "default.yaml"
 VALUES: dict[str, Any] = yaml.safe_load(CONF.read_text())
 
 
-class Stage:
-    """A trainer and a system as far as the callback looks at them; ``samples`` is what the generator draws."""
+LOOK = 128
+PLAYERS = {"discriminator": "discriminator", "generator": "generator"}  # roles by name
 
-    def __init__(self, samples: torch.Tensor, **options: Any) -> None:
+
+class Stage:
+    """A trainer and a system as far as the callback looks at them; ``samples`` is what the system responds."""
+
+    def __init__(
+        self, samples: torch.Tensor, roles: dict[str, str] = PLAYERS, tasks: tuple[str, ...] = ("",), **options: Any
+    ) -> None:
         self.samples, self.saved, self.logged, self.ruined = samples, 0, dict[str, float](), list[str]()
-        self.meter = SimpleNamespace(interval=10, latest={})
+        self.metric_logger = SimpleNamespace(interval=10, latest={})
         logger = SimpleNamespace(log_metrics=lambda values, step: self.logged.update(values))
         self.trainer: Any = SimpleNamespace(world_size=1, is_global_zero=True, loggers=[logger])
         self.system: Any = SimpleNamespace(
-            clock=Clock(["discriminator", "generator"]),
+            clock=Clock(list(roles)),
             seed=0,
-            players=["discriminator", "generator"],
+            players={name: Player((f"{name}_net",), torch.optim.Adam, role) for name, role in roles.items()},
             non_finite_players=lambda: self.ruined,
-            generation_batch=lambda *_: self.samples,
+            respond=lambda *_: self.samples,
         )
         self.evaluations = SimpleNamespace(
             measured=-1, latest={}, evaluator=SimpleNamespace(features=None, score_name="swd", score_rises=False)
@@ -37,13 +46,15 @@ class Stage:
         checkpoints = SimpleNamespace(save=lambda *_: setattr(self, "saved", self.saved + 1))
         reals = torch.randint(0, 256, (LOOK, 1, 16, 16), generator=torch.Generator().manual_seed(1)).byte()
         given = VALUES | {"warm_up": 0} | options
-        self.callback = Diagnostics(reals, None, 20, self.meter, self.evaluations, checkpoints, **given)  # type: ignore[arg-type]
+        looks = [SampleStatistics(reals, Request.first(LOOK), task) for task in tasks]
+        self.callback = Diagnostics(looks, 20, self.metric_logger, self.evaluations, checkpoints, **given)  # type: ignore[arg-type]
 
     def batch(self, score: float | None = None, **terms: float) -> None:
-        """One minibatch of ten images, and what the meter, and a measurement, say after it."""
+        """One minibatch of ten images, and what the logger and a measurement report after it."""
         self.system.clock.tick(10)
-        self.system.clock.steps["generator"] += 1
-        self.meter.latest = dict(terms)
+        for player in self.system.players:
+            self.system.clock.steps[player] += 1
+        self.metric_logger.latest = dict(terms)
         if score is not None:
             self.evaluations.measured, self.evaluations.latest = self.system.clock.images_seen, {"swd": score}
         outputs = {name: torch.tensor(value) for name, value in terms.items()}
@@ -155,7 +166,7 @@ def test_what_was_due_when_a_run_was_stopped_is_taken_up_from_its_checkpoint(var
     state, clock = torch.load(tmp_path / "state", weights_only=True)
     continued.callback.load_state_dict(state)
     continued.system.clock.load_state_dict(clock)
-    continued.meter.latest = {"generator/slope": 0.5}
+    continued.metric_logger.latest = {"generator/slope": 0.5}
     continued.evaluations.measured, continued.evaluations.latest = 60, {"swd": 50.0}
     continued.callback.on_train_start(continued.trainer, continued.system)
     play(continued, 1)
@@ -167,22 +178,34 @@ def test_what_was_due_when_a_run_was_stopped_is_taken_up_from_its_checkpoint(var
 def test_samples_of_a_class_are_compared_with_each_other():
     labels = torch.arange(LOOK) % 2
     reals = torch.randint(0, 256, (LOOK, 1, 16, 16), generator=torch.Generator().manual_seed(1)).byte()
-    given: dict[str, Any] = VALUES
-    watched = Diagnostics(reals, labels, None, None, None, None, **given)  # type: ignore[arg-type]
-    assert watched.labels is not None and watched.labels.tolist() == [0] * (LOOK // 2) + [1] * (LOOK // 2)
-    assert torch.equal(watched.reals[1], reals[2])
+    looks = SampleStatistics(reals, Request.first(LOOK, labels=labels))
+    assert looks.request.labels is not None and looks.request.labels.tolist() == [0] * (LOOK // 2) + [1] * (LOOK // 2)
+    assert torch.equal(looks.reals[1], reals[2]) and torch.equal(looks.request.indices, torch.arange(LOOK))
+
+
+def test_players_of_any_name_and_every_task_are_watched(various):
+    roles = {"both_generators": "generator", "d_a": "discriminator", "d_b": "discriminator"}
+    stage = Stage(various[:1].repeat(LOOK, 1, 1, 1), roles, ("a_to_b", "b_to_a"))
+    for score in (40.0, 10.0, 30.0, 30.0):
+        terms = {"both_generators/slope": 1e-3, "d_a/accuracy": 0.6, "d_b_net/accuracy": 1.0}  # by player, by network
+        stage.batch(score, **terms)
+    assert stage.names == ["vanishing_gradient", "mode_collapse/a_to_b", "mode_collapse/b_to_a", "non_convergence"]
+    assert stage.logged["diversity/a_to_b"] == stage.logged["diversity/b_to_a"] == pytest.approx(0, abs=1e-6)
+    assert "the discriminator ranks 100.0%" in stage.callback.tripped[-1]["sentence"]
 
 
 def test_gradient_norms_by_player_and_layer():
-    network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))
-    for parameter in network.parameters():
+    networks = {name: torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)) for name in ("one", "other")}
+    for parameter in (*networks["one"].parameters(), *networks["other"].parameters()):
         parameter.grad = torch.full_like(parameter, 2.0)
-    players = {"generator": SimpleNamespace(networks=("generator",))}
-    system = SimpleNamespace(networks={"generator": network}, players=players)
-    norms = gradient_norms("generator", system)  # type: ignore[arg-type]
-    assert norms == pytest.approx(
-        {"gradient/generator": 6.0, "gradient/generator/0": 4.0, "gradient/generator/1": 8**0.5}
+    players = {"g": SimpleNamespace(networks=("one",)), "both": SimpleNamespace(networks=("one", "other"))}
+    system: Any = SimpleNamespace(networks=networks, players=players)
+    assert gradient_norms("g", system) == pytest.approx(
+        {"gradient/g": 6.0, "gradient/g/0": 4.0, "gradient/g/1": 8**0.5}
     )
+    norms = gradient_norms("both", system)
+    assert norms["gradient/both"] == pytest.approx(72**0.5)
+    assert norms["gradient/both/other/1"] == pytest.approx(8**0.5) and len(norms) == 5
 
 
 def test_a_run_logs_signals_and_its_summary_lists_alarms(command, tmp_path):

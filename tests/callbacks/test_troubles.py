@@ -18,7 +18,7 @@ G, D = "architecture.generator.normalization", "architecture.discriminator.norma
 HASTY = "optimizer.betas=[0.9,0.999]"
 # How to fail, the alarm that has to trip, and those that may trip as well since they are true of such samples, too.
 TROUBLES: dict[str, tuple[tuple[str, ...], str, set[str]]] = {
-    # The saturating loss, and a generator a hundred times slower than its judge: noise that nothing improves.
+    # The saturating loss, and a generator a hundred times slower than the discriminator: noise that nothing improves.
     "saturating": (("objective=minimax", "penalty=[none]", "optimizer.generator.lr=1e-5"), "vanishing_gradient",
                    {"non_convergence"}),
     # Nothing normalised, plain gradient steps, and these much too long.

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from ganlab.networks.dcgan import Discriminator, Generator
-from ganlab.networks.layers.blocks import nearest_sizes, pyramid
+from ganlab.networks.layers.blocks import channel_schedule, nearest_sizes
 from ganlab.networks.statistics import sampling
 
 TUTORIAL = {"width": 64, "kernel": 4, "eps": 1e-5}
@@ -29,7 +29,7 @@ def test_the_authors_preset_has_the_authors_shapes() -> None:
 
 @pytest.mark.parametrize("kernel", [3, 4, 5])
 @pytest.mark.parametrize("size", [16, 20, 28, 32, 40, 48, 64, 96, 128])
-def test_every_size_is_made_and_judged(size: int, kernel: int) -> None:
+def test_every_size_is_generated_and_discriminated(size: int, kernel: int) -> None:
     generator = Generator(size, 2, 4, latent_size=7, kernel=kernel)
     images = generator(generator.draw_latents(3, torch.Generator()))
     assert images.shape == (3, 2, size, size)
@@ -41,7 +41,7 @@ def test_every_size_is_made_and_judged(size: int, kernel: int) -> None:
 def test_other_sizes_are_refused_with_the_nearest_ones(size: int, nearest: list[int]) -> None:
     assert nearest_sizes(size) == nearest
     with pytest.raises(ValueError, match=f"image size {size} cannot be made"):
-        pyramid(size, 8)
+        channel_schedule(size, 8)
 
 
 @pytest.mark.parametrize("key", ["prior", "projection", "upsampling", "output", "sampling_statistics"])

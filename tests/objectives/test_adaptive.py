@@ -78,7 +78,7 @@ def test_what_it_knows_comes_back() -> None:
     played(augmentation, torch.ones(8), 7)
     fresh = adaptive()
     fresh.load_state_dict(augmentation.state_dict())
-    assert {*augmentation.state_dict()} == {"p", "total", "judged"}
+    assert {*augmentation.state_dict()} == {"p", "total", "counted"}
     assert augmentation.p.dtype == torch.float32
     assert played(fresh, torch.ones(8), 1) == played(augmentation, torch.ones(8), 1) == pytest.approx(512 / 500_000)
 

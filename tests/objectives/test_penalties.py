@@ -1,4 +1,4 @@
-"""Penalties against closed forms on judges whose gradients are known."""
+"""Penalties against closed forms on discriminators whose gradients are known."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from ganlab.objectives.penalties import (
     R1,
     R2,
+    Discriminate,
+    DiscriminatorBatch,
     Dragan,
     GradientPenalty,
-    Judge,
-    Judged,
     LeCam,
     WeightClip,
     squared_gradient,
@@ -25,8 +25,9 @@ def quadratic(images: Tensor) -> Tensor:
     return images.square().flatten(1).sum(1)  # gradient 2x
 
 
-def judged(judge: Judge, real: Tensor = REAL, fake: Tensor = FAKE, judge_fake: Judge | None = None) -> Judged:
-    return Judged(real, fake, judge(real), judge(fake), judge, judge_fake or judge)
+def batch_of(discriminate: Discriminate, at_fake: Discriminate | None = None) -> DiscriminatorBatch:
+    logits = discriminate(REAL), discriminate(FAKE)
+    return DiscriminatorBatch(REAL, FAKE, *logits, discriminate, at_fake or discriminate)
 
 
 def test_the_gradient_is_that_of_each_image() -> None:
@@ -36,9 +37,9 @@ def test_the_gradient_is_that_of_each_image() -> None:
 
 
 def test_r1_and_r2_look_at_real_and_at_fake_images() -> None:
-    assert R1(10.0)(judged(quadratic)).item() == pytest.approx(10 / 2 * 4 * 4 * 1)
-    assert R2(10.0)(judged(quadratic)).item() == pytest.approx(10 / 2 * 4 * 4 * 9)
-    steep = judged(quadratic, judge_fake=lambda images: 3 * quadratic(images))
+    assert R1(10.0)(batch_of(quadratic)).item() == pytest.approx(10 / 2 * 4 * 4 * 1)
+    assert R2(10.0)(batch_of(quadratic)).item() == pytest.approx(10 / 2 * 4 * 4 * 9)
+    steep = batch_of(quadratic, at_fake=lambda images: 3 * quadratic(images))
     assert R2(10.0)(steep).item() == pytest.approx(9 * 10 / 2 * 4 * 4 * 9)
 
 
@@ -46,9 +47,9 @@ def test_the_gradient_penalty_of_a_plane_depends_on_its_slope_alone() -> None:
     def plane(images: Tensor) -> Tensor:
         return 3 * images.flatten(1).sum(1)  # gradient norm 3 * sqrt(4 pixels)
 
-    assert GradientPenalty(10.0)(judged(plane)).item() == pytest.approx(10 * (6 - 1) ** 2)
-    assert GradientPenalty(10.0, target=0.0)(judged(plane)).item() == pytest.approx(10 * 36)
-    assert Dragan(10.0)(judged(plane)).item() == pytest.approx(10 * (6 - 1) ** 2)
+    assert GradientPenalty(10.0)(batch_of(plane)).item() == pytest.approx(10 * (6 - 1) ** 2)
+    assert GradientPenalty(10.0, target=0.0)(batch_of(plane)).item() == pytest.approx(10 * 36)
+    assert Dragan(10.0)(batch_of(plane)).item() == pytest.approx(10 * (6 - 1) ** 2)
 
 
 def test_the_gradient_penalty_looks_between_real_and_fake() -> None:
@@ -60,7 +61,7 @@ def test_the_gradient_penalty_looks_between_real_and_fake() -> None:
 
     torch.manual_seed(0)
     found = GradientPenalty(1.0, target=0.0).measure(
-        Judged(torch.ones(4000, 1, 1, 1), torch.full((4000, 1, 1, 1), 3.0), REAL, FAKE, noting, noting)
+        DiscriminatorBatch(torch.ones(4000, 1, 1, 1), torch.full((4000, 1, 1, 1), 3.0), REAL, FAKE, noting, noting)
     )
     (seen,) = places
     assert 1 <= seen.min() < 1.01 and 2.99 < seen.max() <= 3
@@ -76,7 +77,7 @@ def test_dragan_looks_above_the_real_images_by_a_part_of_their_deviation() -> No
 
     torch.manual_seed(0)
     real = torch.randn(2000, 1, 4, 4)
-    Dragan().measure(Judged(real, real, REAL, FAKE, noting, noting))
+    Dragan().measure(DiscriminatorBatch(real, real, REAL, FAKE, noting, noting))
     moved = places[0] - real
     assert moved.min() >= 0 and 0.45 < moved.max() < 0.5 * real.std() + 1e-4
     assert moved.mean().item() == pytest.approx(0.5 / 4, rel=0.03)
@@ -85,13 +86,13 @@ def test_dragan_looks_above_the_real_images_by_a_part_of_their_deviation() -> No
 def test_lecam_follows_the_logits_and_punishes_what_is_surer() -> None:
     penalty = LeCam(2.0, decay=0.5)
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([-2.0, 0.0])
-    found = penalty(Judged(REAL, FAKE, real, fake, quadratic, quadratic))
+    found = penalty(DiscriminatorBatch(REAL, FAKE, real, fake, quadratic, quadratic))
     assert penalty.real_average.item() == 1 and penalty.fake_average.item() == -0.5
     assert found.item() == pytest.approx(2 * ((1.5**2 + 3.5**2) / 2 + (3**2 + 1**2) / 2))
-    penalty(Judged(REAL, FAKE, real, fake, quadratic, quadratic))
+    penalty(DiscriminatorBatch(REAL, FAKE, real, fake, quadratic, quadratic))
     assert penalty.real_average.item() == 1.5 and penalty.fake_average.item() == -0.75
     assert set(penalty.state_dict()) == {"real_average", "fake_average"}
-    unsure = Judged(REAL, FAKE, torch.full((2,), -5.0), torch.full((2,), 5.0), quadratic, quadratic)
+    unsure = DiscriminatorBatch(REAL, FAKE, torch.full((2,), -5.0), torch.full((2,), 5.0), quadratic, quadratic)
     assert LeCam(decay=1.0)(unsure).item() == 0
 
 
@@ -110,7 +111,7 @@ def test_a_lazy_penalty_is_as_strong_on_average(make: Any) -> None:
     for interval in (1, 16):
         torch.manual_seed(0)
         penalty = make(1.0, interval=interval)
-        values.append(sum(penalty(judged(quadratic)).item() for step in range(16) if penalty.due(step)))
+        values.append(sum(penalty(batch_of(quadratic)).item() for step in range(16) if penalty.due(step)))
     assert values[0] == pytest.approx(values[1], rel=0.05) or make in (LeCam, GradientPenalty, Dragan)
     assert [penalty.due(step) for step in range(17)] == [True] + [False] * 15 + [True]
 
@@ -124,8 +125,8 @@ def test_the_weights_gradient_is_that_of_finite_differences(make: Any) -> None:
     def value() -> Tensor:
         torch.manual_seed(1)
         logits = torch.zeros(3)
-        judge = lambda images: network(images.double()).squeeze(1)  # noqa: E731
-        return make(2.0)(Judged(real, fake, logits, logits, judge, judge))
+        discriminate = lambda images: network(images.double()).squeeze(1)  # noqa: E731
+        return make(2.0)(DiscriminatorBatch(real, fake, logits, logits, discriminate, discriminate))
 
     value().backward()
     weight = network[0].weight
@@ -142,7 +143,7 @@ def test_the_weights_gradient_is_that_of_finite_differences(make: Any) -> None:
 
 def test_a_vanishing_gradient_is_no_trouble() -> None:
     scale = torch.zeros(1, requires_grad=True)
-    GradientPenalty()(judged(lambda images: scale * images.flatten(1).sum(1))).backward()
+    GradientPenalty()(batch_of(lambda images: scale * images.flatten(1).sum(1))).backward()
     assert bool(scale.grad.isfinite().all())
 
 
@@ -151,12 +152,14 @@ def test_it_computes_in_float32_under_autocast(make: Any) -> None:
     layer = nn.Conv2d(1, 4, 3)
     images = torch.randn(2, 1, 8, 8)
 
-    def judge(x: Tensor) -> Tensor:
+    def discriminate(x: Tensor) -> Tensor:
         return layer(x).square().flatten(1).sum(1)
 
     def measure() -> Tensor:
         torch.manual_seed(0)
-        return make(1.0)(Judged(images, -images, torch.zeros(2), torch.zeros(2), judge, judge))
+        return make(1.0)(
+            DiscriminatorBatch(images, -images, torch.zeros(2), torch.zeros(2), discriminate, discriminate)
+        )
 
     expected = measure()
     with torch.autocast("cpu", torch.bfloat16):

@@ -42,7 +42,7 @@ def same_training(one: Path, other: Path) -> None:
     mine, theirs = read(one / "checkpoints/last.ckpt"), read(other / "checkpoints/last.ckpt")
     assert equal(mine["state_dict"], theirs["state_dict"])
     assert equal(mine["optimizer_states"], theirs["optimizer_states"])
-    assert {key.partition("{")[0] for key in mine["callbacks"]} >= {"Diagnostics", "Evaluations", "Meter"}
+    assert {key.partition("{")[0] for key in mine["callbacks"]} >= {"Diagnostics", "Evaluations", "MetricLogger"}
     assert equal(mine["callbacks"], theirs["callbacks"])
     kept = sorted(path.name for path in (one / "checkpoints").glob("images_*"))
     assert kept and kept == sorted(path.name for path in (other / "checkpoints").glob("images_*"))

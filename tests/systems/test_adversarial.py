@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from ganlab.callbacks.stop import Length
+from ganlab.callbacks.stop import StopAtImages
 from ganlab.objectives.losses import NonSaturating
 from ganlab.objectives.penalties import R1
 from ganlab.systems.adversary import Adversary
@@ -69,7 +69,7 @@ def make(update: UpdateRule, **options: Any) -> GAN:
 
 def fit(system: GAN, images: int, folder: Path, **options: Any) -> L.Trainer:
     trainer = L.Trainer(
-        accelerator="cpu", max_epochs=-1, callbacks=[Length(images)], logger=False, enable_checkpointing=False,
+        accelerator="cpu", max_epochs=-1, callbacks=[StopAtImages(images)], logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder, **options,
     )  # fmt: skip
     trainer.fit(system, train_dataloaders=Reals(system))
@@ -190,9 +190,9 @@ def test_a_lazy_penalty_is_due_at_its_interval(tmp_path: Path) -> None:
     class Counting(R1):
         called_at: list[int] = []
 
-        def measure(self, judged: Any) -> Tensor:
+        def measure(self, batch: Any) -> Tensor:
             self.called_at.append(system.clock.steps["discriminator"])
-            return super().measure(judged)
+            return super().measure(batch)
 
     system = make(sequential(), penalties={"r1": Counting(weight=1.0, interval=4)})
     fit(system, 9 * BATCH, tmp_path)

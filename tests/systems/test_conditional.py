@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganlab.callbacks.stop import Length
+from ganlab.callbacks.stop import StopAtImages
 from ganlab.errors import UserError
 from ganlab.networks import dcgan_conditional, mlp, mlp_conditional, resnet, sndcgan
 from ganlab.networks.latents import LatentGenerator
@@ -77,7 +77,7 @@ def make(generator: nn.Module, discriminator: nn.Module, **options: Any) -> GAN:
 
 def fit(system: GAN, batches: int, folder: Path, data: Any = None) -> None:
     trainer = L.Trainer(
-        accelerator="cpu", max_epochs=-1, callbacks=[Length(batches * BATCH)], logger=False,
+        accelerator="cpu", max_epochs=-1, callbacks=[StopAtImages(batches * BATCH)], logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
     )  # fmt: skip
     trainer.fit(system, train_dataloaders=data or Labelled())

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, softplus
 
-from ganlab.callbacks.stop import Length
+from ganlab.callbacks.stop import StopAtImages
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.clock import generator_of, seed_step
 from ganlab.systems.images import to_floats
@@ -48,7 +48,7 @@ def fit(system: AdversarialSystem, images: int, folder: Path) -> list[Batch]:
     step = system.training_step
     system.training_step = lambda *given: logged.append(step(*given)) or logged[-1]  # type: ignore[method-assign, func-returns-value]
     trainer = L.Trainer(
-        accelerator="cpu", max_epochs=-1, callbacks=[Length(images)], logger=False, enable_checkpointing=False,
+        accelerator="cpu", max_epochs=-1, callbacks=[StopAtImages(images)], logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
     )  # fmt: skip
     trainer.fit(system, train_dataloaders=Pictures(system.learns_from, system))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch._dynamo.utils import counters
 
-from ganlab.callbacks.stop import Length
+from ganlab.callbacks.stop import StopAtImages
 from ganlab.networks.dcgan import Discriminator, Generator
 from ganlab.objectives.losses import NonSaturating
 from ganlab.objectives.penalties import R1, LeCam
@@ -83,8 +83,9 @@ def fit(
     """Train until so many steps, from a checkpoint or anew; returns the losses (steps taken, 2) of D and G."""
     losses = Losses(save)
     trainer = L.Trainer(
-        **{"accelerator": "cpu"} | options, max_epochs=-1, callbacks=[Length(steps * BATCH), losses], logger=False,
-        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
+        **{"accelerator": "cpu"} | options, max_epochs=-1, callbacks=[StopAtImages(steps * BATCH), losses],
+        logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+        default_root_dir=folder,
     )  # fmt: skip
     trainer.fit(system, Blobs(system) if data is None else data, ckpt_path=start, weights_only=True)
     return torch.tensor(losses.values)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganlab.callbacks.stop import Length
+from ganlab.callbacks.stop import StopAtImages
 from ganlab.errors import UserError
 from ganlab.networks.latents import LatentGenerator
 from ganlab.objectives.augmentations import Augmentation
@@ -58,7 +58,7 @@ def fit(folder: Path, batches: int = 1, objective: Any = None, **options: Any) -
     )
     system = GAN(Generator(), Discriminator(), optimizers, adversary, sequential(), **options)
     trainer = L.Trainer(
-        accelerator="cpu", max_epochs=-1, callbacks=[Length(batches * BATCH)], logger=False,
+        accelerator="cpu", max_epochs=-1, callbacks=[StopAtImages(batches * BATCH)], logger=False,
         enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
     )  # fmt: skip
     trainer.fit(system, train_dataloaders=iter(lambda: white, None))

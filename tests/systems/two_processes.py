@@ -31,7 +31,7 @@ class Shares:
 
 def main(devices: int, folder: Path) -> None:
     """Train each update rule, once with accumulation, and save what came out."""
-    from ganlab.callbacks.stop import Length
+    from ganlab.callbacks.stop import StopAtImages
     from ganlab.runs.build import build_trainer
 
     rules = {"sequential": tiny.sequential(), "alternating": tiny.alternating(), "simultaneous": tiny.simultaneous()}
@@ -48,7 +48,7 @@ def main(devices: int, folder: Path) -> None:
     for name, rule in rules.items():
         exchanged[0] = 0
         system = tiny.make(rule, half_life=100.0, accumulate=2 if name == "sequential" else 1)
-        trainer = build_trainer(config, [Length(48 * tiny.BATCH)], [])
+        trainer = build_trainer(config, [StopAtImages(48 * tiny.BATCH)], [])
         trainer.fit(system, train_dataloaders=Shares(system))
         if trainer.is_global_zero:
             torch.save(system.state_dict(), folder / f"{name}-{devices}.pt")

@@ -1,1 +1,1 @@
-"""What watches a training run: meters, sample grids, evaluations, progress, checkpoints."""
+"""Lightning callbacks: logs, previews, evaluations, diagnostics, progress and checkpoints."""

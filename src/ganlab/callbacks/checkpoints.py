@@ -1,4 +1,4 @@
-"""Checkpoints: saved by images, by the clock on the wall, on a signal and at the end; some of them kept."""
+"""Checkpoints: saved every so many images or seconds, on a signal and at the end; some are kept."""
 
 import os
 import shutil
@@ -28,12 +28,12 @@ class Interrupted(BaseException):
 
 
 class Signals(L.Callback):
-    """Notes SIGINT and SIGTERM instead of obeying them: Lightning saves in the middle of a step, or exits with code 0.
+    """Records SIGINT and SIGTERM for `Checkpoints`: Lightning would save within a step, or exit with code 0.
 
-    The first callback of all, since a measurement may take long before the first minibatch.
+    It must be the first callback, since a measurement before the first minibatch may take long.
 
     Attributes:
-        number: of the signal that came; None as long as none did. A second one takes its usual course.
+        number: of the signal received, None before; a second signal has its default effect.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Signals(L.Callback):
         self.before = {number: signal.signal(number, self.note) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(self, number: int, _: Any) -> None:
-        """Remember a signal."""
+        """Record a signal."""
         self.number = number
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
@@ -54,17 +54,15 @@ class Signals(L.Callback):
 
 
 class Checkpoints(L.Callback):
-    """Saves ``last.ckpt`` between two minibatches, never within one.
-
-    Where a minibatch crosses a multiple of ``kept`` images, what was saved stays as ``images_<images seen>.ckpt`` too.
+    """Saves ``last.ckpt`` between two minibatches, and keeps some of them as ``images_<images seen>.ckpt``.
 
     Args:
         folder: the run's ``checkpoints`` folder.
         config: the run's configuration, plain containers, kept in every checkpoint.
-        interval: images between two saves; None for one about every 30 seconds.
-        kept: images between two checkpoints that are kept for good; None for none.
-        signals: what was noted while training.
-        writer: writes checkpoints in the background; it is waited for where training ends.
+        interval: images between two saves; None for about every 30 seconds.
+        kept: images between two checkpoints that are kept; None to keep none.
+        signals: received while training.
+        writer: writes checkpoints in the background; flushed when training ends.
     """
 
     def __init__(
@@ -86,7 +84,7 @@ class Checkpoints(L.Callback):
         self.saved_at = self.polled_at = time.monotonic()
         self.saved = pl_module.clock.images_seen
         self.polled = self.next_poll = pl_module.clock.minibatches
-        if trainer.ckpt_path and not self.place(pl_module).exists():  # a kill came before it could be kept
+        if trainer.ckpt_path and not self.place(pl_module).exists():  # the process was killed before it was kept
             self.keep(Path(trainer.ckpt_path), trainer, pl_module)
 
     def on_train_batch_end(
@@ -96,7 +94,7 @@ class Checkpoints(L.Callback):
         self.poll(trainer, pl_module, due=clock.crossed(self.interval) or clock.crossed(self.kept))
 
     def poll(self, trainer: L.Trainer, system: AdversarialSystem, due: bool = False) -> None:
-        """Save if it is time to; leave if a signal came. Ranks follow rank 0, asked about every five seconds."""
+        """Save if due; stop if a signal came. Ranks follow rank 0, asked about every five seconds."""
         number, late = self.signals.number, self.interval is None and time.monotonic() - self.saved_at > SECONDS
         if trainer.world_size > 1:
             number, late = self._agreed(trainer, system, number, late)
@@ -123,9 +121,9 @@ class Checkpoints(L.Callback):
         self.writer.flush()
 
     def save(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
-        """Write ``last.ckpt``, unless the weights are ruined; keep it where that is due."""
+        """Write ``last.ckpt``, and keep it if due; ``UserError`` if weights are not finite."""
         if broken := system.non_finite_players():
-            self.writer.flush()  # so that what is told of is there
+            self.writer.flush()  # the message names the last checkpoint
             kept = f"; {self.folder / LAST} holds the state at {self.saved:,} images" if self.saved > 0 else ""
             raise UserError(
                 f"training diverged: weights of the {' and the '.join(broken)} are no longer finite after "
@@ -136,30 +134,30 @@ class Checkpoints(L.Callback):
         self.keep(self.folder / LAST, trainer, system)
 
     def keep(self, checkpoint: Path, trainer: L.Trainer, system: AdversarialSystem) -> None:
-        """Keep a checkpoint of this moment if that is due, once it is written."""
+        """Keep a checkpoint of this moment if due, once it is written."""
         if trainer.is_global_zero and system.clock.crossed(self.kept):
             self.writer.submit(partial(keep, checkpoint, self.place(system)))
 
     def place(self, system: AdversarialSystem) -> Path:
-        """Return where a checkpoint of this moment is kept."""
+        """Return the path of a kept checkpoint of this moment."""
         return self.folder / f"images_{system.clock.images_seen:09d}.ckpt"
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: AdversarialSystem, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"], checkpoint["format"] = self.config, FORMAT
         checkpoint["images_seen"] = pl_module.clock.images_seen
-        del checkpoint["loops"]  # Lightning's counters: the clock in the state dict is the only one
+        del checkpoint["loops"]  # Lightning's counters; the clock is in the state dict
 
 
 def keep(checkpoint: Path, place: Path) -> None:
-    """Give a checkpoint a second name, or a copy where it cannot have two.
+    """Hard-link a checkpoint to ``place``, or copy it where the file system has no hard links.
 
     Raises:
-        UserError: the disk refuses.
+        UserError: it cannot be written.
     """
     try:
         place.unlink(missing_ok=True)
         try:
-            os.link(checkpoint, place)  # checkpoints are replaced, never changed: this one stays as it is
+            os.link(checkpoint, place)  # checkpoints are replaced, never modified
         except OSError:  # not every file system gives a file two names
             with checkpoint.open("rb") as source, atomic_write(place) as target:
                 shutil.copyfileobj(source, target)

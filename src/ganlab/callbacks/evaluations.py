@@ -1,4 +1,4 @@
-"""Evaluations during training, which choose the best checkpoint."""
+"""Evaluations: metrics measured during training, and the best checkpoint."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +23,7 @@ class Evaluations(L.Callback):
         evaluator: the metrics, with their real images prepared on rank 0.
         folder: the run's ``checkpoints`` folder, for ``best.ckpt``.
         interval: images between two measurements.
-        pause: called between two batches of samples; may end training.
+        pause: called between batches of samples; may end training.
 
     Attributes:
         latest: the last values, by full name.

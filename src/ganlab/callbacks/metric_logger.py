@@ -1,4 +1,4 @@
-"""Meter: the players' losses, averaged on the device and logged now and then."""
+"""MetricLogger: the players' losses, averaged on the device and logged at an interval."""
 
 import time
 from typing import Any
@@ -11,11 +11,11 @@ from ganlab.callbacks.record import record
 from ganlab.systems.adversarial import AdversarialSystem
 
 
-class Meter(L.Callback):
+class MetricLogger(L.Callback):
     """Averages every term that the training step returns and logs the means every ``interval`` images.
 
-    Sums stay on the device; they are fetched once an interval, so no step waits for them. ``latest`` holds the last
-    means, and ``images/s`` measured over all that happened since the log before, evaluations included.
+    Sums stay on the device and are fetched once per interval, so no step waits for them. ``latest`` holds the last
+    means, and ``images/s`` since the log before, evaluations included.
     """
 
     def __init__(self, interval: int) -> None:
@@ -26,7 +26,7 @@ class Meter(L.Callback):
         self.since = (0.0, 0)
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
-        self.sums = {name: total.to(pl_module.device) for name, total in self.sums.items()}  # a checkpoint's
+        self.sums = {name: total.to(pl_module.device) for name, total in self.sums.items()}  # from a checkpoint
         self.since = (time.monotonic(), pl_module.clock.images_seen)
 
     def on_train_batch_end(
@@ -43,7 +43,7 @@ class Meter(L.Callback):
             self.flush(trainer, pl_module)
 
     def flush(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
-        """Fetch the means, log them and start anew."""
+        """Fetch the means, log them and reset."""
         (before, images), now = self.since, time.monotonic()
         self.latest = {name: total / self.counts[name] for name, total in self.fetched().items()}
         self.latest["images/s"] = (system.clock.images_seen - images) / max(now - before, 1e-9)

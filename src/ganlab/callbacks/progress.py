@@ -8,7 +8,7 @@ import lightning as L
 from tqdm import tqdm
 
 from ganlab.callbacks.evaluations import Evaluations
-from ganlab.callbacks.metric_logger import Meter
+from ganlab.callbacks.metric_logger import MetricLogger
 from ganlab.systems.adversarial import AdversarialSystem
 
 SHORT = {"loss/discriminator": "D", "loss/generator": "G"}
@@ -16,16 +16,16 @@ SECONDS_BETWEEN_LINES = 15.0  # where the output is not a terminal
 
 
 class Progress(L.Callback):
-    """Shows each player's loss, images/s, the score and the time left: a bar on a terminal, else a line now and then.
+    """Shows each player's loss, images/s, the score and the time left: a bar on a terminal, else a line every 15 s.
 
     Args:
         max_images: the length of the run; None where it has none.
-        meter: whose means to show.
-        evaluations: whose score to show, if there are any.
+        metric_logger: gives the means.
+        evaluations: gives the score; None without metrics.
     """
 
-    def __init__(self, max_images: int | None, meter: Meter, evaluations: Evaluations | None) -> None:
-        self.max_images, self.meter, self.evaluations = max_images, meter, evaluations
+    def __init__(self, max_images: int | None, metric_logger: MetricLogger, evaluations: Evaluations | None) -> None:
+        self.max_images, self.metric_logger, self.evaluations = max_images, metric_logger, evaluations
         self.bar: tqdm | None = None
         self.printed_at = 0.0
 
@@ -50,7 +50,7 @@ class Progress(L.Callback):
             return
         clock = pl_module.clock
         self.bar.update(clock.images_seen - clock.previous)
-        if clock.crossed(self.meter.interval):
+        if clock.crossed(self.metric_logger.interval):
             self.bar.set_postfix_str(self.status(), refresh=False)
             if self.bar.disable and time.monotonic() - self.printed_at > SECONDS_BETWEEN_LINES:
                 self.printed_at = time.monotonic()
@@ -63,14 +63,14 @@ class Progress(L.Callback):
         self.close()
 
     def close(self) -> None:
-        """Leave the bar's last state on the terminal."""
+        """Close the bar and leave its last state on the terminal."""
         if self.bar is not None:
             self.bar.close()
             self.bar = None
 
     def status(self) -> str:
         """Return losses and score, such as ``D 1.02, G 1.31, fid_digits 4.2``."""
-        values = self.meter.latest.items()
+        values = self.metric_logger.latest.items()
         losses = {SHORT.get(key, key.removeprefix("loss/")): value for key, value in values if key.startswith("loss/")}
         if self.evaluations and (score := self.evaluations.evaluator.score_name) in self.evaluations.latest:
             losses[score] = self.evaluations.latest[score]
@@ -78,7 +78,7 @@ class Progress(L.Callback):
 
     def line(self, seen: int) -> str:
         """Return the status as a line of text, with images/s and the time left."""
-        rate = self.meter.latest["images/s"]
+        rate = self.metric_logger.latest["images/s"]
         left = f", {(self.max_images - seen) / rate / 60:.1f} min left" if self.max_images and rate else ""
         of = f" of {self.max_images:,}" if self.max_images else ""
         return f"{seen:,}{of} images, {rate:,.0f} images/s{left}: {self.status()}"

@@ -1,4 +1,4 @@
-"""One way to log: every value and picture goes to every logger, with images seen as its step."""
+"""Logs values and pictures to all loggers, with images seen as the step."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ganlab.systems.adversarial import AdversarialSystem
 
 
 def record(trainer: L.Trainer, system: AdversarialSystem, values: dict[str, float]) -> None:
-    """Log values, and beside them the steps of each player."""
+    """Log values, with images seen and the steps of each player."""
     clock = system.clock
     steps = {f"steps/{name}": float(count) for name, count in clock.steps.items()}
     for logger in trainer.loggers:
@@ -19,7 +19,7 @@ def record(trainer: L.Trainer, system: AdversarialSystem, values: dict[str, floa
 
 
 def record_picture(trainer: L.Trainer, step: int, name: str, path: Path) -> None:
-    """Log a picture that was written to ``path``, of ``step`` images seen, to the loggers that show pictures."""
+    """Log the picture at ``path``, of ``step`` images seen, to W&B and TensorBoard."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(f"samples/{name}", [str(path)], step=step)

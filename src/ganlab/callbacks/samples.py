@@ -1,4 +1,4 @@
-"""Samples: grids of images, from the untrained generator's on."""
+"""Samples: preview grids during training."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,9 +21,9 @@ class Samples(L.Callback):
     Args:
         folder: the run's ``samples`` folder.
         reals: real images uint8 (N, C, H, W), written once as ``reals.png``.
-        references: what is asked of the system, a request for each of its tasks.
-        interval: images between two previews; the untrained and the final state are always shown.
-        writer: makes the files while training goes on.
+        references: a request for each task of the system.
+        interval: images between two previews; the untrained and the final state are always previewed.
+        writer: writes the files in the background.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Samples(L.Callback):
             self.write(trainer, seen, name, images.cpu(), self.folder / f"{name}_{seen:09d}.png")
 
     def write(self, trainer: L.Trainer, seen: int, name: str, images: Tensor, path: Path) -> None:
-        """Hand a grid over to the writer."""
+        """Write a grid in the background, and log it."""
 
         def job() -> None:
             save_grid(images, path)

@@ -1,4 +1,4 @@
-"""Length: ends training after a number of images."""
+"""StopAtImages: ends training after a number of images."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ import lightning as L
 from ganlab.systems.adversarial import AdversarialSystem
 
 
-class Length(L.Callback):
+class StopAtImages(L.Callback):
     """Stops the trainer at the first minibatch that reaches ``max_images`` images seen; never for None.
 
-    A run that had reached it when it was killed trains no more, but ends as it should: measured, shown and saved.
+    A run that was killed after it reached its length only ends: it is measured, previewed and saved.
     """
 
     def __init__(self, max_images: int | None) -> None:
@@ -25,6 +25,6 @@ class Length(L.Callback):
         self.stop(trainer, pl_module)
 
     def stop(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
-        """Stop if it is time to."""
+        """Stop if ``max_images`` is reached."""
         if self.max_images is not None and pl_module.clock.images_seen >= self.max_images:
             trainer.should_stop = True

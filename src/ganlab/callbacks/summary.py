@@ -1,4 +1,4 @@
-"""Summary: the last word of a finished run, as a file."""
+"""Summary: scores and alarms of a finished run, as a file."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,12 @@ from ganlab.systems.adversarial import AdversarialSystem
 
 
 class Summary(L.Callback):
-    """Writes ``summary.json`` when training has come to its end, not when it was stopped: only then is a run finished.
+    """Writes ``summary.json`` when training ends, not when it is stopped: the file marks a finished run.
 
     Args:
         path: the file.
-        evaluations: whose scores it holds, each with its protocol; None without metrics.
-        diagnostics: whose alarms it holds; None without.
+        evaluations: give the scores and their protocol; None without metrics.
+        diagnostics: give the alarms; None without.
     """
 
     def __init__(self, path: Path, evaluations: Evaluations | None, diagnostics: Diagnostics | None) -> None:

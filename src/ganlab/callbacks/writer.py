@@ -1,4 +1,4 @@
-"""Writer: files are made in the background while training goes on."""
+"""Writer: writes files in the background while training continues."""
 
 from collections import deque
 from collections.abc import Callable
@@ -9,15 +9,15 @@ import lightning as L
 
 from ganlab.errors import UserError
 
-WAITING = 8  # jobs; more would hold ever more pictures in memory where the disk is slower than training
+WAITING = 8  # jobs; with a slow disk, an unlimited queue would fill the memory
 
 
 class Writer(L.Callback):
-    """Does jobs one after the other, in their order, in one thread.
+    """Runs jobs in order in one thread.
 
-    What a job raises is raised again at the end of the next minibatch, or with the next job or `flush`. Before every
-    checkpoint all jobs are done: a run that continues from it does not make again what came before. For the same
-    reason it comes after all callbacks that write and before those that say that training is finished.
+    An exception of a job is raised at the end of the next minibatch, or by the next job or `flush`. All jobs are done
+    before a checkpoint is saved, since a run that continues from it does not repeat them. Therefore this callback comes
+    after all that write, and before those that mark the run as finished.
     """
 
     def __init__(self) -> None:
@@ -25,19 +25,19 @@ class Writer(L.Callback):
         self.jobs: deque[Future[None]] = deque()
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Do a job soon; waits where `WAITING` others are before it."""
+        """Queue a job; waits while the queue holds `WAITING` others."""
         self.check()
         while len(self.jobs) >= WAITING:
             self._end_first()
         self.jobs.append(self.thread.submit(job))
 
     def check(self) -> None:
-        """Raise what a job has raised; waits for none."""
+        """Raise the exception of a finished job, without waiting."""
         while self.jobs and self.jobs[0].done():
             self._end_first()
 
     def flush(self) -> None:
-        """Wait until all jobs are done; raises what one of them has raised."""
+        """Wait for all jobs, and raise their exception."""
         while self.jobs:
             self._end_first()
 
@@ -62,7 +62,7 @@ class Writer(L.Callback):
         self.flush()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Wait for the last jobs where training was broken off; of their errors there is nobody left to hear."""
+        """Wait for the last jobs after an exception; their own errors are dropped."""
         self.thread.shutdown()
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:

@@ -1,7 +1,7 @@
-"""The weights that the DCGAN authors released (Newmu/dcgan_code, MIT), loaded into this project's networks.
+"""Loads the weights that the DCGAN authors released (Newmu/dcgan_code, MIT).
 
-Theano convolves where PyTorch cross-correlates, so every kernel is flipped in both spatial axes. The authors keep no
-running averages: sample with batch statistics, ``layers.sampling(generator, "batch")``.
+Theano convolves where PyTorch cross-correlates, so every kernel is flipped along both spatial axes. The authors keep no
+running averages: sample with batch statistics, ``ganlab.networks.statistics.sampling(generator, "batch")``.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ def load_generator(path: str | Path, prior: str = "normal") -> Generator:
         prior: of the latents: ``normal`` for the released SVHN weights, ``uniform`` for the authors' other models.
 
     Raises:
-        UserError: nothing is there, or the arrays are not of that layout.
+        UserError: no weights there, or arrays of another layout.
     """
     arrays = _arrays(path, "gen")
     try:
@@ -53,7 +53,7 @@ def load_discriminator(path: str | Path) -> Discriminator:
             ``PREFIX_01.npy, ...`` (``..._discrim_params.jl``). Nothing is unpickled.
 
     Raises:
-        UserError: nothing is there, or the arrays are not of that layout.
+        UserError: no weights there, or arrays of another layout.
     """
     arrays = _arrays(path, "discrim")
     try:
@@ -94,7 +94,7 @@ def _flip(kernel: np.ndarray) -> np.ndarray:
 
 
 def _fill(network: nn.Module, weights: list[np.ndarray], vectors: list[np.ndarray]) -> None:
-    """Copy the weights, and the batch norms' gains and biases in turn, into the network in the order of its modules."""
+    """Copy weights, and gains and biases of the batch norms, into the network in the order of its modules."""
     modules = list(network.modules())
     targets: list[Tensor] = [m.weight for m in modules if isinstance(m, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d))]
     norms = [m for m in modules if isinstance(m, BATCH_NORMS)]
@@ -103,7 +103,7 @@ def _fill(network: nn.Module, weights: list[np.ndarray], vectors: list[np.ndarra
     with torch.no_grad():
         for target, array in pairs:
             if target.shape != array.shape:
-                raise ValueError(f"an array of shape {array.shape} stands where {tuple(target.shape)} is expected")
+                raise ValueError(f"found an array of shape {array.shape}, expected {tuple(target.shape)}")
             target.copy_(torch.from_numpy(np.ascontiguousarray(array)))
 
 

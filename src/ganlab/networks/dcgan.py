@@ -1,8 +1,8 @@
-"""DCGAN (Radford, Metz and Chintala 2015): the generator and the discriminator, as the paper's figure 1 draws them.
+"""DCGAN (Radford, Metz and Chintala 2015, fig. 1): generator and discriminator.
 
-The authors' form: 5x5 kernels, 1024-512-256-128 feature maps at 64x64, a linear projection and a flat head, no
-biases. PyTorch's tutorial: 4x4 kernels, 512-256-128-64, both ends convolutions. Two sets of values, the same lines.
-Each guideline of the paper (sec. 3) is an argument, and the first value that is named is the paper's.
+The authors' code has 5x5 kernels, 1024-512-256-128 channels at 64x64, a linear projection, a linear head and no biases;
+PyTorch's tutorial has 4x4 kernels, 512-256-128-64 channels and convolutions at both ends. Each guideline of the paper
+(sec. 3) is an argument; the first value named is the paper's.
 """
 
 from itertools import pairwise
@@ -16,15 +16,15 @@ from ganlab.networks.layers.blocks import (
     HEADS,
     OUTPUTS,
     PROJECTIONS,
+    channel_schedule,
     fully_connected,
     hidden_before_head,
     initialize,
-    pyramid,
 )
 from ganlab.networks.layers.choosing import choose
 from ganlab.networks.layers.minibatch import MINIBATCHES
 from ganlab.networks.layers.resampling import DOWNSAMPLINGS, UPSAMPLINGS
-from ganlab.networks.layers.style import Finish
+from ganlab.networks.layers.style import LayerStyle
 
 
 @checked
@@ -33,22 +33,22 @@ class Generator(LatentGenerator):
 
     Args:
         image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
-        channels: 1 for grey, 3 for colour images, or any other number.
-        width: feature maps of the layer next to the image; doubled at each halving.
+        channels: of the images.
+        width: channels of the layer next to the image; doubled at each halving.
         latent_size: length of a latent vector (100 in the paper).
         prior: distribution of the latents, ``uniform`` on [-1, 1] (paper) or ``normal`` N(0, 1).
         kernel: side of the convolutions' kernels, at least 3 (the authors: 5; PyTorch's tutorial: 4).
         projection: ``linear`` (authors) or ``convolution`` (tutorial).
         upsampling: ``transposed`` (fractionally strided), ``nearest``, ``bilinear``, ``bicubic``, ``pixel_shuffle`` or
             ``unpool``.
-        normalization: ``batch`` (but for the image), ``none``, ``all_layers`` (batch norm at the image as well),
+        normalization: ``batch`` (not at the image), ``none``, ``all_layers`` (batch norm at the image as well),
             ``instance``, ``layer``, ``group``, or of the weights: ``spectral``, ``weight``.
         activation: ``relu``, ``leaky_relu``, ``elu``, ``gelu``, ``silu``, ``tanh`` or ``sigmoid``.
         slope: of the leaky ReLU for negative inputs.
         output: ``tanh``, ``sigmoid`` (images in [0, 1]) or ``linear`` (images around [-1, 1]).
         hidden_layers: fully connected layers between the latents and the projection (the paper removes them: 0).
-        hidden_units: units of each of them.
-        dropout: share of the values dropped after each activation in training.
+        hidden_units: features of each of them.
+        dropout: probability of dropping a value after each activation in training.
         initialization: ``normal`` (paper), ``he``, ``glorot`` or ``orthogonal``.
         deviation: of the ``normal`` initial weights (paper: 0.02).
         eps: added to the variance in batch norm (authors: 1e-8; tutorial: 1e-5).
@@ -79,23 +79,23 @@ class Generator(LatentGenerator):
         sampling_statistics: str = "batch",
         standing_batches: Count = 16,
     ) -> None:
-        side, maps = pyramid(image_size, width)
+        side, schedule = channel_schedule(image_size, width)
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range)
         up = choose(UPSAMPLINGS, upsampling, "up-sampling")
-        finish = Finish(normalization, activation, slope, dropout, eps)
+        style = LayerStyle(normalization, activation, slope, dropout, eps)
         sizes = [latent_size] + [hidden_units] * hidden_layers
-        self.hidden = nn.Sequential(*fully_connected(sizes, finish))
-        self.project = choose(PROJECTIONS, projection, "projection")(sizes[-1], maps[0], side, finish)
+        self.hidden = nn.Sequential(*fully_connected(sizes, style))
+        self.project = choose(PROJECTIONS, projection, "projection")(sizes[-1], schedule[0], side, style)
         self.upsample = nn.Sequential(
             *(
-                nn.Sequential(up(inputs, outputs, kernel, finish.bias), *finish.maps(outputs))
-                for inputs, outputs in pairwise(maps)
+                nn.Sequential(up(inputs, outputs, kernel, style.bias), *style.after_convolution(outputs))
+                for inputs, outputs in pairwise(schedule)
             )
         )
-        self.to_image = nn.Sequential(up(width, channels, kernel), *finish.ends(channels), squash())
+        self.to_image = nn.Sequential(up(width, channels, kernel), *style.norm_at_image(channels), squash())
         initialize(self, deviation, initialization)
-        finish.normalize_weights(self)
+        style.normalize_weights(self)
 
     def forward(self, latents: Tensor) -> Tensor:
         """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in ``value_range``."""
@@ -104,25 +104,25 @@ class Generator(LatentGenerator):
 
 @checked
 class Discriminator(nn.Module):
-    """Images to logits: strided convolutions with batch norm and leaky ReLU, no pooling; the sigmoid is the loss's.
+    """Images to logits: strided convolutions with batch norm and leaky ReLU, no pooling; the loss has the sigmoid.
 
     Args:
         image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
         channels: of the images.
-        width: feature maps of the layer next to the image; doubled at each halving.
+        width: channels of the layer next to the image; doubled at each halving.
         kernel: side of the convolutions' kernels, at least 3.
         downsampling: ``strided``, ``max_pool`` or ``avg_pool``.
-        normalization: as of the generator; ``batch`` (but for the layer at the image) in the paper.
+        normalization: as of the generator; ``batch`` (not at the image) in the paper.
         activation: as of the generator; ``leaky_relu`` in the paper.
         slope: of the leaky ReLU for negative inputs (0.2 in the paper).
         hidden_layers: fully connected layers before the head (the paper removes them: 0).
-        hidden_units: units of each of them.
-        dropout: share of the values dropped after each activation in training.
-        minibatch: what it sees of the other images: ``none`` (paper), ``standard_deviation`` or ``discrimination``.
+        hidden_units: features of each of them.
+        dropout: probability of dropping a value after each activation in training.
+        minibatch: layer before the head: ``none`` (paper), ``standard_deviation`` or ``discrimination``.
         head: ``flatten`` (authors), ``global_average_pool`` (tried in the paper) or ``convolution`` (tutorial); the
-            last two take feature maps, so they go without hidden layers.
-        input_bias: whether the first convolution has a bias. The authors and the tutorial have none; then nothing but
-            eps tells the batch's scale, D(a * images) = D(images) for a > 0, and contrast is free to drift.
+            last two take feature maps and exclude hidden layers.
+        input_bias: whether the first convolution has a bias. The authors and the tutorial have none; then batch norm
+            makes D(a * images) = D(images) for a > 0 but for eps, and the contrast of samples can drift.
         initialization: as of the generator.
         deviation: of the ``normal`` initial weights.
         eps: added to the variance in batch norm.
@@ -149,29 +149,29 @@ class Discriminator(nn.Module):
         eps: NonNegative = 1e-8,
     ) -> None:
         super().__init__()
-        side, maps = pyramid(image_size, width)
-        maps.reverse()
+        side, schedule = channel_schedule(image_size, width)
+        schedule.reverse()
         down = choose(DOWNSAMPLINGS, downsampling, "down-sampling")
-        finish = Finish(normalization, activation, slope, dropout, eps)
+        style = LayerStyle(normalization, activation, slope, dropout, eps)
         self.from_image = nn.Sequential(
-            down(channels, width, kernel, input_bias), *finish.ends(width), *finish.activated()
+            down(channels, width, kernel, input_bias), *style.norm_at_image(width), *style.activation_and_dropout()
         )
         self.downsample = nn.Sequential(
             *(
-                nn.Sequential(down(inputs, outputs, kernel, finish.bias), *finish.maps(outputs))
-                for inputs, outputs in pairwise(maps)
+                nn.Sequential(down(inputs, outputs, kernel, style.bias), *style.after_convolution(outputs))
+                for inputs, outputs in pairwise(schedule)
             )
         )
         if hidden_layers and head in HEADS and head != "flatten":
             raise ValueError(
-                f"head={head} wants feature maps, and hidden_layers={hidden_layers} leave none: "
+                f"head={head} needs feature maps, and hidden_layers={hidden_layers} leave none: "
                 f"type head=flatten or hidden_layers=0"
             )
-        self.hidden, features = hidden_before_head(maps[-1], side, hidden_layers, hidden_units, finish)
+        self.hidden, features = hidden_before_head(schedule[-1], side, hidden_layers, hidden_units, style)
         self.minibatch = choose(MINIBATCHES, minibatch, "minibatch")(*features)
-        self.head = choose(HEADS, head, "head")(self.minibatch.maps, features[1])
+        self.head = choose(HEADS, head, "head")(self.minibatch.channels, features[1])
         initialize(self, deviation, initialization)
-        finish.normalize_weights(self)
+        style.normalize_weights(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""

@@ -1,8 +1,8 @@
 """The conditional DCGAN of the authors' MNIST code (mnist/train_cond_dcgan.py; the paper's supplementary, table 3).
 
-The label stands beside the input and beside every hidden layer, in both networks; batch norm has neither gain nor
-bias, which was better for nearest-neighbour classification; two fully connected layers begin the generator and one
-ends the discriminator. At 28x28 with width 64 these are the authors' networks; other sizes follow the same pyramid.
+The label is appended to the input and to every hidden layer of both networks. Batch norm has no gain and no bias, which
+was better for nearest-neighbour classification. The generator begins with two fully connected layers, the discriminator
+ends with one. At 28x28 with width 64 these are the authors' networks; other sizes have the same channel schedule.
 """
 
 from itertools import pairwise
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ganlab.arguments import Count, Natural, NonNegative, Within, checked
 from ganlab.networks.latents import LatentGenerator
-from ganlab.networks.layers.blocks import OUTPUTS, initialize, pyramid
+from ganlab.networks.layers.blocks import OUTPUTS, channel_schedule, initialize
 from ganlab.networks.layers.choosing import choose
 from ganlab.networks.layers.conditioning import append, check_classes, encode
 from ganlab.networks.layers.resampling import strided, transposed
@@ -27,11 +27,11 @@ class Generator(LatentGenerator):
         image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
         channels: of the images.
         classes: number of classes.
-        width: feature maps of the layer next to the image; doubled at each halving.
+        width: channels of the layer next to the image; doubled at each halving.
         latent_size: length of a latent vector.
         prior: distribution of the latents (authors: ``uniform``).
         kernel: side of the convolutions' kernels, at least 3 (authors: 5).
-        hidden_units: of the first layer (authors: 1024).
+        hidden_units: features of the first layer (authors: 1024).
         output: ``sigmoid`` (authors; images in [0, 1]), ``tanh`` or ``linear``.
         deviation: of the initial weights.
         eps: added to the variance in batch norm.
@@ -59,22 +59,22 @@ class Generator(LatentGenerator):
         labels = check_classes(classes)
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range, labels)
-        side, maps = pyramid(image_size, width)
-        units = maps[0] * side**2
+        side, schedule = channel_schedule(image_size, width)
+        features = schedule[0] * side**2
         self.hidden = nn.Sequential(
             nn.Linear(latent_size + labels, hidden_units, bias=False), bare_norm(hidden_units, eps), nn.ReLU()
         )
         self.project = nn.Sequential(
-            nn.Linear(hidden_units + labels, units, bias=False),
-            bare_norm(units, eps),
+            nn.Linear(hidden_units + labels, features, bias=False),
+            bare_norm(features, eps),
             nn.ReLU(),
-            nn.Unflatten(1, (maps[0], side, side)),
+            nn.Unflatten(1, (schedule[0], side, side)),
         )
         self.upsample = nn.ModuleList(
             nn.Sequential(
                 transposed(inputs + labels, outputs, kernel), nn.BatchNorm2d(outputs, eps, affine=False), nn.ReLU()
             )
-            for inputs, outputs in pairwise(maps)
+            for inputs, outputs in pairwise(schedule)
         )
         self.to_image = nn.Sequential(transposed(width + labels, channels, kernel), squash())
         initialize(self, deviation)
@@ -96,9 +96,9 @@ class Discriminator(nn.Module):
         image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
         channels: of the images.
         classes: number of classes.
-        width: feature maps of the layer next to the image; doubled at each halving.
+        width: channels of the layer next to the image; doubled at each halving.
         kernel: side of the convolutions' kernels, at least 3 (authors: 5).
-        hidden_units: of the last hidden layer (authors: 1024).
+        hidden_units: features of the last hidden layer (authors: 1024).
         slope: of the leaky ReLU for negative inputs.
         deviation: of the initial weights.
         eps: added to the variance in batch norm.
@@ -119,8 +119,8 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.classes = labels = check_classes(classes)
-        side, maps = pyramid(image_size, width)
-        maps.reverse()
+        side, schedule = channel_schedule(image_size, width)
+        schedule.reverse()
         self.from_image = nn.Sequential(strided(channels + labels, width, kernel), nn.LeakyReLU(slope))
         self.downsample = nn.ModuleList(
             nn.Sequential(
@@ -128,10 +128,10 @@ class Discriminator(nn.Module):
                 nn.BatchNorm2d(outputs, eps, affine=False),
                 nn.LeakyReLU(slope),
             )
-            for inputs, outputs in pairwise(maps)
+            for inputs, outputs in pairwise(schedule)
         )
         self.hidden = nn.Sequential(
-            nn.Linear(maps[-1] * side**2 + labels, hidden_units, bias=False),
+            nn.Linear(schedule[-1] * side**2 + labels, hidden_units, bias=False),
             bare_norm(hidden_units, eps),
             nn.LeakyReLU(slope),
         )
@@ -139,7 +139,7 @@ class Discriminator(nn.Module):
         initialize(self, deviation)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real, and of that class."""
+        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real and of that class."""
         label = encode(labels, self.classes)
         values = images
         for layer in (self.from_image, *self.downsample):
@@ -149,6 +149,6 @@ class Discriminator(nn.Module):
         return values.squeeze(1)
 
 
-def bare_norm(units: int, eps: float) -> nn.BatchNorm1d:
-    """Batch norm of units without gain and bias."""
-    return nn.BatchNorm1d(units, eps, affine=False)
+def bare_norm(features: int, eps: float) -> nn.BatchNorm1d:
+    """Return batch norm without gain and bias."""
+    return nn.BatchNorm1d(features, eps, affine=False)

@@ -1,8 +1,8 @@
 """The DCGAN authors' network for ImageNet at 32x32, whose discriminator gives the paper's CIFAR-10 features.
 
-From the shapes of their released weights and imagenet/load_pretrained.py: 3x3 kernels, and two layers a scale, one
-that doubles or halves and one that does not. At 32x32 the discriminator's 128 + 128 + 256 + 256 + 512 + 512 = 1792
-maps, each pooled to 4x4, are the 28,672 features of the paper's sec. 5.1.
+From the shapes of their released weights and imagenet/load_pretrained.py: 3x3 kernels, and two layers per scale, one of
+which resamples. The paper's 28,672 features (sec. 5.1) are the 128 + 128 + 256 + 256 + 512 + 512 = 1792 channels of the
+discriminator at 32x32, each pooled to 4x4.
 """
 
 from itertools import pairwise
@@ -11,22 +11,22 @@ from torch import Tensor, nn
 
 from ganlab.arguments import Count, NonNegative, checked
 from ganlab.networks.latents import LatentGenerator
-from ganlab.networks.layers.blocks import OUTPUTS, FlattenHead, LinearProjection, initialize, pyramid
+from ganlab.networks.layers.blocks import OUTPUTS, FlattenHead, LinearProjection, channel_schedule, initialize
 from ganlab.networks.layers.choosing import choose
 from ganlab.networks.layers.resampling import transposed
-from ganlab.networks.layers.style import Finish
+from ganlab.networks.layers.style import LayerStyle
 
 KERNEL = 3
 
 
 @checked
 class Generator(LatentGenerator):
-    """Latents to images: 4x4x512, then 512/2 - 256/1 - 256/2 - 128/1 - 128/2 and 3/1 (maps/stride), tanh.
+    """Latents to images: 4x4x512, then 512/2 - 256/1 - 256/2 - 128/1 - 128/2 and 3/1 (channels/stride), tanh.
 
     Args:
         image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
         channels: of the images.
-        width: feature maps of the layers next to the image; doubled at each halving.
+        width: channels of the layers next to the image; doubled at each halving.
         latent_size: length of a latent vector (authors: 256).
         prior: distribution of the latents (authors: ``uniform``).
         output: ``tanh`` (authors), ``sigmoid`` or ``linear``.
@@ -52,11 +52,11 @@ class Generator(LatentGenerator):
     ) -> None:
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range)
-        side, maps = pyramid(image_size, width)
-        finish = Finish(activation="relu", eps=eps)
-        self.project = LinearProjection(latent_size, maps[0], side, finish)
-        double = [nn.Sequential(transposed(m, m, KERNEL), *finish.maps(m)) for m in maps]
-        keep = [nn.Sequential(kept(a, b), *finish.maps(b)) for a, b in pairwise(maps)]
+        side, schedule = channel_schedule(image_size, width)
+        style = LayerStyle(activation="relu", eps=eps)
+        self.project = LinearProjection(latent_size, schedule[0], side, style)
+        double = [nn.Sequential(transposed(a, a, KERNEL), *style.after_convolution(a)) for a in schedule]
+        keep = [nn.Sequential(kept(a, b), *style.after_convolution(b)) for a, b in pairwise(schedule)]
         self.upsample = nn.Sequential(*alternate(double, keep))
         self.to_image = nn.Sequential(kept(width, channels), squash())
         initialize(self, deviation)
@@ -68,12 +68,12 @@ class Generator(LatentGenerator):
 
 @checked
 class Discriminator(nn.Module):
-    """Images to logits: 128/1 - 128/2 - 256/1 - 256/2 - 512/1 - 512/2 (maps/stride), batch norm but at the image.
+    """Images to logits: 128/1 - 128/2 - 256/1 - 256/2 - 512/1 - 512/2 (channels/stride), batch norm but at the image.
 
     Args:
         image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
         channels: of the images.
-        width: feature maps of the layers next to the image; doubled at each halving.
+        width: channels of the layers next to the image; doubled at each halving.
         slope: of the leaky ReLU for negative inputs.
         deviation: of the initial weights.
         eps: added to the variance in batch norm.
@@ -90,14 +90,14 @@ class Discriminator(nn.Module):
         eps: NonNegative = 1e-8,
     ) -> None:
         super().__init__()
-        side, maps = pyramid(image_size, width)
-        maps.reverse()
-        finish = Finish(activation="leaky_relu", slope=slope, eps=eps)
-        self.from_image = nn.Sequential(convolution(channels, width, 1), *finish.activated())
-        halve = [nn.Sequential(convolution(m, m, 2), *finish.maps(m)) for m in maps]
-        keep = [nn.Sequential(convolution(a, b, 1), *finish.maps(b)) for a, b in pairwise(maps)]
+        side, schedule = channel_schedule(image_size, width)
+        schedule.reverse()
+        style = LayerStyle(activation="leaky_relu", slope=slope, eps=eps)
+        self.from_image = nn.Sequential(convolution(channels, width, 1), *style.activation_and_dropout())
+        halve = [nn.Sequential(convolution(a, a, 2), *style.after_convolution(a)) for a in schedule]
+        keep = [nn.Sequential(convolution(a, b, 1), *style.after_convolution(b)) for a, b in pairwise(schedule)]
         self.downsample = nn.Sequential(*alternate(halve, keep))
-        self.head = FlattenHead(maps[-1], side)
+        self.head = FlattenHead(schedule[-1], side)
         initialize(self, deviation)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -111,11 +111,11 @@ def convolution(inputs: int, outputs: int, stride: int) -> nn.Conv2d:
 
 
 def kept(inputs: int, outputs: int) -> nn.ConvTranspose2d:
-    """Transposed convolution that keeps the side, as the authors have it: (N, inputs, H, W) -> (N, outputs, H, W)."""
+    """Transposed convolution that keeps the side, as in the authors' code: (N, inputs, H, W) -> (N, outputs, H, W)."""
     return nn.ConvTranspose2d(inputs, outputs, KERNEL, padding=1, bias=False)
 
 
 def alternate(scaling: list[nn.Sequential], keeping: list[nn.Sequential]) -> list[nn.Sequential]:
-    """Return the layers in turn, beginning and ending with one that scales."""
+    """Interleave the layers, beginning and ending with one that resamples."""
     pairs = zip(scaling, keeping, strict=False)
     return [layer for pair in pairs for layer in pair] + [scaling[-1]]

@@ -1,4 +1,4 @@
-"""What a generator is fed with."""
+"""Latent priors, and the base class of generators that take latents."""
 
 from collections.abc import Callable
 
@@ -18,17 +18,17 @@ PRIORS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
 
 
 class LatentGenerator(nn.Module):
-    """A generator of images from latent vectors: what the training system and the tools know of one.
+    """Base class of generators from latents to images: the interface that systems and tools use.
 
     Args:
         latent_size: length of a latent vector.
         prior: distribution of the latents: ``uniform`` on [-1, 1], ``uniform_unit_variance`` on [-sqrt 3, sqrt 3],
             ``normal`` N(0, 1), or ``spherical``, uniform on the sphere of radius sqrt ``latent_size``.
-        sampling_statistics: what batch norm uses when sampling: ``running`` averages, those of the ``batch`` at hand,
-            or ``standing`` ones, averages over fresh batches.
-        standing_batches: how many batches those are.
+        sampling_statistics: what batch norm uses when sampling: ``running`` averages, statistics of the ``batch``, or
+            ``standing`` statistics, averaged over fresh batches.
+        standing_batches: number of those batches.
         value_range: of the images, (low, high).
-        classes: number of classes that the images are drawn of; 0 for a generator without labels.
+        classes: number of classes; 0 for an unconditional generator.
     """
 
     def __init__(

@@ -1,10 +1,10 @@
 """The original GAN (Goodfellow et al. 2014): fully connected networks, as in the authors' configurations.
 
-MNIST: a generator of 1200-1200 ReLU units, a discriminator of 240-240 maxout units of 5 pieces with dropout.
-CIFAR-10: 8000 ReLU - 8000 sigmoid - linear, against 1600-1600 maxout units. All weights are drawn uniformly. In the
-authors' code the bias of MNIST's output starts from the mean of each pixel; a network here knows no data: it starts
-at 0. Their CIFAR-10 pixels are contrast-normalised, here they are scaled to [-1, 1]. Their convolutional network for
-CIFAR-10 is not here.
+MNIST: a generator of 1200-1200 ReLU units against a discriminator of 240-240 maxout units of 5 pieces with dropout.
+CIFAR-10: 8000 ReLU - 8000 sigmoid - linear against 1600-1600 maxout units. All weights are drawn uniformly.
+
+Differences: the authors initialise MNIST's output bias from the mean of each pixel, here it is 0; their CIFAR-10 pixels
+are contrast-normalised, here they are scaled to [-1, 1]. Their convolutional network for CIFAR-10 is not included.
 """
 
 from itertools import pairwise
@@ -26,13 +26,13 @@ class Generator(LatentGenerator):
     Args:
         image_size: side of the images.
         channels: of the images.
-        units: of each hidden layer (MNIST: 1200, 1200).
+        units: features of each hidden layer (MNIST: 1200, 1200).
         activations: of each hidden layer (MNIST: relu, relu; CIFAR-10: relu, sigmoid).
         output: ``sigmoid`` (MNIST; images in [0, 1]), ``tanh`` or ``linear`` (CIFAR-10).
         latent_size: length of a latent vector (authors: 100).
         prior: distribution of the latents (authors: ``uniform_unit_variance``).
         bound: initial weights of the hidden layers are uniform on [-bound, bound] (authors: 0.05).
-        output_bound: the same of the output's weights (MNIST: 0.05; CIFAR-10: 0.5).
+        output_bound: the same for the output's weights (MNIST: 0.05; CIFAR-10: 0.5).
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Generator(LatentGenerator):
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, "running", 1, value_range)
         if len(units) != len(activations):
-            raise ValueError(f"units={units} and activations={activations} must be equally many, one a hidden layer")
+            raise ValueError(f"units={units} and activations={activations} must be of equal length")
         shape = (channels, image_size, image_size)
         self.hidden = nn.Sequential(
             *(
@@ -69,15 +69,15 @@ class Generator(LatentGenerator):
 
 @checked
 class Discriminator(nn.Module):
-    """Images to logits by maxout layers with dropout, which is active in the generator's steps as well.
+    """Images to logits by maxout layers with dropout, also active in the generator's steps.
 
     Args:
         image_size: side of the images.
         channels: of the images.
-        units: of each hidden layer (MNIST: 240, 240; CIFAR-10: 1600, 1600).
-        pieces: linear functions that each unit is the largest of (authors: 5).
-        input_dropout: share of the pixels that are dropped in training (authors: 0.2).
-        dropout: share of each hidden layer's units that are (authors: 0.5).
+        units: features of each hidden layer (MNIST: 240, 240; CIFAR-10: 1600, 1600).
+        pieces: linear functions whose maximum each unit is (authors: 5).
+        input_dropout: probability of dropping a pixel in training (authors: 0.2).
+        dropout: probability of dropping a hidden unit in training (authors: 0.5).
         bound: initial weights are uniform on [-bound, bound] (authors: 0.005).
     """
 
@@ -109,14 +109,14 @@ class Discriminator(nn.Module):
 
 
 class Maxout(nn.Module):
-    """The largest of each unit's pieces, which lie next to each other: (N, units * pieces) -> (N, units)."""
+    """Maximum over each unit's consecutive pieces: (N, units * pieces) -> (N, units)."""
 
     def __init__(self, pieces: int) -> None:
         super().__init__()
         self.pieces = pieces
 
     def forward(self, values: Tensor) -> Tensor:
-        """Choose."""
+        """Take the maximum."""
         return values.unflatten(1, (-1, self.pieces)).amax(2)
 
 

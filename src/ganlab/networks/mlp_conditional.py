@@ -1,9 +1,9 @@
 """The permutation-invariant conditional GAN that the DCGAN paper compares with (supplementary, table 3).
 
-From the paper: no convolutions, labels, and batch norm without gain and bias, which "was better for both models". The
-rest is not told: here the label stands beside the input and every hidden layer as in the authors' convolutional
-network, the generator has the original GAN's two layers of 1200 ReLU units, the discriminator as many leaky ones, and
-the layer at the image is not normalised.
+The paper gives: no convolutions, labels, and batch norm without gain and bias, which "was better for both models". It
+omits the rest. Here the label is appended to the input and to every hidden layer, as in the authors' convolutional
+network; both networks have two layers of 1200 units, as the original GAN's generator, with ReLU in the generator and
+leaky ReLU in the discriminator; and the layer at the image is not normalised.
 """
 
 from itertools import pairwise
@@ -28,7 +28,7 @@ class Generator(LatentGenerator):
         image_size: side of the images.
         channels: of the images.
         classes: number of classes.
-        units: of each hidden layer.
+        units: features of each hidden layer.
         latent_size: length of a latent vector.
         prior: distribution of the latents.
         output: ``sigmoid`` (images in [0, 1]), ``tanh`` or ``linear``.
@@ -78,13 +78,13 @@ class Generator(LatentGenerator):
 
 @checked
 class Discriminator(nn.Module):
-    """Images and labels to logits by fully connected layers with batch norm but on the first.
+    """Images and labels to logits by fully connected layers with batch norm except on the first.
 
     Args:
         image_size: side of the images.
         channels: of the images.
         classes: number of classes.
-        units: of each hidden layer.
+        units: features of each hidden layer.
         slope: of the leaky ReLU for negative inputs.
         deviation: of the initial weights.
         eps: added to the variance in batch norm.
@@ -113,7 +113,7 @@ class Discriminator(nn.Module):
         initialize(self, deviation)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real, and of that class."""
+        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real and of that class."""
         label = encode(labels, self.classes)
         values = torch.flatten(images, 1)
         for layer in (self.from_image, *self.hidden, self.head):

@@ -1,8 +1,8 @@
 """The residual networks of spectral normalisation (Miyato et al. 2018, tables 4 to 6) at 32, 48, 64 and 128 pixels.
 
 With labels: class-conditional batch norm in the generator and the projection discriminator (Miyato and Koyama 2018).
-The layers and maps follow the papers; 64x64, which they leave out, the second paper's code. They descend from the
-residual networks of WGAN-GP (Gulrajani et al. 2017): without normalisation the discriminator suits a gradient penalty.
+Layers and channels follow the papers; 64x64, which they omit, follows the second paper's code. These networks are based
+on WGAN-GP's (Gulrajani et al. 2017): without normalisation, the discriminator can be used with a gradient penalty.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS
 from ganlab.networks.layers.choosing import choose
 from ganlab.networks.layers.conditioning import ConditionalBatchNorm, check_classes
-from ganlab.networks.layers.style import Finish
+from ganlab.networks.layers.style import LayerStyle
 
-# By image size, in multiples of the width: maps of G from the smallest on, each block doubling the side, and maps of
-# D's blocks from the image on; the number of D's blocks that halve the side comes last.
+# By image size, in multiples of the width: channels of G from the smallest feature map up, channels of D from the image
+# down, and the number of D's blocks that halve the side.
 LAYOUTS: dict[int, tuple[tuple[int, ...], tuple[int, ...], int]] = {
     32: ((4, 4, 4, 4), (2, 2, 2, 2), 2),
     48: ((8, 4, 2, 1), (1, 2, 4, 8, 16), 4),
@@ -31,13 +31,13 @@ Norm = Callable[[int], nn.Module]
 
 @checked
 class Generator(LatentGenerator):
-    """Latents, and labels where there are classes, to images: linear, residual blocks that double, a convolution.
+    """Latents, and labels with classes, to images: linear, residual blocks that double the side, convolution.
 
     Args:
         image_size: 32, 48, 64 or 128.
         channels: of the images.
         classes: number of classes; 0 for a network without labels.
-        width: 64 in the papers: 256 maps throughout at 32x32, 1024 to 64 maps at 128x128.
+        width: 64 in the papers: 256 channels throughout at 32x32, 1024 to 64 at 128x128.
         latent_size: length of a latent vector (papers: 128).
         prior: distribution of the latents (papers: ``normal``).
         output: ``tanh`` (papers), ``sigmoid`` or ``linear``.
@@ -63,15 +63,17 @@ class Generator(LatentGenerator):
         labels = 0 if classes == 0 else check_classes(classes)
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range, labels)
-        maps = [width * multiple for multiple in layout(image_size)[0]]
-        side = image_size // 2 ** (len(maps) - 1)
+        schedule = [width * multiple for multiple in layout(image_size)[0]]
+        side = image_size // 2 ** (len(schedule) - 1)
         norm: Norm = (
             partial(ConditionalBatchNorm, classes=labels, eps=eps) if labels else partial(nn.BatchNorm2d, eps=eps)
         )
-        self.project = nn.Sequential(nn.Linear(latent_size, maps[0] * side**2), nn.Unflatten(1, (maps[0], side, side)))
-        self.upsample = nn.ModuleList(UpBlock(inputs, outputs, norm) for inputs, outputs in pairwise(maps))
+        self.project = nn.Sequential(
+            nn.Linear(latent_size, schedule[0] * side**2), nn.Unflatten(1, (schedule[0], side, side))
+        )
+        self.upsample = nn.ModuleList(UpBlock(inputs, outputs, norm) for inputs, outputs in pairwise(schedule))
         self.to_image = nn.Sequential(
-            nn.BatchNorm2d(maps[-1], eps), nn.ReLU(), nn.Conv2d(maps[-1], channels, 3, padding=1), squash()
+            nn.BatchNorm2d(schedule[-1], eps), nn.ReLU(), nn.Conv2d(schedule[-1], channels, 3, padding=1), squash()
         )
         initialize(self)
 
@@ -86,15 +88,15 @@ class Generator(LatentGenerator):
 
 @checked
 class Discriminator(nn.Module):
-    """Images, and labels where there are classes, to logits: residual blocks, the sum of each map, linear.
+    """Images, and labels with classes, to logits: residual blocks, sum pooling, linear.
 
-    With labels the logit also holds the inner product of the sums and the class's embedding.
+    With labels the inner product of the pooled features and the class embedding is added to the logit.
 
     Args:
         image_size: 32, 48, 64 or 128.
         channels: of the images.
         classes: number of classes; 0 for a network without labels.
-        width: 64 in the papers: 128 maps throughout at 32x32, 64 to 1024 maps at the other sizes.
+        width: 64 in the papers: 128 channels throughout at 32x32, 64 to 1024 at the other sizes.
         normalization: ``spectral`` (papers), ``weight`` or ``none``.
     """
 
@@ -108,35 +110,36 @@ class Discriminator(nn.Module):
         normalization: str = "spectral",
     ) -> None:
         super().__init__()
-        finish = Finish(normalization, "relu")
-        if not finish.bias:  # it normalises maps, for which these blocks have no place
+        style = LayerStyle(normalization, "relu")
+        if not style.bias:  # it would follow convolutions, and these blocks have no place for it
             raise ValueError(
                 f"normalization {normalization!r} is not for these blocks; choose spectral, weight or none"
             )
         self.classes = 0 if classes == 0 else check_classes(classes)
         _, multiples, halvings = layout(image_size)
-        maps = [width * multiple for multiple in multiples]
-        self.from_image = FirstBlock(channels, maps[0])
+        schedule = [width * multiple for multiple in multiples]
+        self.from_image = FirstBlock(channels, schedule[0])
         self.downsample = nn.Sequential(
-            *(DownBlock(*pair, halve=index < halvings) for index, pair in enumerate(pairwise(maps), start=1)), nn.ReLU()
+            *(DownBlock(*pair, halve=index < halvings) for index, pair in enumerate(pairwise(schedule), start=1)),
+            nn.ReLU(),
         )
-        self.head = nn.Linear(maps[-1], 1)
+        self.head = nn.Linear(schedule[-1], 1)
         if self.classes:
-            self.embedding = nn.Embedding(self.classes, maps[-1])
+            self.embedding = nn.Embedding(self.classes, schedule[-1])
         initialize(self)
-        finish.normalize_weights(self)
+        style.normalize_weights(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real, and of that class."""
+        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real and of that class."""
         sums = self.downsample(self.from_image(images)).sum((2, 3))
         logits = self.head(sums).squeeze(1)
         return logits + (self.embedding(labels) * sums).sum(1) if self.classes else logits
 
 
 class UpBlock(nn.Module):
-    """Norm, ReLU, twice the side (nearest), 3x3; norm, ReLU, 3x3; beside it 1x1 at twice the side: doubles the side.
+    """Norm, ReLU, nearest up-sampling, 3x3, norm, ReLU, 3x3; shortcut: up-sampling and 1x1. Doubles the side.
 
-    Its norms take maps and whatever the block is given beside them: labels where they are conditional, else nothing.
+    Conditional norms take the labels as well.
     """
 
     def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
@@ -147,15 +150,15 @@ class UpBlock(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1)
         self.activate, self.enlarge = nn.ReLU(), nn.Upsample(scale_factor=2)
 
-    def forward(self, maps: Tensor, *labels: Tensor) -> Tensor:
-        """Map (N, inputs, H, W), and labels (N,) where there are classes, to (N, outputs, 2H, 2W)."""
-        values = self.conv1(self.enlarge(self.activate(self.norm1(maps, *labels))))
+    def forward(self, features: Tensor, *labels: Tensor) -> Tensor:
+        """Map (N, inputs, H, W), and labels (N,) with classes, to (N, outputs, 2H, 2W)."""
+        values = self.conv1(self.enlarge(self.activate(self.norm1(features, *labels))))
         values = self.conv2(self.activate(self.norm2(values, *labels)))
-        return values + self.enlarge(self.shortcut(maps))  # a 1x1 convolution before or after nearest: the same
+        return values + self.enlarge(self.shortcut(features))  # 1x1 and nearest up-sampling commute
 
 
 class DownBlock(nn.Module):
-    """ReLU, 3x3, ReLU, 3x3, and beside it 1x1 or nothing; both averaged over 2x2 where the block halves the side."""
+    """ReLU, 3x3, ReLU, 3x3; shortcut: 1x1 or identity. With ``halve``, 2x2 average pooling after both."""
 
     def __init__(self, inputs: int, outputs: int, halve: bool) -> None:
         super().__init__()
@@ -164,14 +167,14 @@ class DownBlock(nn.Module):
         self.shortcut = nn.Conv2d(inputs, outputs, 1) if halve or inputs != outputs else nn.Identity()
         self.activate, self.pool = nn.ReLU(), nn.AvgPool2d(2) if halve else nn.Identity()
 
-    def forward(self, maps: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """Map (N, inputs, H, W) to (N, outputs, H/2, W/2) or (N, outputs, H, W)."""
-        values = self.conv2(self.activate(self.conv1(self.activate(maps))))
-        return self.pool(values + self.shortcut(maps))
+        values = self.conv2(self.activate(self.conv1(self.activate(features))))
+        return self.pool(values + self.shortcut(features))
 
 
 class FirstBlock(nn.Module):
-    """3x3, ReLU, 3x3, and beside it 1x1; both averaged over 2x2: no ReLU upon the image itself."""
+    """3x3, ReLU, 3x3; shortcut: 1x1; 2x2 average pooling in both. No ReLU on the image itself."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -182,19 +185,19 @@ class FirstBlock(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (N, inputs, H, W) to (N, outputs, H/2, W/2)."""
-        beside = self.shortcut(self.pool(images))
-        return self.pool(self.conv2(self.activate(self.conv1(images)))) + beside
+        shortcut = self.shortcut(self.pool(images))
+        return self.pool(self.conv2(self.activate(self.conv1(images)))) + shortcut
 
 
 def layout(image_size: int) -> tuple[tuple[int, ...], tuple[int, ...], int]:
-    """Return the entry of ``LAYOUTS``, or raise a ValueError that lists the sizes."""
+    """Return the entry of ``LAYOUTS``, or raise a ValueError that lists the known sizes."""
     if image_size not in LAYOUTS:
         raise ValueError(f"image size {image_size} has no residual network; sizes: {', '.join(map(str, LAYOUTS))}")
     return LAYOUTS[image_size]
 
 
 def initialize(network: nn.Module) -> None:
-    """Draw weights as Glorot and Bengio 2010 do, those of the blocks' 3x3 layers with gain sqrt 2; biases become 0."""
+    """Draw weights by Glorot and Bengio 2010, with gain sqrt 2 in the blocks' 3x3 layers; set biases to 0."""
     for name, module in network.named_modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             nn.init.xavier_uniform_(module.weight, 2**0.5 if name.endswith(("conv1", "conv2")) else 1.0)

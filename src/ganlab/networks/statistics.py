@@ -1,4 +1,4 @@
-"""What batch norm normalises with when a network is sampled."""
+"""Batch norm's statistics when a network is sampled."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from ganlab.networks.layers.style import BATCH_NORMS
 
 STATISTICS = {
     "running": "running averages",
-    "batch": "statistics of the batch at hand",
+    "batch": "statistics of the batch",
     "standing": "averages over fresh batches",
 }
 Averages = list[tuple[Tensor | None, Tensor | None]]  # mean and variance of each batch norm, in the modules' order
@@ -25,21 +25,20 @@ def sampling(
 
     Args:
         network: any module.
-        statistics: what batch norm normalises with: ``running`` averages (as ``eval()`` does), or those of the
-            ``batch`` at hand, as the authors always do: a sample then depends on its batch mates; or the ``standing``
-            ones given.
+        statistics: what batch norm uses: ``running`` averages, as in ``eval()``; statistics of the ``batch``, as the
+            authors always do, with which a sample depends on its batch; or the given ``standing`` statistics.
         standing: see `standing_averages`.
-        gradients: whether the block records a graph where its surroundings do.
+        gradients: whether a graph is recorded where gradients are enabled.
     """
     norms = batch_norms(network)
     averages: Averages = [(norm.running_mean, norm.running_var) for norm in norms]
     modes = [(module, module.training) for module in network.modules()]
     try:
         network.eval()
-        if statistics == "batch":  # batch norm without averages uses, and leaves, nothing but the batch
+        if statistics == "batch":  # without averages batch norm uses the batch and updates nothing
             _set(norms, [(None, None)] * len(norms))
         elif statistics == "standing":
-            assert standing is not None, "standing statistics are taken with standing_averages first"
+            assert standing is not None, "call standing_averages first"
             _set(norms, standing)
         with torch.set_grad_enabled(gradients and torch.is_grad_enabled()):
             yield
@@ -52,8 +51,8 @@ def sampling(
 def standing_averages(network: nn.Module, inputs: Iterable[tuple[Tensor, ...]]) -> Averages:
     """Return each batch norm's mean and variance, averaged over batches of inputs (Brock et al. 2019, sec. 3.1).
 
-    Each batch passes with its own statistics, as in training, and nothing else is as in training: no dropout, no power
-    iteration. The network is left as it was.
+    Each batch is normalised by its own statistics, as in training; dropout and power iteration are off. The network is
+    left as it was.
     """
     norms, count = batch_norms(network), 0
     totals = [(torch.zeros_like(norm.running_mean), torch.zeros_like(norm.running_var)) for norm in norms]

@@ -1,1 +1,1 @@
-"""What each player wants: losses, penalties and the augmentation that the discriminator sees through."""
+"""Losses, penalties, regularisers, and differentiable augmentation."""

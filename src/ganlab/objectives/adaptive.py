@@ -1,4 +1,4 @@
-"""Augmentation as strong as it takes to keep the discriminator from overfitting (Karras et al. 2020)."""
+"""Adaptive discriminator augmentation (ADA, Karras et al. 2020)."""
 
 from math import log, pi
 from typing import Annotated, Literal
@@ -23,38 +23,38 @@ from ganlab.objectives.resampling import resample
 
 @checked
 class Adaptive(Augmentation):
-    """Transforms that happen each with probability p, which follows how sure the discriminator is of real images.
+    """Applies each transform with probability p, which follows the discriminator's overfitting.
 
-    Adaptive discriminator augmentation (ADA) of Karras et al. 2020, "Training generative adversarial networks with
-    limited data", sec. 3 and app. B, written from the paper: order, distributions and control are its own. A
-    Lanczos filter stands in for its sym6 wavelets, without the one against aliasing (`ganlab.objectives.resampling`),
-    and image-space filters and corruptions, which its recipe leaves out, are not there.
+    "Training generative adversarial networks with limited data", sec. 3 and app. B: order, distributions and control
+    are the paper's. Differences: a Lanczos filter replaces the sym6 wavelets, without the anti-aliasing filter
+    (`ganlab.objectives.resampling`), and image-space filtering and corruptions are omitted, as in the paper's own
+    recommended set.
 
-    Of other than three channels, each sees the brightness, contrast and luma flip of a grey image. Of an image that is
-    not square, quarter turns show a part.
+    Images of other than three channels get brightness, contrast and luma flip per channel. Quarter turns of images that
+    are not square show a part of them.
 
     Args:
-        blit: transforms that move whole pixels: mirror images, quarter turns, shifts.
-        geometry: scaling, rotation, squeezing, shifts by parts of a pixel.
+        blit: pixel blitting: flips, quarter turns, shifts by whole pixels.
+        geometry: scaling, rotation, anisotropic scaling, shifts by fractions of a pixel.
         colour: brightness, contrast, luma flip, hue rotation, saturation.
-        start: p at the beginning.
-        limit: largest p; above 0.8 augmentation begins to show in the samples (paper, sec. 2.2).
+        start: initial p.
+        limit: largest p; above 0.8 augmentations leak into the samples (paper, sec. 2.2).
         target: of the signal.
         signal: ``sign``, E sign(D(real)); or ``ranking``, 2 P(D(real) > D(fake)) - 1 over all pairs, for objectives
             whose logits are not positive for real and negative for fake: relativistic, Wasserstein, least squares.
-        speed: images seen in which p can go from 0 to 1.
-        interval: images seen between two changes of p, over which the signal is averaged.
+        speed: images seen in which p can rise from 0 to 1.
+        interval: images seen between two updates of p, over which the signal is averaged.
 
     Attributes:
         p: the probability, a scalar.
 
     Raises:
-        ValueError: no family of transforms is chosen, or p starts above its limit.
+        ValueError: no group of transforms is chosen, or ``start`` is above ``limit``.
     """
 
     p: Tensor
     total: Tensor
-    judged: Tensor
+    counted: Tensor
 
     def __init__(
         self,
@@ -77,8 +77,8 @@ class Adaptive(Augmentation):
         self.blit, self.geometry, self.colour = blit, geometry, colour
         self.limit, self.target, self.signal, self.speed, self.interval = limit, target, signal, speed, interval
         self.register_buffer("p", torch.tensor(start, dtype=torch.float32))
-        self.register_buffer("total", torch.zeros(()))  # of the signal since p last changed, each image's
-        self.register_buffer("judged", torch.zeros((), dtype=torch.int64))  # images since then
+        self.register_buffer("total", torch.zeros(()))  # signal, summed over images since the last update of p
+        self.register_buffer("counted", torch.zeros((), dtype=torch.int64))  # number of these images
 
     def transform(self, images: Tensor) -> Tensor:
         """Return transformed images."""
@@ -87,9 +87,9 @@ class Adaptive(Augmentation):
         return recolour(images, self.colourings(images)) if self.colour else images
 
     def placements(self, images: Tensor) -> Tensor:
-        """Draw where the pixels of the results are read, see `resample`: matrices (N, 3, 3).
+        """Draw matrices (N, 3, 3) from pixels of the result to where they are read, see `resample`.
 
-        They are the inverses of the paper's transforms, the last of those first; draws are as likely as their inverses.
+        These are the inverses of the paper's transforms, in reverse order; each draw is as likely as its inverse.
         """
         count, _, height, width = images.shape
         one = images.new_ones(count)
@@ -103,7 +103,7 @@ class Adaptive(Augmentation):
             matrices = matrices @ translation(*shift)
         if self.geometry:
             scale = self.sometimes(log_normal(one, 0.2), 1)
-            either = 1 - (1 - self.p).sqrt()  # so that one rotation or the other happens with probability p
+            either = 1 - (1 - self.p).sqrt()  # so that at least one of the two rotations has probability p
             first, second = (self.sometimes(uniform(one, pi), 0, either) for _ in range(2))
             squeeze = self.sometimes(log_normal(one, 0.2), 1)
             shift = self.sometimes(torch.randn_like(size) * 0.125 * size, 0)
@@ -113,7 +113,7 @@ class Adaptive(Augmentation):
         return matrices
 
     def colourings(self, images: Tensor) -> Tensor:
-        """Draw maps of colours: matrices (N, 4, 4)."""
+        """Draw colour transforms: matrices (N, 4, 4)."""
         one = images.new_ones(len(images))
         matrices = brightening(self.sometimes(torch.randn_like(one) * 0.2, 0))
         contrast = self.sometimes(log_normal(one, 0.5), 1)
@@ -123,25 +123,25 @@ class Adaptive(Augmentation):
         return stretching(one, self.sometimes(log_normal(one, 1.0), 1)) @ matrices
 
     def sometimes(self, drawn: Tensor, neutral: float, probability: Tensor | None = None) -> Tensor:
-        """Keep what was drawn for each image (..., N) with a probability, of p or as given; else take ``neutral``."""
+        """Keep the value drawn for each image (..., N) with a probability, by default p; else take ``neutral``."""
         draws = torch.rand(drawn.shape[-1], device=drawn.device)
         return torch.where(draws < (self.p if probability is None else probability), drawn, neutral)
 
     @torch.no_grad()
     def adjust(self, real_logits: Tensor, fake_logits: Tensor, images: int, images_seen: int) -> None:
-        """Move p towards where the signal is on target, once the signal is known of ``interval`` images."""
-        judged = real_logits if self.signal == "sign" else real_logits[:, None] - fake_logits
-        signal = judged.sign().float().mean()
-        if distributed.is_available() and distributed.is_initialized():  # p has to be the same on all ranks
+        """Move p to bring the signal to its target, once ``interval`` images were averaged."""
+        logits = real_logits if self.signal == "sign" else real_logits[:, None] - fake_logits
+        signal = logits.sign().float().mean()
+        if distributed.is_available() and distributed.is_initialized():  # p must be equal on all ranks
             distributed.all_reduce(signal)
             signal /= distributed.get_world_size()
         self.total += signal * images
-        self.judged += images
-        due = self.judged >= self.interval
-        step = (self.total / self.judged - self.target).sign() * self.judged / self.speed
+        self.counted += images
+        due = self.counted >= self.interval
+        step = (self.total / self.counted - self.target).sign() * self.counted / self.speed
         self.p.copy_(torch.where(due, (self.p + step).clamp(0, self.limit), self.p))
         self.total.masked_fill_(due, 0)
-        self.judged.masked_fill_(due, 0)
+        self.counted.masked_fill_(due, 0)
 
     def observed(self) -> dict[str, Tensor]:
         """Return p."""
@@ -154,5 +154,5 @@ def uniform(like: Tensor, bound: float) -> Tensor:
 
 
 def log_normal(like: Tensor, deviation: float) -> Tensor:
-    """Draw factors around 1 whose logarithm to base 2 has a standard deviation."""
+    """Draw factors whose base-2 logarithm is N(0, deviation^2)."""
     return torch.empty_like(like).log_normal_(0, deviation * log(2))

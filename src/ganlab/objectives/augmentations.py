@@ -1,8 +1,7 @@
-"""Differentiable augmentation: what the discriminator sees instead of the images, real and fake alike.
+"""Differentiable augmentation of all images that the discriminator sees, real and fake.
 
-Both players' losses see every image through the same random transforms, so that the discriminator never meets the
-few real images themselves and the generator still learns their distribution. `ganlab.objectives.adaptive` holds the
-augmentation whose strength follows the discriminator.
+The discriminator overfits less, and the generator still learns the distribution of the real images, since the losses of
+both players see augmented images. `ganlab.objectives.adaptive` adapts the strength.
 """
 
 from abc import abstractmethod
@@ -15,13 +14,12 @@ from ganlab.arguments import Count, NonNegative, Share, checked
 
 
 class Augmentation(nn.Module):
-    """A random transform of a minibatch, differentiable twice in the images (penalties go through it).
+    """A random transform of each image of a minibatch, twice differentiable, since penalties differentiate through it.
 
-    Draws come from torch's global generator on the images' device, apart for every image. What carries over from step
-    to step is a buffer, hence in the checkpoint.
+    Draws come from torch's global generator on the images' device. State is kept in buffers, hence in checkpoints.
 
     Attributes:
-        value_range: lowest and highest value of the images; transforms are written for (-1, 1).
+        value_range: lowest and highest value of the images.
     """
 
     value_range: tuple[float, float] = (-1.0, 1.0)
@@ -36,20 +34,20 @@ class Augmentation(nn.Module):
 
     @abstractmethod
     def transform(self, images: Tensor) -> Tensor:
-        """Map images (N, C, H, W) whose values lie around [-1, 1] to images of the same shape."""
+        """Map images (N, C, H, W), rescaled to [-1, 1], to images of the same shape."""
 
     def adjust(self, real_logits: Tensor, fake_logits: Tensor, images: int, images_seen: int) -> None:
-        """Take note of one judgement of the discriminator.
+        """Adapt to the logits of a discriminator step.
 
         Args:
             real_logits: (N,), detached, of this rank.
             fake_logits: (N,), detached, of this rank.
-            images: real images that this call stands for, over all ranks.
+            images: real images of this step, over all ranks.
             images_seen: the clock.
         """
 
     def observed(self) -> dict[str, Tensor]:
-        """Return what is worth a curve: scalars by the names that they are logged under."""
+        """Return scalars to log, by name."""
         return {}
 
 
@@ -57,13 +55,13 @@ class Augmentation(nn.Module):
 class Colour(Augmentation):
     """Random brightness, then saturation, then contrast (DiffAugment, Zhao et al. 2020; authors' code).
 
-    Saturation is the distance from the pixel's mean over the channels, contrast the one from the image's mean; the
-    first does nothing to grey images. Values may leave the images' range.
+    Saturation scales the distance from the pixel's mean over channels, contrast that from the image's mean; saturation
+    leaves grey images unchanged. Values may leave the range of the images.
 
     Args:
-        brightness: largest change, where the range is 2 wide.
-        saturation: largest change of the factor 1.
-        contrast: largest change of the factor 1.
+        brightness: largest offset, for images in [-1, 1].
+        saturation: largest change of the factor from 1.
+        contrast: largest change of the factor from 1.
     """
 
     def __init__(self, *, brightness: NonNegative, saturation: Share, contrast: Share) -> None:
@@ -80,7 +78,7 @@ class Colour(Augmentation):
 
 @checked
 class Translation(Augmentation):
-    """Shift every image by a random whole number of pixels, mid-grey moving in (DiffAugment, Zhao et al. 2020).
+    """Random shift by whole pixels, filled with mid-grey (DiffAugment, Zhao et al. 2020).
 
     Args:
         share: largest shift, as a share of the image's side.
@@ -103,9 +101,7 @@ class Translation(Augmentation):
 
 @checked
 class Cutout(Augmentation):
-    """Paint a rectangle of every image mid-grey (DiffAugment, Zhao et al. 2020).
-
-    Its centre lies anywhere in the image, so part of it may lie outside.
+    """Random mid-grey rectangle (DiffAugment, Zhao et al. 2020); its centre is uniform over the image.
 
     Args:
         share: side of the rectangle, as a share of the image's side.
@@ -122,7 +118,7 @@ class Cutout(Augmentation):
         return images * ~(rows[:, None, :, None] & columns[:, None, None, :])
 
     def hidden(self, count: int, side: int, device: torch.device) -> Tensor:
-        """Draw which positions (count, side) along one axis lie in the rectangle."""
+        """Draw masks (count, side) of the positions inside the rectangle, along one axis."""
         size = pixels(self.share, side)
         first = torch.randint(side + 1 - size % 2, (count, 1), device=device) - size // 2
         place = torch.arange(side, device=device)
@@ -131,13 +127,13 @@ class Cutout(Augmentation):
 
 @checked
 class InstanceNoise(Augmentation):
-    """Gaussian noise that fades out as training goes on (Sonderby et al. 2016; Arjovsky and Bottou 2017).
+    """Gaussian noise that decays during training (Sonderby et al. 2016; Arjovsky and Bottou 2017).
 
-    It gives real and fake images overlapping supports, where the discriminator cannot be sure.
+    It makes the supports of real and fake images overlap.
 
     Args:
-        deviation: of the noise at the beginning, where the images' range is 2 wide.
-        until: images seen when it has decayed, linearly, to nothing.
+        deviation: initial standard deviation, for images in [-1, 1].
+        until: images seen when the noise has decayed linearly to 0.
     """
 
     images_seen: Tensor
@@ -154,15 +150,15 @@ class InstanceNoise(Augmentation):
 
     @torch.no_grad()
     def adjust(self, real_logits: Tensor, fake_logits: Tensor, images: int, images_seen: int) -> None:
-        """Keep the clock."""
+        """Store the clock."""
         self.images_seen.fill_(images_seen)
 
 
 def pixels(share: float, side: int) -> int:
-    """Return a share of a side as a whole number of pixels, halves rounded up."""
+    """Return a share of a side in whole pixels, halves rounded up."""
     return int(share * side + 0.5)
 
 
 def window(count: int, places: int, side: int, device: torch.device) -> Tensor:
-    """Draw the indices (count, side) of windows that start anywhere in ``places``."""
+    """Draw windows of indices (count, side) that start at a random one of ``places``."""
     return torch.randint(places, (count, 1), device=device) + torch.arange(side, device=device)

@@ -1,11 +1,11 @@
-"""Affine maps of the plane and of colours, a batch of them in homogeneous coordinates."""
+"""Batches of affine transforms of the plane and of colours, in homogeneous coordinates."""
 
 import torch
 from torch import Tensor
 
 
 def affine(linear: Tensor, shift: Tensor) -> Tensor:
-    """Join linear maps (N, k, k) and shifts (N, k) to matrices (N, k + 1, k + 1)."""
+    """Join linear parts (N, k, k) and shifts (N, k) to matrices (N, k + 1, k + 1)."""
     count, size = shift.shape
     last = identity(count, size + 1, linear)[:, -1:]
     return torch.cat([torch.cat([linear, shift[:, :, None]], 2), last], 1)
@@ -16,7 +16,7 @@ def identity(count: int, size: int, like: Tensor) -> Tensor:
     return torch.eye(size, device=like.device, dtype=like.dtype).expand(count, -1, -1)
 
 
-# Of the plane: matrices (N, 3, 3) that act on (x, y, 1)
+# Transforms of the plane: matrices (N, 3, 3) acting on (x, y, 1)
 
 
 def scaling(x: Tensor, y: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ def scaling(x: Tensor, y: Tensor) -> Tensor:
 
 
 def rotation(cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotate by the angle of a cosine and a sine (N,), from x towards y."""
+    """Rotate by angles, given as cosines and sines (N,), from x towards y."""
     linear = torch.stack([torch.stack([cosine, -sine], 1), torch.stack([sine, cosine], 1)], 1)
     return affine(linear, torch.zeros_like(linear[:, 0]))
 
@@ -35,7 +35,7 @@ def translation(x: Tensor, y: Tensor) -> Tensor:
     return affine(identity(len(x), 2, x), torch.stack([x, y], 1))
 
 
-# Of colours: matrices (N, 4, 4) that act on (red, green, blue, 1); the grey axis is that of (1, 1, 1)
+# Transforms of colours: matrices (N, 4, 4) acting on (red, green, blue, 1); the grey axis is along (1, 1, 1)
 
 
 def brightening(amount: Tensor) -> Tensor:
@@ -44,14 +44,14 @@ def brightening(amount: Tensor) -> Tensor:
 
 
 def stretching(luma: Tensor, chroma: Tensor) -> Tensor:
-    """Scale along the grey axis and across it, by factors (N,)."""
+    """Scale along and perpendicular to the grey axis, by factors (N,)."""
     luma, chroma = luma[:, None, None], chroma[:, None, None]
     linear = chroma * identity(len(luma), 3, luma) + (luma - chroma) / 3
     return affine(linear, torch.zeros_like(linear[:, 0]))
 
 
 def hue_rotation(angle: Tensor) -> Tensor:
-    """Rotate about the grey axis by angles (N,) in radians; a third of a turn makes red green (Rodrigues' formula)."""
+    """Rotate about the grey axis by angles (N,) in radians, by Rodrigues' formula; 2 pi / 3 maps red to green."""
     cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
     one = identity(len(angle), 3, angle)
     across = (one.roll(1, 1) - one.roll(-1, 1)) / 3**0.5  # the cross product with the grey axis
@@ -60,9 +60,9 @@ def hue_rotation(angle: Tensor) -> Tensor:
 
 
 def recolour(images: Tensor, matrices: Tensor) -> Tensor:
-    """Map the colours of images (N, 3, H, W); of other numbers of channels each one as if it were a grey image."""
+    """Transform the colours of images (N, 3, H, W); with other channel counts, each channel as a grey image."""
     linear, shift = matrices[:, :3, :3], matrices[:, :3, 3]
     if images.shape[1] == 3:
         return (linear @ images.flatten(2) + shift[:, :, None]).view(images.shape)
-    factor, amount = linear.sum((1, 2)) / 3, shift.mean(1)  # what the maps do along the grey axis
+    factor, amount = linear.sum((1, 2)) / 3, shift.mean(1)  # the transform along the grey axis
     return images * factor[:, None, None, None] + amount[:, None, None, None]

@@ -34,10 +34,10 @@ class Regularizer(nn.Module):
 
 @checked
 class Orthogonal(Regularizer):
-    """Keeps filters from being alike: sum over layers of |W W^T * (1 - I)|^2, W flattened to (filters, n).
+    """Orthogonal regularisation: sum over layers of |W W^T * (1 - I)|^2, W flattened to (filters, n).
 
-    Brock et al. 2019 (BigGAN), eq. 3; their code adds half of its gradient, so that its strength of 1e-4 is a weight
-    of 5e-5 here. Every weight of two axes or more counts, embeddings included.
+    Brock et al. 2019 (BigGAN), eq. 3; their code adds half of its gradient, so its strength of 1e-4 is a weight of
+    5e-5 here. All weights of two axes or more count, including embeddings.
 
     Args:
         weight: beta.

@@ -1,4 +1,4 @@
-"""Images moved by affine maps, in plain tensor operations: differentiable in the images as often as one likes."""
+"""Affine resampling of images in plain tensor operations, differentiable to any order in the images."""
 
 import torch
 from torch import Tensor
@@ -7,23 +7,23 @@ REACH = 3  # taps on either side of the Lanczos filter
 
 
 def resample(images: Tensor, matrices: Tensor) -> Tensor:
-    """Return images as seen through affine maps, mirrored beyond their borders.
+    """Return affinely transformed images (N, C, H, W), mirrored beyond their borders.
 
-    The images are doubled by a Lanczos filter, which keeps their pixels, and read between those bilinearly: sharper
-    than bilinear reading alone, and exact for flips, quarter turns and whole shifts. There is no filter against the
-    aliasing of images made smaller. ``grid_sample`` has no second derivative, and on GPUs no deterministic first.
+    Images are up-sampled by 2 with a Lanczos filter that keeps their pixels, then interpolated bilinearly: sharper than
+    bilinear interpolation alone, and exact for flips, quarter turns and shifts by whole pixels. There is no
+    anti-aliasing filter. ``grid_sample`` has no second derivative, and on GPUs no deterministic first.
 
     Args:
         images: (N, C, H, W).
-        matrices: (N, 3, 3), from a pixel of the result (x, y, 1) to where it is read; in pixels from the centre, x to
-            the right and y down.
+        matrices: (N, 3, 3), from a pixel of the result (x, y, 1) to its source, in pixels from the centre, x to the
+            right and y down.
     """
     count, channels, height, width = images.shape
     rows, columns = doubling(height, images), doubling(width, images)
     doubled = (rows @ images @ columns.T).flatten(2)
     y, x = (torch.arange(side, device=images.device) - (side - 1) / 2 for side in (height, width))
     grid = torch.stack(torch.broadcast_tensors(x, y[:, None], x.new_ones(()))).flatten(1)
-    places = (matrices[:, :2, :, None] * grid).sum(2)  # in full precision, whatever that of matrix products
+    places = (matrices[:, :2, :, None] * grid).sum(2)  # no matrix product: these may have reduced precision
     result = torch.zeros_like(images).flatten(2)
     (x0, x1, right), (y0, y1, down) = (
         neighbours(2 * place + side, side) for place, side in zip(places.unbind(1), (width, height), strict=True)
@@ -36,14 +36,14 @@ def resample(images: Tensor, matrices: Tensor) -> Tensor:
 
 
 def neighbours(place: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the samples before and behind a place in the doubled image, and how far behind the former it lies."""
+    """Return the indices of the two samples around a place of the up-sampled image, and its distance to the first."""
     place = 2 * side - (place.remainder(4 * side) - 2 * side).abs()
     before = place.floor()
     return before.long(), (before.long() + 1).clamp(max=2 * side), place - before
 
 
 def doubling(side: int, like: Tensor) -> Tensor:
-    """Return the matrix (2 * side + 1, side) that reads pixels at -1/2, 0, 1/2, ..., side - 1/2, mirrored outside."""
+    """Return the matrix (2 * side + 1, side) that interpolates at -1/2, 0, 1/2, ..., side - 1/2, mirrored outside."""
     half = torch.arange(-REACH, REACH, device=like.device, dtype=like.dtype) + 0.5
     taps = torch.sinc(half) * torch.sinc(half / REACH)
     between = torch.arange(side + 1, device=like.device)[:, None] + torch.arange(-REACH, REACH, device=like.device)

@@ -1,4 +1,4 @@
-"""What the discriminator is told of real and of fake images: 1 and 0, or softer, noisier and sometimes wrong."""
+"""Targets of the discriminator's loss: 1 and 0, or smoothed, noisy and flipped."""
 
 import torch
 from torch import Tensor
@@ -8,15 +8,15 @@ from ganlab.arguments import Share, checked
 
 @checked
 class Targets:
-    """Draws a target for every image that the discriminator judges.
+    """Draws a target for every logit.
 
-    Soft targets are one-sided label smoothing (Salimans et al. 2016, sec. 3.4) and its two-sided form; noisy and
-    flipped ones are of the list "How to train a GAN" (Chintala et al. 2016), no. 6.
+    Smoothing is one-sided (Salimans et al. 2016, sec. 3.4) or two-sided; noisy and flipped targets are tip 6 of "How to
+    train a GAN" (Chintala et al. 2016).
 
     Args:
-        real: target of real images; smoothing takes less than 1.
+        real: target of real images; less than 1 with smoothing.
         fake: target of fake images.
-        noise: half the width of the interval around it that a target is drawn from, uniformly; cut to [0, 1].
+        noise: half the width of the uniform noise added to the targets, which are clamped to [0, 1].
         flipped: share of the images that get the other side's target.
     """
 

@@ -8,17 +8,19 @@ import numpy as np
 import torch
 
 from ganlab.callbacks.checkpoints import Checkpoints, Signals
-from ganlab.callbacks.diagnostics import LOOK, Diagnostics
+from ganlab.callbacks.diagnostics import Diagnostics
 from ganlab.callbacks.evaluations import Evaluations
-from ganlab.callbacks.metric_logger import Meter
+from ganlab.callbacks.metric_logger import MetricLogger
 from ganlab.callbacks.progress import Progress
+from ganlab.callbacks.sample_statistics import SampleStatistics
 from ganlab.callbacks.samples import Samples
-from ganlab.callbacks.stop import Length
+from ganlab.callbacks.stop import StopAtImages
 from ganlab.callbacks.summary import Summary
 from ganlab.callbacks.writer import Writer
 from ganlab.data.batches import channels_first
 from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.order import EndlessOrder
+from ganlab.data.packs.pack import Pack
 from ganlab.runs.build import build_metrics
 from ganlab.runs.folder import RunFolder
 from ganlab.systems.adversarial import AdversarialSystem
@@ -26,6 +28,7 @@ from ganlab.systems.request import Request
 
 GRID = 64  # pictures of a preview
 PAIRS = 16  # of which each stands next to its input and its truth
+LOOK = 128  # samples that diagnostics compare with as many real images
 
 
 @dataclass(frozen=True)
@@ -56,26 +59,25 @@ def build_callbacks(
         length: of the run in images; None for one without end.
     """
     every, pack = config["every"], data.pack
-    drawn_first = EndlessOrder(len(pack), config["seed"]).indices(0, min(LOOK, len(pack)))
-    reals = channels_first(pack.images[drawn_first])
-    meter, signals, writer = Meter(every["log"]), Signals(), Writer()
+    reals = channels_first(pack.images[first_rows(pack, config["seed"], GRID)])
+    metric_logger, signals, writer = MetricLogger(every["log"]), Signals(), Writer()
     checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], every["keep"], signals, writer)
     evaluations = diagnostics = None
     references = {task: data.reference(task) for task in system.tasks()}
     if evaluator := build_metrics(config, references):
         evaluations = Evaluations(evaluator, folder.checkpoints, every["metrics"], checkpoints.poll)
     if config["diagnostics"]["on_trouble"]:
-        labels = torch.from_numpy(pack.labels[drawn_first]) if system.classes and pack.labels is not None else None
-        watched = (every["diagnostics"], meter, evaluations, checkpoints)
-        diagnostics = Diagnostics(reals, labels, *watched, **config["diagnostics"])
+        samples = sample_statistics(data, system)
+        watched = (every["diagnostics"], metric_logger, evaluations, checkpoints)
+        diagnostics = Diagnostics(samples, *watched, **config["diagnostics"])
     callbacks = [
         signals,
-        meter,
-        Progress(length, meter, evaluations),
-        Samples(folder.samples, reals[:GRID], preview_requests(data, system), every["samples"], writer),
+        metric_logger,
+        Progress(length, metric_logger, evaluations),
+        Samples(folder.samples, reals, preview_requests(data, system), every["samples"], writer),
         evaluations,
         diagnostics,
-        Length(length),
+        StopAtImages(length),
         writer,
         Summary(folder.summary, evaluations, diagnostics),
         checkpoints,
@@ -91,3 +93,21 @@ def preview_requests(data: ImageDataModule, system: AdversarialSystem) -> dict[s
         shown = reference.shown(np.linspace(0, reference.count - 1, min(PAIRS, reference.count)).astype(int))
         requests[task] = Request.first(len(next(iter(shown.values()))) if shown else GRID, **shown)
     return requests
+
+
+def sample_statistics(data: ImageDataModule, system: AdversarialSystem) -> list[SampleStatistics]:
+    """Return what diagnostics measure: of each task, samples against real images of its target domain."""
+    found = []
+    for task, request in preview_requests(data, system).items():
+        pack = data.reference(task).reals
+        rows = first_rows(pack, data.seed, LOOK)
+        if request.inputs is None:
+            labels = torch.from_numpy(pack.labels[rows]) if system.classes and pack.labels is not None else None
+            request = Request.first(len(rows), labels=labels)
+        found.append(SampleStatistics(channels_first(pack.images[rows]), request, task))
+    return found
+
+
+def first_rows(pack: Pack, seed: int, count: int) -> np.ndarray:
+    """Return the pictures that training sees first, at most ``count``."""
+    return EndlessOrder(len(pack), seed).indices(0, min(count, len(pack)))

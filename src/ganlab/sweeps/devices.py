@@ -1,4 +1,4 @@
-"""Which GPUs a sweep may use and which of its jobs holds which of them; found without importing torch."""
+"""Devices of a sweep, and which job holds which; found without importing torch."""
 
 import os
 import re
@@ -12,9 +12,9 @@ CPU = "cpu"
 
 
 class DevicePool:
-    """The GPUs and the CPU of a sweep, each with room for ``jobs_per_device`` jobs at a time.
+    """The GPUs and the CPU of a sweep, each with ``jobs_per_device`` slots.
 
-    ``asked`` lists GPU ids as CUDA_VISIBLE_DEVICES understands them; None stands for all that are visible.
+    ``asked`` lists GPU ids as in CUDA_VISIBLE_DEVICES; None takes all visible ones.
     """
 
     def __init__(self, asked: object = None, jobs_per_device: int = 1):
@@ -25,11 +25,11 @@ class DevicePool:
         self._room = Counter({device: jobs_per_device for device in [*self.gpus, CPU]})
 
     def demand(self, accelerator: str, devices: object) -> int:
-        """Return how many GPUs ``trainer.accelerator`` and ``trainer.devices`` make a job take; 0: it takes the CPU."""
+        """Return the GPUs that a job needs by ``trainer.accelerator`` and ``trainer.devices``; 0 for the CPU."""
         if accelerator in ("cpu", "mps") or not self.gpus:
             return 0
         if devices in ("auto", "-1", -1, None):
-            return 1  # "all" would be all of the machine: a job sees its own GPU only
+            return 1  # a job sees its own GPU only
         if not str(devices).isdecimal() or int(str(devices)) < 1:
             raise UserError(
                 f"trainer.devices={devices} cannot be shared out in a sweep; type trainer.devices=1 (GPUs a job) "
@@ -43,7 +43,7 @@ class DevicePool:
         return count
 
     def take(self, gpus: int) -> list[str]:
-        """Hand out distinct devices with room, the emptiest first, to one job; none if it has to wait."""
+        """Return distinct devices with free slots for a job, the emptiest first; empty if it has to wait."""
         free = [device for device, room in self._room.most_common() if room and (device == CPU) == (gpus == 0)]
         wanted = gpus or 1
         if len(free) < wanted:
@@ -52,21 +52,21 @@ class DevicePool:
         return free[:wanted]
 
     def give(self, devices: Sequence[str]) -> None:
-        """Take back what ``take`` gave."""
+        """Free the slots that ``take`` returned."""
         self._room.update(devices)
 
     def environment(self, devices: Sequence[str]) -> dict[str, str]:
-        """Return the variables that keep a job to its devices: its GPUs, or its share of the processor's threads."""
+        """Return the environment variables that restrict a job to its GPUs, or to its share of CPU threads."""
         if list(devices) != [CPU]:
             return {"CUDA_VISIBLE_DEVICES": ",".join(devices)}
         if self.jobs_per_device == 1 or "OMP_NUM_THREADS" in os.environ:
             return {}
-        # Threads of two jobs on one core wait for each other: seen ten times slower than one after the other.
+        # Threads of two jobs on one core wait for each other: measured ten times slower than in turn.
         return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // self.jobs_per_device))}
 
     @staticmethod
     def describe(devices: Sequence[str]) -> str:
-        """Say in words which devices these are."""
+        """Describe devices in words."""
         return "the CPU" if list(devices) == [CPU] else f"GPU {','.join(devices)}"
 
 
@@ -80,7 +80,7 @@ def _choose(asked: object) -> list[str]:
             f"hydra.launcher.devices={asked}: type a list of different GPU ids, such as hydra.launcher.devices=[0,1]; "
             "several jobs share a GPU with hydra.launcher.jobs_per_device"
         )
-    # CUDA ignores ids that it does not know, and the job would quietly run on the CPU. A UUID is not looked up.
+    # CUDA ignores unknown ids, and the job would run on the CPU without a warning. UUIDs are not checked.
     if unknown := [each for each in ids if visible and each.isdecimal() and each not in visible]:
         raise UserError(
             f"hydra.launcher.devices names GPU {', '.join(unknown)}, but only {', '.join(visible)} can be seen here; "
@@ -90,7 +90,7 @@ def _choose(asked: object) -> list[str]:
 
 
 def _visible() -> list[str]:
-    """Return the ids in CUDA_VISIBLE_DEVICES where it is set, else out of ``nvidia-smi -L``; no driver, no GPUs."""
+    """Return the ids in CUDA_VISIBLE_DEVICES, or else of ``nvidia-smi -L``; empty without a driver."""
     if (listed := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return [each.strip() for each in listed.split(",") if each.strip() not in ("", "-1")]
     try:

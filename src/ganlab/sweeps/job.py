@@ -1,4 +1,4 @@
-"""One job of a sweep: what it changes, the process that runs it, and how that ended."""
+"""A job of a sweep: its overrides, its process and its outcome."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from typing import Any
 from hydra.core.override_parser.types import Quote, QuotedString
 
 LOG_TAIL = 65536  # bytes at the end of a log that are searched for the reason of a failure
-REASONS = (r"error: (.+)", r"([\w.]+(?:Error|Exception)\b.*)", r"(.*\S.*)")  # the first that is found anywhere wins
+REASONS = (r"error: (.+)", r"([\w.]+(?:Error|Exception)\b.*)", r"(.*\S.*)")  # in order of priority
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a sweep; ``gpus`` is the number of GPUs that it takes, 0 for a job on the CPU."""
+    """A run of a sweep; ``gpus`` is the number of GPUs it needs, 0 for a job on the CPU."""
 
     number: int
     overrides: tuple[str, ...]
@@ -29,16 +29,15 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The number as the run folder and the log bear it."""
+        """The number as in the names of run folder and log."""
         return f"{self.number:03d}"
 
 
 class Attempt:
-    """A job that was started in a fresh process on devices of its own.
+    """A job, started in a process of its own.
 
-    ``command`` gets the job's overrides, ``outputs=<folder>`` and ``run=<number>`` appended, and the
-    variables of ``environment`` on top of this process's own. What the process and its
-    descendants print is added to ``<folder>/<number>.log``.
+    The job's overrides, ``outputs=<folder>`` and ``run=<number>`` are appended to ``command``, and the variables
+    ``environment`` are added to those of this process. Output is appended to ``<folder>/<number>.log``.
     """
 
     def __init__(self, job: Job, devices: list[str], command: Sequence[str], folder: Path, environment: dict[str, str]):
@@ -46,7 +45,7 @@ class Attempt:
         self.run, self.log = folder / job.name, folder / f"{job.name}.log"
         outputs = QuotedString(str(folder), Quote.single).with_quotes()
         command = [*command, *job.overrides, f"outputs={outputs}", f"run={job.name}"]
-        # The sweep's own entry point has Hydra raise its errors; a job is to print one line again.
+        # The entry point of the sweep makes Hydra raise its errors; a job prints one line.
         own = {"PYTHONUNBUFFERED": "1", "HYDRA_FULL_ERROR": "0", "WANDB_RUN_GROUP": folder.name}
         with self.log.open("ab") as output:
             output.write(f"$ {shlex.join(command)}\n".encode())
@@ -56,7 +55,7 @@ class Attempt:
             self._process = subprocess.Popen(
                 command,
                 env=os.environ | own | environment,
-                stdin=subprocess.DEVNULL,  # a job that asks a question gets no answer instead of waiting for ever
+                stdin=subprocess.DEVNULL,  # a job that asks a question must not wait for ever
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -64,20 +63,20 @@ class Attempt:
 
     @property
     def minutes(self) -> float:
-        """Time since the start."""
+        """Minutes since the start."""
         return (time.monotonic() - self._started) / 60
 
     @property
     def running(self) -> bool:
-        """Whether the process has not ended yet."""
+        """Whether the process is running."""
         return self._process.poll() is None
 
     def interrupt(self) -> None:
-        """Ask for an end, as Ctrl-C in a terminal would."""
+        """Send SIGINT, as Ctrl-C in a terminal does."""
         self._signal(signal.SIGINT)
 
     def kill(self) -> None:
-        """End the process and all its descendants: other ranks left alone would go on holding the devices."""
+        """Kill the process and its descendants: other ranks would keep the devices busy."""
         self._signal(signal.SIGKILL)
         self._process.wait()
 
@@ -97,7 +96,7 @@ class Attempt:
             return {"status": "killed", "reason": f"ended by signal {-code} ({signal.strsignal(-code)})"}
         if code == 0:
             return {"status": "failed", "reason": f"ended without a summary.json in {self.run} that says finished"}
-        return {"status": "failed", "reason": self._reason() or f"exit code {code} without a word"}
+        return {"status": "failed", "reason": self._reason() or f"exit code {code} without any output"}
 
     def _reason(self) -> str:
         with self.log.open("rb") as log:

@@ -1,4 +1,4 @@
-"""A sweep: many jobs in parallel, no two on one device unless asked, and one table of all scores."""
+"""A sweep: jobs in parallel on separate devices, and a table of their scores."""
 
 import csv
 import math
@@ -20,14 +20,14 @@ from ganlab.sweeps.devices import DevicePool
 from ganlab.sweeps.job import Attempt, Job, override_key
 
 FIELDS = ("status", "score_name", "score", "images_seen", "minutes", "folder", "reason")
-GRACE = 30.0  # seconds that a stopped job gets to save its checkpoint
+GRACE = 30.0  # seconds for a stopped job to save its checkpoint
 
 
 class Sweep:
-    """Runs jobs and keeps ``jobs.yaml``, ``sweep.csv``, a log and a run folder for each in ``folder``.
+    """Runs jobs and writes ``jobs.yaml``, ``sweep.csv``, and a log and a run folder per job into ``folder``.
 
-    ``command`` starts one run (see ``Attempt``). The same jobs in the same folder again are the same commands again,
-    and a run that is started again continues. Their minutes add up.
+    ``command`` starts one run (see `Attempt`). Starting the same jobs in the same folder again continues their runs;
+    their minutes add up.
     """
 
     def __init__(self, folder: Path, command: Sequence[str], pool: DevicePool):
@@ -39,8 +39,9 @@ class Sweep:
     def run(self, jobs: Sequence[Job]) -> list[float | None]:
         """Run all jobs and return their scores, None for a job that failed or has no score.
 
-        Raises ``UserError`` before anything starts where the folder belongs to other jobs or to a sweep that is still
-        running, and ``KeyboardInterrupt`` after Ctrl-C, when all jobs have ended and are on record.
+        Raises:
+            UserError: before any job starts, if the folder belongs to other jobs or to a sweep that is still running.
+            KeyboardInterrupt: after Ctrl-C, when all jobs have ended and are recorded.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         waiting, running = deque(jobs), list[Attempt]()
@@ -55,7 +56,7 @@ class Sweep:
                     for attempt in [each for each in running if not each.running]:
                         running.remove(attempt)
                         self._end(attempt)
-            finally:  # whatever happened, no job outlives the sweep
+            finally:  # no job outlives the sweep
                 _stop(running, noted)
                 for attempt in running:
                     self._end(attempt, stopped=True)
@@ -79,7 +80,7 @@ class Sweep:
         Console(markup=False).print(table)
 
     def _record(self, jobs: Sequence[Job]) -> None:
-        """Add the jobs to ``jobs.yaml``, after those of earlier starts and earlier batches."""
+        """Append the jobs to ``jobs.yaml``, which keeps those of earlier starts and batches."""
         if (known := self.folder / "jobs.yaml").exists():
             self._jobs = cast(dict[str, list[str]], OmegaConf.to_container(OmegaConf.load(known)))
         if (table := self.folder / "sweep.csv").exists():
@@ -152,7 +153,7 @@ def _named_score(row: dict[str, str]) -> str:
 
 
 def _stop(running: Sequence[Attempt], noted: Sequence[int]) -> None:
-    """Interrupt all and give them time to save; a second Ctrl-C ends the wait. What still runs then is killed."""
+    """Interrupt all jobs and wait for them to save, at most until a second Ctrl-C; they are killed later."""
     for attempt in running:
         attempt.interrupt()
     deadline = time.monotonic() + GRACE
@@ -162,7 +163,7 @@ def _stop(running: Sequence[Attempt], noted: Sequence[int]) -> None:
 
 @contextmanager
 def _signals_noted() -> Iterator[list[int]]:
-    """Note Ctrl-C and its like instead of raising: between two lines of the loop a job could get lost."""
+    """Record SIGINT, SIGTERM and SIGHUP instead of raising, which could lose a job between two lines of the loop."""
     noted: list[int] = []
     handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     for number, handler in handlers.items():

@@ -1,4 +1,4 @@
-"""What a sweep found: settings side by side, seeds taken together, as a table and a figure."""
+"""Results of a sweep, averaged over seeds, as tables and a figure."""
 
 import csv
 import json
@@ -17,18 +17,18 @@ from ganlab.files import atomic_write, write_text_atomically
 from ganlab.runs.metrics import JSONL, read_log, table
 
 PADDING = 2  # between the images of a grid, see `ganlab.report.grids`
-SHOWN = 16  # images of a setting in the figure
+SHOWN = 16  # images per setting in the figure
 SEED = "seed"
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The runs of a sweep that differ in nothing but their seed.
+    """Runs of a sweep that differ only in their seed.
 
     Attributes:
-        values: what was set, by key.
-        jobs: their rows of ``sweep.csv``.
-        summaries: what the finished ones say in ``summary.json``, in the same order.
+        values: swept values, by key.
+        jobs: rows of ``sweep.csv``.
+        summaries: contents of ``summary.json`` of the finished runs, in the same order.
     """
 
     values: dict[str, str]
@@ -51,22 +51,22 @@ class Setting:
         return found
 
     def alarms(self) -> str:
-        """Return how many runs each alarm tripped in, those that did not finish included."""
+        """Return in how many runs each alarm tripped, including unfinished ones."""
         names = Counter(name for job in self.jobs for name in logged_alarms(Path(job["folder"]) / JSONL))
         return ", ".join(f"{name} {count}" for name, count in names.items())
 
     def failures(self) -> str:
-        """Return how many runs did not finish, and how many of them because their weights were ruined."""
+        """Return how many runs did not finish, and how many of these diverged."""
         failed = [job for job in self.jobs if job["status"] != "finished"]
         diverged = sum("diverged" in job["reason"] or "not finite" in job["reason"] for job in failed)
         return f"{len(failed)} ({diverged} diverged)" if failed else ""
 
 
 def write_report(folder: Path) -> list[Path]:
-    """Write ``table.md``, ``table.csv`` and ``grids.png`` into a sweep's folder; returns those that were written.
+    """Write ``table.md``, ``table.csv`` and ``grids.png`` into a sweep's folder, and return the files written.
 
-    Settings stand in the order of their first job. A mean is over the runs that finished, its spread their standard
-    deviation. Where two keys were swept, ``table.md`` holds a table of both for each metric as well.
+    Settings are in the order of their first job. Means and standard deviations are over finished runs. If two keys
+    were swept, ``table.md`` also has a two-way table of each metric.
     """
     settings = list(read_settings(folder))
     names = list(dict.fromkeys(name for setting in settings for name in setting.metrics()))
@@ -88,19 +88,19 @@ def write_report(folder: Path) -> list[Path]:
 
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """Return a table, its head first."""
+    """Return a Markdown table; the first row is its head."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
 
 
 def swept_twice(settings: Sequence[Setting]) -> bool:
-    """Tell whether two keys were swept beside the seed, each over several values."""
+    """Whether two keys besides the seed were swept, each over several values."""
     values = [set(column) for column in zip(*(setting.values.values() for setting in settings), strict=True)]
     return len(values) == 2 and min(map(len, values)) > 1
 
 
 def cross(settings: Sequence[Setting], metric: str) -> list[list[str]]:
-    """Return one metric by both keys of a sweep; the key with more values goes down."""
+    """Return the two-way table of a metric; the key with more values is in the rows."""
     keys = list(settings[0].values)
     across, down = sorted(({s.values[key]: key for s in settings} for key in keys), key=len)
     cells = {frozenset(setting.values.items()): spread(setting.metrics().get(metric, [])) for setting in settings}
@@ -111,7 +111,7 @@ def cross(settings: Sequence[Setting], metric: str) -> list[list[str]]:
 
 
 def read_settings(folder: Path) -> Iterator[Setting]:
-    """Group the jobs of ``sweep.csv`` by all that was swept but the seed."""
+    """Group the jobs of ``sweep.csv`` by the swept keys other than the seed."""
     with (folder / "sweep.csv").open(newline="") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: int(row["job"]))
     keys = list(rows[0]) if rows else []
@@ -137,7 +137,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 def draw_figure(settings: Sequence[Setting]) -> Image.Image | None:
-    """Draw a row a setting: its name, and the first images of the last grid of its first run that has one."""
+    """Draw a row per setting: its name, and the first images of the last grid of its first run with a grid."""
     strips = [(setting.name, strip) for setting in settings if (strip := last_images(setting))]
     if not strips:
         return None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ganlab.arguments import Natural, checked
 from ganlab.objectives.augmentations import Augmentation
 from ganlab.objectives.losses import Objective
-from ganlab.objectives.penalties import Judged, Penalty
+from ganlab.objectives.penalties import DiscriminatorBatch, Penalty
 from ganlab.systems.pool import ImagePool
 from ganlab.systems.update import DISCRIMINATOR
 
@@ -116,10 +116,10 @@ class Adversary(nn.Module):
         assert real_logits is not None
         terms = {"adversarial": self.objective.discriminator(real_logits, fake_logits)}
         at_real, at_fake = (partial(self.discriminate_in_place, uncompiled, shown) for shown in (real, fake))
-        judged = Judged(real["images"], fake["images"], real_logits, fake_logits, at_real, at_fake)
+        batch = DiscriminatorBatch(real["images"], fake["images"], real_logits, fake_logits, at_real, at_fake)
         for name, penalty in self.penalties.items():
             if penalty.due(moment.step):  # type: ignore[operator]
-                terms[name] = penalty(judged)
+                terms[name] = penalty(batch)
         real_logits, fake_logits = real_logits.detach(), fake_logits.detach()
         self.scalars = {f"{self.name}/{key}": value for key, value in ranking(real_logits, fake_logits).items()}
         for augmentation in self.augmentations:

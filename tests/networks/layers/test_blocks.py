@@ -12,7 +12,7 @@ from ganlab.networks.dcgan import Discriminator, Generator
 from ganlab.networks.layers.blocks import HEADS, INITIALIZATIONS, OUTPUTS, PROJECTIONS
 from ganlab.networks.layers.minibatch import MINIBATCHES
 from ganlab.networks.layers.resampling import DOWNSAMPLINGS, UPSAMPLINGS, BedOfNails, transposed, unpooled
-from ganlab.networks.layers.style import ACTIVATIONS, NORMALIZATIONS, Finish
+from ganlab.networks.layers.style import ACTIVATIONS, NORMALIZATIONS, LayerStyle
 from ganlab.networks.statistics import sampling
 
 COUNT = 4
@@ -133,7 +133,7 @@ def test_the_ends_are_normalised_by_all_layers_alone() -> None:
 
 @pytest.mark.parametrize(("name", "groups"), [("instance", 48), ("layer", 1), ("group", 3)])
 def test_statistics_of_each_image_alone(name: str, groups: int) -> None:
-    normalize, _ = Finish(name).maps(48)
+    normalize, _ = LayerStyle(name).after_convolution(48)
     assert isinstance(normalize, nn.GroupNorm) and normalize.num_groups == groups
     discriminator = Discriminator(16, width=16, normalization=name)
     images = torch.randn(4, 3, 16, 16)
@@ -179,5 +179,5 @@ def test_unknown_variants_of_the_discriminator_are_refused_with_the_choice(key: 
 
 @pytest.mark.parametrize("head", ["global_average_pool", "convolution"])
 def test_a_head_of_feature_maps_is_refused_after_hidden_layers(head: str) -> None:
-    with pytest.raises(ValueError, match=f"^head={head} wants feature maps, and hidden_layers=2 leave none: type"):
+    with pytest.raises(ValueError, match=f"^head={head} needs feature maps, and hidden_layers=2 leave none: type"):
         Discriminator(16, width=2, hidden_layers=2, head=head)

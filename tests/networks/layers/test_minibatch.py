@@ -7,10 +7,10 @@ from ganlab.networks.layers.minibatch import MINIBATCHES, Discrimination, Standa
 
 
 @pytest.mark.parametrize("name", sorted(MINIBATCHES))
-def test_features_come_first_and_maps_are_counted(name: str) -> None:
+def test_features_come_first_and_channels_are_counted(name: str) -> None:
     layer, features = MINIBATCHES[name](3, 4), torch.randn(6, 3, 4, 4)
     output = layer(features)
-    assert output.shape == (6, layer.maps, 4, 4)
+    assert output.shape == (6, layer.channels, 4, 4)
     assert torch.equal(output[:, :3], features)
 
 

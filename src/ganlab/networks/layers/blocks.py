@@ -1,7 +1,7 @@
-"""The pieces that the networks are made of, each variant under its name.
+"""Channel schedule, projections, hidden layers, heads, outputs and initial weights of the networks.
 
-All networks here halve or double the image with every convolution, so an image side is ``m * 2**k``: the side ``m``
-(4 to 7) of the smallest feature map, doubled ``k`` times (at least twice).
+Layers halve or double the image side, so it is ``m * 2**k``: the side ``m`` (4 to 7) of the smallest feature map,
+doubled ``k`` times (at least twice).
 """
 
 from collections.abc import Callable, Iterator
@@ -9,43 +9,15 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ganlab.networks.latents import PRIORS
 from ganlab.networks.layers.choosing import choose
-from ganlab.networks.layers.minibatch import MINIBATCHES
-from ganlab.networks.layers.resampling import DOWNSAMPLINGS, UPSAMPLINGS
-from ganlab.networks.layers.style import ACTIVATIONS, BATCH_NORMS, NORMALIZATIONS, NORMS, Finish
-from ganlab.networks.statistics import STATISTICS, sampling, standing_averages
-
-__all__ = [
-    "ACTIVATIONS",
-    "BATCH_NORMS",
-    "DOWNSAMPLINGS",
-    "HEADS",
-    "INITIALIZATIONS",
-    "MINIBATCHES",
-    "NORMALIZATIONS",
-    "OUTPUTS",
-    "PRIORS",
-    "PROJECTIONS",
-    "STATISTICS",
-    "UPSAMPLINGS",
-    "Finish",
-    "choose",
-    "fully_connected",
-    "hidden_before_head",
-    "initialize",
-    "nearest_sizes",
-    "pyramid",
-    "sampling",
-    "standing_averages",
-]
+from ganlab.networks.layers.style import NORMS, LayerStyle
 
 
-def pyramid(image_size: int, width: int) -> tuple[int, list[int]]:
-    """Return the side of the smallest feature map and the feature maps of each scale, smallest image side first.
+def channel_schedule(image_size: int, width: int) -> tuple[int, list[int]]:
+    """Return the side of the smallest feature map, and the channels of each scale from there up to the image.
 
-    ``width`` is the number of feature maps next to the image; it doubles at every halving, so a 64x64 image with
-    width 128 gives ``(4, [1024, 512, 256, 128])``.
+    ``width`` is the number of channels next to the image; it doubles at every halving, so a 64x64 image with width 128
+    gives ``(4, [1024, 512, 256, 128])``.
 
     Raises:
         ValueError: ``image_size`` is not m * 2**k with m in 4..7 and k >= 2.
@@ -62,79 +34,79 @@ def pyramid(image_size: int, width: int) -> tuple[int, list[int]]:
 
 
 def nearest_sizes(image_size: int) -> list[int]:
-    """Return the one or two sizes next to ``image_size`` that ``pyramid`` accepts."""
+    """Return the one or two sizes next to ``image_size`` that ``channel_schedule`` accepts."""
     sizes = sorted(m * 2**k for m in range(4, 8) for k in range(2, 12))
     below = [size for size in sizes if size <= image_size][-1:]
     return below + [size for size in sizes if size > image_size][:1]
 
 
 class LinearProjection(nn.Sequential):
-    """Latents to the smallest feature map by a linear layer, normalised per unit *before* the reshape (authors' code).
+    """Linear layer from latents to the smallest feature map, normalised per feature before the reshape (authors' code).
 
-    Each of the ``maps * side**2`` units has a gain and a bias of its own.
+    (N, latent_size) -> (N, channels, side, side); each of the channels * side**2 features has its own gain and bias.
     """
 
-    def __init__(self, latent_size: int, maps: int, side: int, finish: Finish) -> None:
-        units = maps * side**2
+    def __init__(self, latent_size: int, channels: int, side: int, style: LayerStyle) -> None:
+        features = channels * side**2
         super().__init__(
-            nn.Linear(latent_size, units, bias=finish.bias),
-            *finish.units(units, maps),
-            nn.Unflatten(1, (maps, side, side)),
+            nn.Linear(latent_size, features, bias=style.bias),
+            *style.after_linear(features, channels),
+            nn.Unflatten(1, (channels, side, side)),
         )
 
 
 class ConvolutionProjection(nn.Sequential):
-    """Latents to the smallest feature map by a transposed convolution, normalised per map (PyTorch's tutorial)."""
+    """Transposed convolution from latents to the smallest feature map, normalised per channel (PyTorch's tutorial)."""
 
-    def __init__(self, latent_size: int, maps: int, side: int, finish: Finish) -> None:
+    def __init__(self, latent_size: int, channels: int, side: int, style: LayerStyle) -> None:
         super().__init__(
             nn.Unflatten(1, (latent_size, 1, 1)),
-            nn.ConvTranspose2d(latent_size, maps, side, bias=finish.bias),
-            *finish.maps(maps),
+            nn.ConvTranspose2d(latent_size, channels, side, bias=style.bias),
+            *style.after_convolution(channels),
         )
 
 
 class FlattenHead(nn.Sequential):
-    """The smallest feature map to one logit by a linear layer without bias: (N, maps, side, side) -> (N, 1)."""
+    """Linear layer without bias: (N, channels, side, side) -> (N, 1)."""
 
-    def __init__(self, maps: int, side: int) -> None:
-        super().__init__(nn.Flatten(), nn.Linear(maps * side**2, 1, bias=False))
+    def __init__(self, channels: int, side: int) -> None:
+        super().__init__(nn.Flatten(), nn.Linear(channels * side**2, 1, bias=False))
 
 
 class GlobalAveragePoolHead(nn.Sequential):
-    """The mean of each map of the smallest feature map, weighed to one logit: (N, maps, side, side) -> (N, 1).
+    """Global average pooling, then a linear layer without bias: (N, channels, side, side) -> (N, 1).
 
-    What the paper tried (sec. 3): more stable, slower to converge.
+    Tried in the paper (sec. 3): more stable, slower to converge.
     """
 
-    def __init__(self, maps: int, side: int) -> None:
-        super().__init__(nn.AvgPool2d(side), nn.Flatten(), nn.Linear(maps, 1, bias=False))
+    def __init__(self, channels: int, side: int) -> None:
+        super().__init__(nn.AvgPool2d(side), nn.Flatten(), nn.Linear(channels, 1, bias=False))
 
 
 class ConvolutionHead(nn.Sequential):
-    """The smallest feature map to one logit by a convolution as large as the map: (N, maps, side, side) -> (N, 1)."""
+    """Convolution over the full side, without bias: (N, channels, side, side) -> (N, 1)."""
 
-    def __init__(self, maps: int, side: int) -> None:
-        super().__init__(nn.Conv2d(maps, 1, side, bias=False), nn.Flatten())
+    def __init__(self, channels: int, side: int) -> None:
+        super().__init__(nn.Conv2d(channels, 1, side, bias=False), nn.Flatten())
 
 
-def fully_connected(sizes: list[int], finish: Finish) -> Iterator[nn.Sequential]:
-    """Yield one finished linear layer between each two sizes: (N, sizes[i]) -> (N, sizes[i + 1])."""
+def fully_connected(sizes: list[int], style: LayerStyle) -> Iterator[nn.Sequential]:
+    """Yield a linear layer with normalisation and activation for each pair: (N, sizes[i]) -> (N, sizes[i + 1])."""
     for inputs, outputs in pairwise(sizes):
-        yield nn.Sequential(nn.Linear(inputs, outputs, bias=finish.bias), *finish.units(outputs, 1))
+        yield nn.Sequential(nn.Linear(inputs, outputs, bias=style.bias), *style.after_linear(outputs))
 
 
 def hidden_before_head(
-    maps: int, side: int, layers: int, units: int, finish: Finish
+    channels: int, side: int, layers: int, features: int, style: LayerStyle
 ) -> tuple[nn.Sequential, tuple[int, int]]:
-    """Return fully connected layers for the smallest feature map, and the (maps, side) that a head gets from them.
+    """Return ``layers`` fully connected layers on the smallest feature map, and the (channels, side) of their output.
 
-    Without any, the feature map itself; else one map of side 1 a unit, (N, units, 1, 1).
+    Their output is (N, features, 1, 1); without layers it is the feature map itself.
     """
     if layers == 0:
-        return nn.Sequential(), (maps, side)
-    connected = fully_connected([maps * side**2] + [units] * layers, finish)
-    return nn.Sequential(nn.Flatten(), *connected, nn.Unflatten(1, (units, 1, 1))), (units, 1)
+        return nn.Sequential(), (channels, side)
+    connected = fully_connected([channels * side**2] + [features] * layers, style)
+    return nn.Sequential(nn.Flatten(), *connected, nn.Unflatten(1, (features, 1, 1))), (features, 1)
 
 
 PROJECTIONS: dict[str, Callable[..., nn.Module]] = {"linear": LinearProjection, "convolution": ConvolutionProjection}
@@ -143,7 +115,7 @@ HEADS: dict[str, Callable[..., nn.Module]] = {
     "global_average_pool": GlobalAveragePoolHead,
     "convolution": ConvolutionHead,
 }
-# The generator's last function, and the range of its images; what a linear output leaves of it is clamped.
+# The generator's output activation and its value range; images of a linear output are clamped to it.
 OUTPUTS: dict[str, tuple[Callable[[], nn.Module], tuple[float, float]]] = {
     "tanh": (nn.Tanh, (-1.0, 1.0)),
     "sigmoid": (nn.Sigmoid, (0.0, 1.0)),
@@ -152,15 +124,15 @@ OUTPUTS: dict[str, tuple[Callable[[], nn.Module], tuple[float, float]]] = {
 
 
 def initialize(network: nn.Module, deviation: float = 0.02, initialization: str = "normal") -> None:
-    """Draw every weight, and every normalisation's gain from N(1, deviation); biases become 0.
+    """Draw all weights, and the gains of normalisation from N(1, deviation); set biases to 0.
 
-    Paper sec. 4 for the weights; the gains are the authors' code and PyTorch's tutorial alike.
+    The weights follow the paper (sec. 4), the gains the authors' code and PyTorch's tutorial.
 
     Args:
-        network: any.
-        deviation: of the ``normal`` weights and of the gains.
+        network: any module.
+        deviation: standard deviation of the ``normal`` weights and of the gains.
         initialization: ``normal`` N(0, deviation), ``he``, ``glorot`` or ``orthogonal``; the last three suit networks
-            without normalisation, whose signals the paper's small weights let fade.
+            without normalisation, in which the paper's small weights make signals vanish.
     """
     draw = choose(INITIALIZATIONS, initialization, "initialization")
     for module in network.modules():

@@ -1,4 +1,4 @@
-"""Labels in networks: appended, as a choice of gains and biases, or projected on (docstrings name the papers)."""
+"""Class labels in networks: appended one-hot channels and conditional batch norm."""
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +20,9 @@ def check_classes(classes: int | None) -> int:
 
 
 def append(values: Tensor, one_hot: Tensor) -> Tensor:
-    """Append labels to units (N, U) or, each as a constant map, to feature maps (N, C, H, W).
+    """Append one-hot labels (N, classes) to features (N, F), or as constant channels to feature maps (N, C, H, W).
 
-    Mirza and Osindero 2014 at the input; the DCGAN authors' MNIST code after every hidden layer as well.
+    At the input in Mirza and Osindero 2014; after every hidden layer as well in the DCGAN authors' MNIST code.
     """
     one_hot = one_hot.to(values.dtype)
     if values.dim() == 4:
@@ -36,16 +36,16 @@ def encode(labels: Tensor, classes: int) -> Tensor:
 
 
 class ConditionalBatchNorm(nn.Module):
-    """Batch norm with a gain and a bias for each class and map (Dumoulin et al. 2017; Miyato and Koyama 2018)."""
+    """Batch norm with a gain and a bias per class and channel (Dumoulin et al. 2017; Miyato and Koyama 2018)."""
 
-    def __init__(self, maps: int, classes: int, eps: float) -> None:
+    def __init__(self, channels: int, classes: int, eps: float) -> None:
         super().__init__()
-        self.normalize = nn.BatchNorm2d(maps, eps=eps, affine=False)
-        self.gain, self.bias = nn.Embedding(classes, maps), nn.Embedding(classes, maps)
+        self.normalize = nn.BatchNorm2d(channels, eps=eps, affine=False)
+        self.gain, self.bias = nn.Embedding(classes, channels), nn.Embedding(classes, channels)
         nn.init.ones_(self.gain.weight)
         nn.init.zeros_(self.bias.weight)
 
-    def forward(self, maps: Tensor, labels: Tensor) -> Tensor:
-        """Normalise maps (N, C, H, W), then scale and shift each image's by its class (N,)."""
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Normalise features (N, C, H, W), then scale and shift each image by its class (N,)."""
         gain, bias = self.gain(labels)[:, :, None, None], self.bias(labels)[:, :, None, None]
-        return gain * self.normalize(maps) + bias
+        return gain * self.normalize(features) + bias

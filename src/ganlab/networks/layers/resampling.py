@@ -1,4 +1,4 @@
-"""Halving and doubling feature maps: the paper's strided convolutions, and what they took the place of."""
+"""Down-sampling and up-sampling layers by name: strided and transposed convolutions, and their alternatives."""
 
 from collections.abc import Callable
 from functools import partial
@@ -30,14 +30,17 @@ def resized(mode: str, inputs: int, outputs: int, kernel: int, bias: bool = Fals
 
 
 def shuffled(inputs: int, outputs: int, kernel: int, bias: bool = False) -> nn.Sequential:
-    """Convolution to four times the maps, laid out as 2x2 pixels (Shi et al. 2016): as ``transposed`` in shapes."""
+    """Convolution to four times the channels, then pixel shuffle: (N, inputs, H, W) -> (N, outputs, 2H, 2W).
+
+    Sub-pixel convolution of Shi et al. 2016.
+    """
     return nn.Sequential(*same(inputs, 4 * outputs, kernel, bias), nn.PixelShuffle(2))
 
 
 def unpooled(inputs: int, outputs: int, kernel: int, bias: bool = False) -> nn.Sequential:
     """Bed of nails, then convolution: (N, inputs, H, W) -> (N, outputs, 2H, 2W).
 
-    For odd kernels that is what ``transposed`` computes, the kernel turned by 180 degrees.
+    For odd kernels it equals ``transposed`` with the kernel rotated by 180 degrees.
     """
     return nn.Sequential(BedOfNails(), *same(inputs, outputs, kernel, bias))
 
@@ -45,15 +48,15 @@ def unpooled(inputs: int, outputs: int, kernel: int, bias: bool = False) -> nn.S
 class BedOfNails(nn.Module):
     """Put each value at the upper left of a 2x2 block of zeros: (N, C, H, W) -> (N, C, 2H, 2W)."""
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Spread the values."""
-        count, channels, height, width = maps.shape
-        spread = functional.pad(maps.reshape(count, channels, height, 1, width, 1), (0, 1, 0, 0, 0, 1))
+    def forward(self, features: Tensor) -> Tensor:
+        """Insert the zeros."""
+        count, channels, height, width = features.shape
+        spread = functional.pad(features.reshape(count, channels, height, 1, width, 1), (0, 1, 0, 0, 0, 1))
         return spread.reshape(count, channels, 2 * height, 2 * width)
 
 
 def same(inputs: int, outputs: int, kernel: int, bias: bool) -> list[nn.Module]:
-    """Return a convolution that keeps the side; an even kernel needs one more zero at the right and at the bottom."""
+    """Return a convolution that keeps the side; an even kernel pads one more zero at the right and at the bottom."""
     before, after = (kernel - 1) // 2, kernel // 2
     convolution = nn.Conv2d(inputs, outputs, kernel, padding=before if before == after else 0, bias=bias)
     return [convolution] if before == after else [nn.ZeroPad2d((before, after, before, after)), convolution]

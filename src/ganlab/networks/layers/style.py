@@ -1,4 +1,4 @@
-"""What follows the weights of a layer: normalisation, activation and dropout, each variant under its name."""
+"""Normalisation, activation and dropout that follow each layer, by name."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,58 +9,59 @@ from torch.nn.utils import parametrizations
 
 from ganlab.networks.layers.choosing import choose
 
-BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)  # the last in the place of both, on several devices
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm)  # the last replaces both on several devices
 NORMS = (*BATCH_NORMS, nn.GroupNorm)
-MAPS_PER_GROUP = 16  # of group normalisation (Wu and He 2018, table 3)
+CHANNELS_PER_GROUP = 16  # of group normalisation (Wu and He 2018, table 3)
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """One way of normalising a network.
+    """A kind of normalisation.
 
     Attributes:
-        maps: makes what follows a convolution to so many maps, from (maps, eps); None for nothing.
-        units: makes what follows a linear layer, from (units, maps that they form or 1, eps); None for nothing.
-        everywhere: whether the generator's output and the discriminator's input are normalised as well.
-        weights: changes a layer so that its weights are normalised; None to leave them.
+        convolution: makes the module that follows a convolution, from (channels, eps); None for no module.
+        linear: makes the module that follows a linear layer, from (features, channels that they are reshaped to or 1,
+            eps); None for no module.
+        all_layers: whether the generator's output and the discriminator's input are normalised as well.
+        weight: reparametrises the weight of a layer; None to leave it.
     """
 
-    maps: Callable[[int, float], nn.Module] | None = None
-    units: Callable[[int, int, float], nn.Module] | None = None
-    everywhere: bool = False
-    weights: Callable[[nn.Module], nn.Module] | None = None
+    convolution: Callable[[int, float], nn.Module] | None = None
+    linear: Callable[[int, int, float], nn.Module] | None = None
+    all_layers: bool = False
+    weight: Callable[[nn.Module], nn.Module] | None = None
 
 
-def _batch(everywhere: bool) -> Normalization:
+def _batch(all_layers: bool) -> Normalization:
     return Normalization(
-        lambda maps, eps: nn.BatchNorm2d(maps, eps=eps),
-        lambda units, maps, eps: nn.BatchNorm1d(units, eps=eps),
-        everywhere,
+        lambda channels, eps: nn.BatchNorm2d(channels, eps=eps),
+        lambda features, channels, eps: nn.BatchNorm1d(features, eps=eps),
+        all_layers,
     )
 
 
 def _grouped(groups_of: Callable[[int], int]) -> Normalization:
-    """Statistics of each image alone; the units of a map lie next to each other, so they form its groups as well."""
+    """Per-image statistics; the features of a channel are contiguous, so GroupNorm groups them as well."""
     return Normalization(
-        lambda maps, eps: nn.GroupNorm(groups_of(maps), maps, eps=eps),
-        lambda units, maps, eps: nn.GroupNorm(groups_of(maps), units, eps=eps),
+        lambda channels, eps: nn.GroupNorm(groups_of(channels), channels, eps=eps),
+        lambda features, channels, eps: nn.GroupNorm(groups_of(channels), features, eps=eps),
     )
 
 
 def _weight_norm(layer: nn.Module) -> nn.Module:
-    """Give each output of a layer a length of its own; a transposed convolution counts its outputs second."""
+    """Weight-normalise per output channel, which is axis 1 of a transposed convolution."""
     return parametrizations.weight_norm(layer, dim=int(isinstance(layer, nn.ConvTranspose2d)))
 
 
 NORMALIZATIONS: dict[str, Normalization] = {
-    "batch": _batch(everywhere=False),
+    "batch": _batch(all_layers=False),
     "none": Normalization(),
-    "all_layers": _batch(everywhere=True),
-    "instance": _grouped(lambda maps: maps),  # Ulyanov et al. 2016; with one map, as in hidden units, layer
-    "layer": _grouped(lambda maps: 1),  # Ba et al. 2016
-    "group": _grouped(lambda maps: gcd(maps, max(maps // MAPS_PER_GROUP, 1))),
-    "spectral": Normalization(weights=parametrizations.spectral_norm),  # Miyato et al. 2018
-    "weight": Normalization(weights=_weight_norm),  # Salimans and Kingma 2016
+    "all_layers": _batch(all_layers=True),
+    "instance": _grouped(lambda channels: channels),  # Ulyanov et al. 2016; the same as layer after hidden layers
+    "layer": _grouped(lambda channels: 1),  # Ba et al. 2016
+    "group": _grouped(lambda channels: gcd(channels, max(channels // CHANNELS_PER_GROUP, 1))),
+    "spectral": Normalization(weight=parametrizations.spectral_norm),  # Miyato et al. 2018
+    "weight": Normalization(weight=_weight_norm),  # Salimans and Kingma 2016
 }
 ACTIVATIONS: dict[str, Callable[[float], nn.Module]] = {
     "relu": lambda slope: nn.ReLU(),
@@ -74,15 +75,15 @@ ACTIVATIONS: dict[str, Callable[[float], nn.Module]] = {
 
 
 @dataclass(frozen=True)
-class Finish:
-    """How the layers of one network go on after their weights.
+class LayerStyle:
+    """Normalisation, activation and dropout of the layers of one network.
 
     Args:
-        normalization: a name in ``NORMALIZATIONS``. The paper's exceptions hold, the generator's output and the
-            discriminator's input, but for ``all_layers`` and for what normalises weights, ``spectral`` and ``weight``.
+        normalization: a name in ``NORMALIZATIONS``. As in the paper, the generator's output and the discriminator's
+            input are not normalised, except by ``all_layers`` and by ``spectral`` and ``weight``.
         activation: a name in ``ACTIVATIONS``.
         slope: of ``leaky_relu`` for negative inputs.
-        dropout: share of the values that are dropped in training, 0 for none.
+        dropout: probability of dropping a value in training.
         eps: added to the variance.
     """
 
@@ -98,35 +99,35 @@ class Finish:
 
     @property
     def bias(self) -> bool:
-        """Whether a hidden layer has a bias of its own: where no normalisation after it brings one."""
-        return NORMALIZATIONS[self.normalization].maps is None
+        """Whether hidden layers have a bias: only where no normalisation with a bias follows."""
+        return NORMALIZATIONS[self.normalization].convolution is None
 
-    def maps(self, maps: int) -> list[nn.Module]:
-        """Return what follows a hidden convolution."""
-        make = NORMALIZATIONS[self.normalization].maps
-        return [*([make(maps, self.eps)] if make else []), *self.activated()]
+    def after_convolution(self, channels: int) -> list[nn.Module]:
+        """Return the modules that follow a hidden convolution."""
+        make = NORMALIZATIONS[self.normalization].convolution
+        return [*([make(channels, self.eps)] if make else []), *self.activation_and_dropout()]
 
-    def units(self, units: int, maps: int) -> list[nn.Module]:
-        """Return what follows a hidden linear layer whose units are to form ``maps`` feature maps, or 1 for none."""
-        make = NORMALIZATIONS[self.normalization].units
-        return [*([make(units, maps, self.eps)] if make else []), *self.activated()]
+    def after_linear(self, features: int, channels: int = 1) -> list[nn.Module]:
+        """Return the modules that follow a hidden linear layer, whose features are reshaped to ``channels``."""
+        make = NORMALIZATIONS[self.normalization].linear
+        return [*([make(features, channels, self.eps)] if make else []), *self.activation_and_dropout()]
 
-    def ends(self, maps: int) -> list[nn.Module]:
-        """Return what follows the layer next to the image, before its activation: by default nothing."""
-        made = NORMALIZATIONS[self.normalization]
-        return [made.maps(maps, self.eps)] if made.maps and made.everywhere else []
+    def norm_at_image(self, channels: int) -> list[nn.Module]:
+        """Return the normalisation of the layer next to the image; empty for most kinds."""
+        kind = NORMALIZATIONS[self.normalization]
+        return [kind.convolution(channels, self.eps)] if kind.convolution and kind.all_layers else []
 
-    def activated(self) -> list[nn.Module]:
-        """Return activation and dropout."""
+    def activation_and_dropout(self) -> list[nn.Module]:
+        """Return the activation, and dropout unless it is 0."""
         dropout = [nn.Dropout(self.dropout)] if self.dropout else []
         return [ACTIVATIONS[self.activation](self.slope), *dropout]
 
     def normalize_weights(self, network: nn.Module) -> None:
-        """Normalise the weights of all layers, where that is the normalisation: for the end of a constructor.
+        """Reparametrise all layers for ``spectral`` and ``weight``; call it at the end of a constructor.
 
-        Spectral norm takes one power iteration at each forward pass in training; its vectors are buffers.
+        Spectral norm takes one power iteration per forward pass in training; its vectors are buffers.
         """
-        if weights := NORMALIZATIONS[self.normalization].weights:
+        if normalize := NORMALIZATIONS[self.normalization].weight:
             for module in list(network.modules()):
                 if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)):
-                    weights(module)
+                    normalize(module)
