@@ -1,4 +1,4 @@
-"""A generator whose every coordinate is known, and what reads them off its images."""
+"""A generator whose every coordinate is known, and a classifier and a regressor of its images."""
 
 from collections.abc import Callable, Iterator
 
@@ -32,7 +32,7 @@ class Known(LatentGenerator):
         return images
 
 
-def judge(images: Tensor) -> dict[str, Tensor]:
+def classify(images: Tensor) -> dict[str, Tensor]:
     """Return the probabilities that the upper quarters are lit, their brightness."""
     left, right = images[:, 0, :4, :4].float().mean((1, 2)) / 255, images[:, 0, :4, 4:].float().mean((1, 2)) / 255
     return {"left": torch.stack([1 - left, left], 1), "right": torch.stack([1 - right, right], 1)}
@@ -50,8 +50,8 @@ def known() -> Sampler:
 
 
 @pytest.fixture
-def judge_known() -> Callable[[Tensor], dict[str, Tensor]]:
-    return judge
+def classify_known() -> Callable[[Tensor], dict[str, Tensor]]:
+    return classify
 
 
 @pytest.fixture

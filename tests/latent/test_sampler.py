@@ -28,9 +28,9 @@ def test_classes_are_shown_one_at_a_time(dcgan):
     first, again, other = (Sampler(network, label=label)(latents) for label in (1, 1, 2))
     assert torch.equal(first, again) and not torch.equal(first, other)
     for given, label, message in (
-        (network, None, "give the label"),
-        (network, 3, "knows classes 0 to 2"),
-        (dcgan, 0, "knows no classes"),
+        (network, None, "give a label"),
+        (network, 3, "has classes 0 to 2"),
+        (dcgan, 0, "has no classes"),
     ):
         with pytest.raises(ValueError, match=message):
             Sampler(given, label=label)

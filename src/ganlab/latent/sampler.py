@@ -1,7 +1,5 @@
 """A generator as a function from latents to images."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
@@ -12,25 +10,22 @@ from ganlab.systems.clock import generator_of
 from ganlab.systems.gan import standing_statistics
 from ganlab.systems.images import to_bytes
 
-Show = Callable[[Tensor], Tensor]  # latents (..., latent_size) to uint8 images (..., C, H, W)
-
 
 class Sampler:
-    """Shows latents as images by a generator, its batch norms fixed.
+    """Maps latents to images with fixed batch-norm statistics.
 
-    With ``standing`` statistics (the default) or ``running`` ones an image depends on its own latent alone, so that
-    walks are smooth and sums compare. With ``batch``, the authors' way, it also depends on what is shown beside it.
+    With ``standing`` statistics (the default) or ``running`` ones an image depends on its latent alone, so that walks
+    are smooth and sums compare. With ``batch``, as the authors sample, it also depends on its batch mates.
 
     Args:
         network: any generator of the project; of a system, ``system.sampler("generator")``.
-        label: class of all images, for a generator with classes.
+        label: class of all images, for a conditional generator.
         statistics: ``standing``, ``running`` or ``batch``, see `ganlab.networks.statistics`.
-        batch_size: latents that pass the network together.
+        batch_size: latents per pass.
         seed: of the batches that standing statistics are averaged over; with a system's own, those of `GAN.show`.
 
     Raises:
-        ValueError: the generator has classes and ``label`` is none of them, or it has none and a label is given; or
-            there are no such statistics.
+        ValueError: the label is not one of the generator's classes, or the statistics are unknown.
     """
 
     def __init__(
@@ -43,10 +38,10 @@ class Sampler:
     ) -> None:
         choose(STATISTICS, statistics, "batch norm's statistics")
         if label is None and network.classes:
-            raise ValueError(f"the generator has classes 0 to {network.classes - 1}: give the label to be shown")
+            raise ValueError(f"the generator has classes 0 to {network.classes - 1}: give a label")
         if label is not None and not 0 <= label < network.classes:
             known = f"classes 0 to {network.classes - 1}" if network.classes else "no classes"
-            raise ValueError(f"label={label} is not there: the generator knows {known}")
+            raise ValueError(f"label={label} does not exist: the generator has {known}")
         self.network, self.label, self.statistics, self.batch_size = network, label, statistics, batch_size
         self.device = next(network.parameters()).device
         self.standing = standing_statistics(network, seed) if statistics == "standing" else None
