@@ -7,7 +7,6 @@ import torch
 from ganlab.errors import UserError
 from ganlab.latent.exemplars import LatentGrid, choose_exemplars, least_probability, read_exemplars
 from ganlab.latent.sampler import Sampler
-from ganlab.networks.dcgan_conditional import Generator as Conditional
 
 
 @pytest.fixture
@@ -49,9 +48,9 @@ def test_exemplars_of_concepts_are_as_many(grid, tmp_path):
     assert len(read_exemplars(tmp_path / "named.json", ("right", "other"))["left"]) == 2
 
 
-def test_exemplars_are_what_the_sampler_shows(dcgan, tmp_path):
-    plain = Sampler(dcgan)
-    shown = Sampler(Conditional(image_size=16, channels=1, classes=3, width=2, latent_size=6), label=1)
+def test_exemplars_are_what_the_sampler_shows(gan, conditional_gan, tmp_path):
+    plain = Sampler(gan)
+    shown = Sampler(conditional_gan, label=1)
 
     def read(size, labels, places, sampler):
         LatentGrid(torch.zeros(4, size), labels, 2).save(tmp_path / "grid.npz")

@@ -13,6 +13,7 @@ from ganlab.paper.figures.digits_side_by_side import SideBySide
 from ganlab.paper.figures.generator_diagram import GeneratorDiagram, Stack, stacks_of
 from ganlab.paper.figures.latent_walk import LatentWalk
 from ganlab.paper.figures.samples import Samples, SortedSamples, discriminate
+from ganlab.systems.request import Request
 
 Packs = dict[str | None, Pack]
 CELL, SMALL = 32 + 2, 16 + 2  # pixels of a sample and the line beside it, of drawn sets and of digits
@@ -36,10 +37,10 @@ def test_a_drawing_counts_the_networks_own_layers(plain: Callable, figure_inputs
 def test_samples_are_the_systems_own(plain: Callable, figure_inputs: Callable, scenes: Packs) -> None:
     model = plain()
     model.system.clock.images_seen += 512
-    result = Samples(2, 3, 6).make(figure_inputs({"checkpoint": model}, scenes))
+    result = Samples(2, 3).make(figure_inputs({"checkpoint": model}, scenes))
     assert result.pictures[""].shape == (3, 2 * CELL + 2, 3 * CELL + 2)
     assert result.scores == {"epochs": 2.0, "images_seen": 512}
-    assert torch.equal(result.pictures[""][:, 2:CELL, 2:CELL], model.system.sample(6, 0, 6)[0])
+    assert torch.equal(result.pictures[""][:, 2:CELL, 2:CELL], model.system.sample(6)[0])
     assert result.differs == [
         "our samples: unknown data, 32x32; the paper's: LSUN's bedrooms (figures 2 and "
         "3) and faces found on the web (figure 10), 64x64, width 128"
@@ -53,19 +54,19 @@ def test_samples_need_no_data_and_name_their_own(plain: Callable, figure_inputs:
     model = replace(plain(), config={"data": {"name": "portraits"}, "architecture": {"width": 4}})
     model.system.clock.images_seen += 512
     given = replace(figure_inputs({"checkpoint": model}, {}), pack=absent)
-    result = Samples(2, 3, 6).make(given)
+    result = Samples(2, 3).make(given)
     assert result.scores == {"images_seen": 512} and result.remarks == []
     assert result.differs[0].startswith("our samples: portraits, 32x32, width 4; the paper's")
     paper = replace(plain(64), config={"data": {"name": "lsun"}, "architecture": {"width": 128}})
-    result = Samples(1, 1, 2).make(replace(given, models={"checkpoint": paper}))
+    result = Samples(1, 1).make(replace(given, models={"checkpoint": paper}))
     assert result.scores == {} and result.differs == []  # weights of unknown training length
 
 
 def test_sorted_samples_go_from_most_to_least_probable(plain: Callable, figure_inputs: Callable) -> None:
     model = plain()
     result = SortedSamples(4, 4).make(figure_inputs({"checkpoint": model}, {}))
-    logits = discriminate(model, model.system.sample(16, 0, 16), None)
-    best = model.system.sample(16, 0, 16)[logits.argmax()]
+    logits = discriminate(model, model.system.sample(16), None)
+    best = model.system.sample(16)[logits.argmax()]
     assert torch.equal(result.pictures[""][:, 2:CELL, 2:CELL], best)
     assert result.scores["first_row"] == pytest.approx(logits.sigmoid().sort().values[-4:].mean().item(), abs=1e-6)
     assert result.scores["first_row"] > result.scores["last_row"]
@@ -77,7 +78,7 @@ def test_a_conditional_discriminator_is_given_the_requested_labels(
     model = conditional()
     with torch.no_grad():
         model.discriminator.head.weight[:, -10:] = 10 * torch.arange(10.0)  # a logit that rises with the label
-    images, labels = model.system.sample(16, 0, 16), model.system.generation_labels(0, 16, 0)
+    images, labels = model.system.sample(16), model.system.labels_for(Request.first(16), 0)
     logits = discriminate(model, images, labels)
     assert logits[labels == labels.max()].min() > logits[labels == labels.min()].max()
     result = SortedSamples(4, 4).make(figure_inputs({"checkpoint": model}, {}))

@@ -85,7 +85,7 @@ def test_nearest_real_digits_are_scikit_learns(
     assert "dcgan_at_100" in scores and scores["dcgan_at_reals"] == scores["dcgan_at_1200"]
     assert (
         result.differs[1]
-        == "batch norm of the dcgan uses the statistics of batches of 1,000 samples (the authors': of 128)"
+        == "batch norm of the dcgan uses the statistics of batches of 100 samples (the authors': of 128)"
     )
     claim = NearestDigits.claims[1]
     assert claim.holds({"real_error": [0.2], "dcgan_at_reals": [0.3], "dcgan_error": [0.1]}) is False

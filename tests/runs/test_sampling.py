@@ -44,7 +44,7 @@ def test_the_latents_beside_the_grid_are_those_of_its_rows_and_columns(
     sheet = LatentGrid.load(tmp_path / "grid.npz")
     assert sheet.latents.shape == (11, 100) and sheet.columns == 4 and sheet.labels is None
     system, _ = load_system(checkpoint, "cpu")
-    sampler = Sampler(system.ema_or_raw("generator"), seed=system.seed)
+    sampler = Sampler(system)
     for row, column in ((1, 1), (2, 3), (3, 3)):
         cell = grid[34 * row - 32 : 34 * row, 34 * column - 32 : 34 * column]
         shown = sampler(sheet.latents[sheet.index(row, column)])[0].numpy()

@@ -44,7 +44,7 @@ class Model:
     @property
     def generator(self) -> LatentGenerator:
         """The generator that is sampled: the moving average if there is one."""
-        return self.system.sampler(GENERATOR)
+        return self.system.ema_or_raw(GENERATOR)
 
     @property
     def discriminator(self) -> nn.Module:
@@ -78,12 +78,11 @@ class Model:
 
     def sampler(self, statistics: str = "standing") -> Sampler:
         """Return the generator as a function from latents to images, of the class ``label`` if it is conditional."""
-        return Sampler(self.generator, self.label if self.system.classes else None, statistics, seed=self.system.seed)
+        return Sampler(self.system, self.label if self.system.classes else None, statistics)
 
     def discriminator_inputs(self) -> tuple[Tensor, ...]:
         """Return the discriminator's inputs for one image of zeros."""
-        with torch.no_grad():
-            shape = self.system.sample(2, 0, 2).shape[1:]
+        shape = self.sampler("running")(torch.zeros(1, self.generator.latent_size)).shape[1:]
         return with_label(torch.zeros(1, *shape, device=self.device), self.fixed_label)
 
 

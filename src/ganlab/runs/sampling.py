@@ -22,9 +22,8 @@ from ganlab.systems.request import Request
 def sample(config: DictConfig) -> None:
     """Write a grid of samples and their latents, or one PNG each with ``grid=false``, and print where.
 
-    Equal checkpoint and ``seed`` give equal samples, whatever the ``count``. The latents lie next to the grid in an
-    .npz of the same name, see `ganlab.latent.exemplars.LatentGrid`: row 3, column 5 of the picture is a latent that walks
-    and sums can take.
+    Equal checkpoint and ``seed`` give equal samples, whatever the ``count``. The latents are written next to the grid
+    in an .npz of the same name, see `ganlab.latent.exemplars.LatentGrid`, for walks and sums.
     """
     check(config)
     count, seed, checkpoint = config.count, config.seed, Path(config.checkpoint)

@@ -11,6 +11,7 @@ from ganlab.errors import UserError
 from ganlab.latent.pictures import image_grid, side_by_side
 from ganlab.metrics.extractors.classifier import ClassifierFeatures
 from ganlab.paper.figure import Claim, Figure, FigureInputs, FigureResult, Model
+from ganlab.systems.request import BLOCK, Request
 
 SCORED = 2_000  # samples that are classified
 
@@ -62,17 +63,17 @@ class SideBySide(Figure):
     def grid(self, model: Model, seed: int) -> Tensor:
         """Return samples (rows, columns, C, H, W)."""
         count = self.rows * self.columns
-        return model.system.sample(count, seed, count).unflatten(0, (self.rows, self.columns))
+        return model.system.sample(count, seed).unflatten(0, (self.rows, self.columns))
 
 
-def share_right(model: Model, classifier: ClassifierFeatures, seed: int, batch_size: int = 100) -> float:
+def share_right(model: Model, classifier: ClassifierFeatures, seed: int) -> float:
     """Return the share of a conditional model's samples in which a classifier sees the requested class."""
-    right, total = 0, 0
-    for index in range(SCORED // batch_size):
-        images = model.system.generation_batch(index, batch_size, seed).cpu()
-        labels = model.system.generation_labels(index, batch_size, seed)
+    right = 0
+    for indices in torch.arange(SCORED).split(BLOCK):
+        request = Request(indices)
+        images, labels = model.system.respond(request, seed).cpu(), model.system.labels_for(request, seed)
         assert labels is not None, "only conditional models are scored"
         with torch.no_grad():
             answers = next(iter(classifier.by_factor(classifier(images)).values())).argmax(dim=1)
-        right, total = right + int((answers == labels.cpu()).sum()), total + batch_size
-    return right / total
+        right += int(answers.eq(labels).sum())
+    return right / SCORED

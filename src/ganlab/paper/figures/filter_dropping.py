@@ -17,6 +17,7 @@ from ganlab.probes.features import with_label
 from ganlab.probes.filter_dropping import DropScore, against_random, compare, dropping, layer_from_top, regress
 from ganlab.probes.layers import Layer, recorded
 from ganlab.probes.segmenter import boxes_from_masks, intersection_over_union, mask_values
+from ganlab.systems.request import BLOCK
 
 BOXED, SHOWN, SCORED = range(3)  # random streams of a seed
 CHECKED = 500  # held-out images on which the segmenter is evaluated
@@ -71,7 +72,7 @@ class FilterDropping(Figure):
         latents = sampler.draw(self.samples, inputs.seed, BOXED)
         layer = self.layer(inputs, latents)
         with recorded(sampler.network, [layer]) as outputs:
-            parts = [(sampler(part), outputs[layer.name].cpu()) for part in latents.split(sampler.batch_size)]
+            parts = [(sampler(part), outputs[layer.name].cpu()) for part in latents.split(BLOCK)]
         images, features = (torch.cat(column) for column in zip(*parts, strict=True))
         boxes = None if inputs.boxes is None else self.read_boxes(inputs.boxes)
         if boxes is None and not masked:

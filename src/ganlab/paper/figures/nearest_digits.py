@@ -13,8 +13,9 @@ from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
 from ganlab.paper.figure import QUOTED, Claim, Figure, FigureInputs, FigureResult, Model
 from ganlab.probes.nearest import NearestScore, scores_by_count
+from ganlab.systems.request import BLOCK, Request
 
-BATCH = 1_000  # samples per pass; under batch statistics they depend on each other
+BATCH = 1_000  # samples per request
 FEW, MANY = 50_000, 10_000_000  # samples in the paper's two columns
 PAPER = [
     ["AlignMNIST", "-", "1.4 %*"],
@@ -106,8 +107,8 @@ class NearestDigits(Figure):
 
             def batches() -> Iterator[tuple[Tensor, Tensor]]:
                 for index in range(-(-most // BATCH)):
-                    images = model.system.generation_batch(index, BATCH, seed)
-                    labels = model.system.generation_labels(index, BATCH, seed)
+                    request = Request(torch.arange(index * BATCH, (index + 1) * BATCH))
+                    images, labels = model.system.respond(request, seed), model.system.labels_for(request, seed)
                     assert labels is not None, "make() refuses unconditional models"
                     bar.update(BATCH)
                     yield images, labels.to(images.device)
@@ -132,5 +133,5 @@ def statistics_note(role: str, model: Model) -> str:
     """Return the batch-norm statistics of a model's samples and of the authors' code."""
     statistics = model.generator.sampling_statistics
     if statistics == "batch":
-        return f"batch norm of the {role} uses the statistics of batches of {BATCH:,} samples (the authors': of 128)"
+        return f"batch norm of the {role} uses the statistics of batches of {BLOCK} samples (the authors': of 128)"
     return f"batch norm of the {role} uses {statistics} statistics (the authors': those of batches of 128 samples)"

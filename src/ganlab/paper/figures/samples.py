@@ -6,12 +6,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ganlab.arguments import Count, Several
+from ganlab.arguments import Count
 from ganlab.errors import UserError
 from ganlab.latent.pictures import image_grid
 from ganlab.networks.statistics import sampling
 from ganlab.paper.figure import Figure, FigureInputs, FigureResult, Model
 from ganlab.systems.images import to_floats
+from ganlab.systems.request import Request
 
 
 class Samples(Figure):
@@ -20,19 +21,18 @@ class Samples(Figure):
     Args:
         rows: of the grid.
         columns: of the grid.
-        batch_size: samples generated together; under the authors' batch statistics they depend on each other.
     """
 
     title = "samples"
     published: ClassVar = {"epochs": "1 (figure 2), 5 (figure 3), 25 (figure 10)"}
 
-    def __init__(self, rows: Count, columns: Count, batch_size: Several) -> None:
-        self.rows, self.columns, self.batch_size = rows, columns, batch_size
+    def __init__(self, rows: Count, columns: Count) -> None:
+        self.rows, self.columns = rows, columns
 
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Draw rows x columns samples."""
         model = inputs.model
-        images = model.system.sample(self.rows * self.columns, inputs.seed, self.batch_size)
+        images = model.system.sample(self.rows * self.columns, inputs.seed)
         result = FigureResult({"": image_grid(images.unflatten(0, (self.rows, self.columns)))})
         description = "LSUN's bedrooms (figures 2 and 3) and faces found on the web (figure 10), 64x64, width 128"
         result.differs += other_data(model, images, ("lsun", 64, 128), description)
@@ -62,8 +62,8 @@ class SortedSamples(Figure):
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Draw rows x columns samples and sort them."""
         model, count = inputs.model, self.rows * self.columns
-        images = model.system.sample(count, inputs.seed, count)
-        logits = discriminate(model, images, model.system.generation_labels(0, count, inputs.seed))
+        images = model.system.sample(count, inputs.seed)
+        logits = discriminate(model, images, model.system.labels_for(Request.first(count), inputs.seed))
         order = logits.argsort(descending=True)
         probabilities = logits[order].sigmoid().view(self.rows, self.columns).mean(dim=1)
         return FigureResult(
