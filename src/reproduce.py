@@ -7,11 +7,11 @@ from ganlab.configuration.entry import entry_point
 
 @entry_point("reproduce")
 def main(config: DictConfig) -> None:
-    """Write its picture and its numbers, and print them beside the paper's; without a choice, list what there is."""
+    """Write a figure or table and its scores and print them next to the paper's; without a choice, list all."""
     if config.figure is None and config.table is None:
-        from ganlab.paper.listing import list_items
+        from ganlab.paper.listing import list_figures
 
-        return list_items()
+        return list_figures()
 
     from ganlab.paper.reproducing import reproduce
 

@@ -1,12 +1,13 @@
-"""A generator whose every coordinate is known, and what reads them off its images."""
+"""A generator whose every coordinate is known, and a classifier and a regressor of its images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from ganlab.latent.sampler import Sampler
+from ganlab.networks import dcgan_conditional
 from ganlab.networks.dcgan import Discriminator, Generator
 from ganlab.networks.latents import LatentGenerator
 from ganlab.objectives.losses import NonSaturating
@@ -32,7 +33,7 @@ class Known(LatentGenerator):
         return images
 
 
-def judge(images: Tensor) -> dict[str, Tensor]:
+def classify(images: Tensor) -> dict[str, Tensor]:
     """Return the probabilities that the upper quarters are lit, their brightness."""
     left, right = images[:, 0, :4, :4].float().mean((1, 2)) / 255, images[:, 0, :4, 4:].float().mean((1, 2)) / 255
     return {"left": torch.stack([1 - left, left], 1), "right": torch.stack([1 - right, right], 1)}
@@ -46,12 +47,12 @@ def read(images: Tensor) -> Tensor:
 
 @pytest.fixture
 def known() -> Sampler:
-    return Sampler(Known())
+    return Sampler(as_system(Known(), nn.Linear(64, 1)))
 
 
 @pytest.fixture
-def judge_known() -> Callable[[Tensor], dict[str, Tensor]]:
-    return judge
+def classify_known() -> Callable[[Tensor], dict[str, Tensor]]:
+    return classify
 
 
 @pytest.fixture
@@ -67,10 +68,18 @@ def dcgan() -> Generator:
 
 @pytest.fixture
 def gan(dcgan: Generator) -> GAN:
-    def adam(parameters: Iterator[nn.Parameter]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(parameters)
+    return as_system(dcgan, Discriminator(image_size=16, width=4))
 
-    optimizers = {"generator": adam, "discriminator": adam}
-    return GAN(
-        dcgan, Discriminator(image_size=16, width=4), optimizers, Adversary(NonSaturating()), sequential(), seed=3
-    )
+
+def as_system(generator: LatentGenerator, discriminator: nn.Module) -> GAN:
+    """Return networks as a system that is not trained."""
+    optimizers = {name: torch.optim.SGD for name in ("generator", "discriminator")}
+    return GAN(generator, discriminator, optimizers, Adversary(NonSaturating()), sequential(), seed=3)
+
+
+@pytest.fixture
+def conditional_gan() -> GAN:
+    torch.manual_seed(0)
+    sizes = {"image_size": 16, "channels": 1, "classes": 3, "width": 2}
+    generator = dcgan_conditional.Generator(**sizes, latent_size=6, standing_batches=2)
+    return as_system(generator, dcgan_conditional.Discriminator(**sizes))

@@ -3,20 +3,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganlab.latent.arithmetic import CENTRE, neighbourhood, pixel_total, total
+from ganlab.latent.arithmetic import CENTRE, concept_sum, neighbourhood, pixel_sum
 
 
 def test_the_sum_of_means_is_exact():
     first, second, third = torch.tensor([[1.0, 2], [3, 4], [5, 9]]), torch.ones(1, 2), torch.tensor([[0.0, 0], [2, 4]])
-    assert total(first, second, third).tolist() == [3 - 1 + 1, 5 - 1 + 2]
+    assert concept_sum(first, second, third).tolist() == [3 - 1 + 1, 5 - 1 + 2]
 
 
 @given(seed=st.integers(0, 1000))
 @settings(max_examples=20, deadline=None)
 def test_a_concept_added_to_itself_less_itself_is_itself(seed):
     a, b = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(seed)).double()
-    torch.testing.assert_close(total(a, b, b), a.mean(0))
-    torch.testing.assert_close(total(a, a, b), b.mean(0))
+    torch.testing.assert_close(concept_sum(a, b, b), a.mean(0))
+    torch.testing.assert_close(concept_sum(a, a, b), b.mean(0))
 
 
 def test_eight_neighbours_lie_within_a_quarter_around_the_centre():
@@ -32,6 +32,6 @@ def test_eight_neighbours_lie_within_a_quarter_around_the_centre():
 def test_pixels_are_summed_and_clamped():
     levels = [[[100], [103]], [[50]], [[200]]]
     concepts = [torch.tensor(values, dtype=torch.uint8)[:, :, None, None] for values in levels]
-    assert pixel_total(*concepts).tolist() == [[[252]]]  # 101.5 - 50 + 200 = 251.5, to the even number
-    assert pixel_total(concepts[2], concepts[1], concepts[2]).item() == 255
-    assert pixel_total(concepts[1], concepts[2], concepts[1]).item() == 0
+    assert pixel_sum(*concepts).tolist() == [[[252]]]  # 101.5 - 50 + 200 = 251.5, to the even number
+    assert pixel_sum(concepts[2], concepts[1], concepts[2]).item() == 255
+    assert pixel_sum(concepts[1], concepts[2], concepts[1]).item() == 0

@@ -3,7 +3,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganlab.latent.directions import along, classified, orthogonalised, regressed, steps_of, turn
+from ganlab.latent.directions import (
+    along,
+    classification_direction,
+    multiples,
+    orthogonalise,
+    regression_direction,
+    turn_vector,
+)
 
 
 def uniform(count: int, size: int, seed: int = 0) -> torch.Tensor:
@@ -12,24 +19,24 @@ def uniform(count: int, size: int, seed: int = 0) -> torch.Tensor:
 
 def test_the_turn_vector_leads_from_left_to_right_in_rows_of_eleven():
     left, right = torch.tensor([[0.0, 0], [2, 0]]), torch.tensor([[3.0, 1], [3, 3]])
-    assert turn(left, right).tolist() == [2, 2]
-    rows = along(torch.zeros(5, 2), turn(left, right), 11)
+    assert turn_vector(left, right).tolist() == [2, 2]
+    rows = along(torch.zeros(5, 2), turn_vector(left, right), 11)
     assert rows.shape == (5, 11, 2)
     assert rows[0, 0].tolist() == [-2, -2] and rows[0, 5].tolist() == [0, 0] and rows[0, 10].tolist() == [2, 2]
     with pytest.raises(ValueError, match="1 steps along a direction"):
-        steps_of(1, 1.0)
-    assert steps_of(5, 2.0).tolist() == [-2, -1, 0, 1, 2]
+        multiples(1, 1.0)
+    assert multiples(5, 2.0).tolist() == [-2, -1, 0, 1, 2]
 
 
 def test_a_linear_value_is_found_exactly():
     latents, true = uniform(50, 8), torch.nn.functional.normalize(uniform(1, 8, 1)[0], dim=0)
-    torch.testing.assert_close(regressed(latents, 3 * latents @ true - 7), true)
-    torch.testing.assert_close(regressed(latents, 5 - latents @ true), -true)
+    torch.testing.assert_close(regression_direction(latents, 3 * latents @ true - 7), true)
+    torch.testing.assert_close(regression_direction(latents, 5 - latents @ true), -true)
 
 
 def test_a_label_is_found_by_its_boundary():
     latents, true = uniform(3000, 8), torch.nn.functional.normalize(uniform(1, 8, 1)[0], dim=0)
-    assert float(classified(latents, (latents @ true > 0.2).long()) @ true) > 0.99
+    assert float(classification_direction(latents, (latents @ true > 0.2).long()) @ true) > 0.99
 
 
 @given(seed=st.integers(0, 1000))
@@ -37,23 +44,23 @@ def test_a_label_is_found_by_its_boundary():
 def test_what_is_left_stands_upright_on_the_others(seed):
     direction, *others = uniform(5, 9, seed)
     dependent = torch.stack([*others, others[0] + others[1]])  # of rank 4
-    left = orthogonalised(direction, dependent)
+    left = orthogonalise(direction, dependent)
     assert float(left.norm()) == pytest.approx(1, abs=1e-5)
     assert float((dependent @ left).abs().max()) < 1e-5
-    torch.testing.assert_close(orthogonalised(left, dependent), left, atol=1e-5, rtol=0)
+    torch.testing.assert_close(orthogonalise(left, dependent), left, atol=1e-5, rtol=0)
 
 
-def test_mistakes_are_told():
+def test_mistakes_are_reported():
     latents = uniform(50, 8)
     for values, message in (
         (torch.ones(50), "all values are 1.0"),
-        (torch.arange(49.0), "give one value a latent"),
+        (torch.arange(49.0), "give one value per latent"),
     ):
         with pytest.raises(ValueError, match=message):
-            regressed(latents, values)
+            regression_direction(latents, values)
     with pytest.raises(ValueError, match="more than 8"):
-        regressed(latents[:8], torch.arange(8.0))
+        regression_direction(latents[:8], torch.arange(8.0))
     with pytest.raises(ValueError, match="give 0 for without"):
-        classified(latents, torch.arange(50) % 3)
-    with pytest.raises(ValueError, match="nothing of it is left"):
-        orthogonalised(latents[0], latents[:1] * 2)
+        classification_direction(latents, torch.arange(50) % 3)
+    with pytest.raises(ValueError, match="lies within the span of the others"):
+        orthogonalise(latents[0], latents[:1] * 2)

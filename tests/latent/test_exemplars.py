@@ -5,31 +5,30 @@ import pytest
 import torch
 
 from ganlab.errors import UserError
-from ganlab.latent.exemplars import Sheet, certainty, choose_exemplars, read_exemplars
+from ganlab.latent.exemplars import LatentGrid, choose_exemplars, least_probability, read_exemplars
 from ganlab.latent.sampler import Sampler
-from ganlab.networks.dcgan_conditional import Generator as Conditional
 
 
 @pytest.fixture
-def sheet() -> Sheet:
-    return Sheet(torch.arange(14.0).view(7, 2), torch.arange(7), 3)
+def grid() -> LatentGrid:
+    return LatentGrid(torch.arange(14.0).view(7, 2), torch.arange(7), 3)
 
 
-def test_a_sheet_is_kept_whole_and_addressed_by_row_and_column(sheet, tmp_path):
-    sheet.save(tmp_path / "new" / "grid.npz")
-    found = Sheet.load(tmp_path / "new" / "grid.npz")
-    assert torch.equal(found.latents, sheet.latents) and torch.equal(found.labels, sheet.labels) and found.columns == 3
+def test_a_grid_is_stored_and_addressed_by_row_and_column(grid, tmp_path):
+    grid.save(tmp_path / "new" / "grid.npz")
+    found = LatentGrid.load(tmp_path / "new" / "grid.npz")
+    assert torch.equal(found.latents, grid.latents) and torch.equal(found.labels, grid.labels) and found.columns == 3
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["grid.npz"]
     assert (found.index(1, 1), found.index(2, 3), found.index(3, 1)) == (0, 5, 6)
     for row, column in ((0, 1), (1, 0), (1, 4), (3, 2), (4, 1)):
         with pytest.raises(UserError, match="name rows from 1 to 3 and columns from 1 to 3"):
             found.index(row, column)
-    Sheet(sheet.latents, None, 3).save(tmp_path / "plain.npz")
-    assert Sheet.load(tmp_path / "plain.npz").labels is None
+    LatentGrid(grid.latents, None, 3).save(tmp_path / "plain.npz")
+    assert LatentGrid.load(tmp_path / "plain.npz").labels is None
 
 
-def test_a_json_names_exemplars_by_row_and_column(sheet, tmp_path):
-    sheet.save(tmp_path / "grid.npz")
+def test_a_json_names_exemplars_by_row_and_column(grid, tmp_path):
+    grid.save(tmp_path / "grid.npz")
     named = {"latents": "grid.npz", "exemplars": {"woman": [[1, 2], [3, 1]], "man": [[2, 2]]}}
     (tmp_path / "named.json").write_text(json.dumps(named))
     found = read_exemplars(tmp_path / "named.json", ("man",))
@@ -38,21 +37,23 @@ def test_a_json_names_exemplars_by_row_and_column(sheet, tmp_path):
         read_exemplars(tmp_path / "named.json", ("child",))
 
 
-def test_exemplars_of_concepts_are_as_many(sheet, tmp_path):
-    sheet.save(tmp_path / "grid.npz")
+def test_exemplars_of_concepts_are_as_many(grid, tmp_path):
+    grid.save(tmp_path / "grid.npz")
     named = {"latents": "grid.npz", "exemplars": {"left": [[1, 2], [3, 1]], "right": [[2, 2]], "other": [[1, 1]]}}
     (tmp_path / "named.json").write_text(json.dumps(named))
-    with pytest.raises(UserError, match="unequal numbers of exemplars, 2 of left, 1 of right: give each as many"):
+    with pytest.raises(
+        UserError, match="unequal numbers of exemplars, 2 of left, 1 of right: give the same number of each"
+    ):
         read_exemplars(tmp_path / "named.json", ("left", "right"))
     assert len(read_exemplars(tmp_path / "named.json", ("right", "other"))["left"]) == 2
 
 
-def test_exemplars_are_what_the_sampler_shows(dcgan, tmp_path):
-    plain = Sampler(dcgan)
-    shown = Sampler(Conditional(image_size=16, channels=1, classes=3, width=2, latent_size=6), label=1)
+def test_exemplars_are_what_the_sampler_shows(gan, conditional_gan, tmp_path):
+    plain = Sampler(gan)
+    shown = Sampler(conditional_gan, label=1)
 
     def read(size, labels, places, sampler):
-        Sheet(torch.zeros(4, size), labels, 2).save(tmp_path / "grid.npz")
+        LatentGrid(torch.zeros(4, size), labels, 2).save(tmp_path / "grid.npz")
         named = {"latents": "grid.npz", "exemplars": {"a": places}}
         (tmp_path / "named.json").write_text(json.dumps(named))
         return read_exemplars(tmp_path / "named.json", ("a",), sampler)["a"]
@@ -60,12 +61,12 @@ def test_exemplars_are_what_the_sampler_shows(dcgan, tmp_path):
     labels = torch.tensor([1, 1, 2, 0])
     assert len(read(6, None, [[2, 1]], plain)) == 1
     assert len(read(6, labels, [[1, 1], [1, 2]], shown)) == 2
-    assert len(read(6, None, [[2, 1]], shown)) == 1  # a sheet that does not tell
+    assert len(read(6, None, [[2, 1]], shown)) == 1  # a grid that does not tell
     for size, given, places, sampler, message in (
         (5, None, [[1, 1]], plain, "names latents of 5 numbers, and the generator takes 6: pick among"),
-        (6, labels, [[1, 1]], plain, "names samples of class 1, and the generator knows no classes: pick among"),
-        (6, labels, [[2, 1]], shown, "names samples of class 2, and class 1 is shown: type label=2"),
-        (6, labels, [[1, 1], [2, 1]], shown, "samples of classes 1, 2, and class 1 is shown: name samples of one"),
+        (6, labels, [[1, 1]], plain, "names samples of class 1, and the generator is unconditional: pick among"),
+        (6, labels, [[2, 1]], shown, "names samples of class 2, and class 1 is sampled: type label=2"),
+        (6, labels, [[1, 1], [2, 1]], shown, "samples of classes 1, 2, and class 1 is sampled: name samples of one"),
     ):
         with pytest.raises(UserError, match=message):
             read(size, given, places, sampler)
@@ -84,33 +85,37 @@ def test_exemplars_are_what_the_sampler_shows(dcgan, tmp_path):
         ('{"latents": "named.json", "exemplars": {}}', "give the .npz of sample.py"),
     ],
 )
-def test_a_json_with_mistakes_is_told(sheet, tmp_path, content, message):
-    sheet.save(tmp_path / "grid.npz")
+def test_a_json_with_mistakes_is_reported(grid, tmp_path, content, message):
+    grid.save(tmp_path / "grid.npz")
     (tmp_path / "named.json").write_text(content)
     with pytest.raises(UserError, match=message):
         read_exemplars(tmp_path / "named.json")
 
 
-def test_other_files_are_no_sheet(tmp_path):
+def test_other_files_are_no_grid(tmp_path):
     np.savez(tmp_path / "other.npz", latents=np.zeros(3), columns=1)
     with pytest.raises(UserError, match="does not hold the latents"):
-        Sheet.load(tmp_path / "other.npz")
+        LatentGrid.load(tmp_path / "other.npz")
     with pytest.raises(UserError, match="cannot be read"):
         read_exemplars(tmp_path / "absent.json")
 
 
-def test_exemplars_are_chosen_by_what_they_show(known, judge_known):
-    found = choose_exemplars(known, judge_known, {"left": 1, "right": 0}, 20, seed=1)
+def test_exemplars_are_chosen_by_what_they_show(known, classify_known):
+    found = choose_exemplars(known, classify_known, {"left": 1, "right": 0}, 20, seed=1)
     assert found.shape == (20, 8) and bool((found[:, 0] > 0).all()) and bool((found[:, 1] < 0).all())
-    assert torch.equal(found[:5], choose_exemplars(known, judge_known, {"left": 1, "right": 0}, 5, seed=1))
-    assert not torch.equal(found, choose_exemplars(known, judge_known, {"left": 1, "right": 0}, 20, seed=2))
+    assert torch.equal(found[:5], choose_exemplars(known, classify_known, {"left": 1, "right": 0}, 5, seed=1))
+    assert not torch.equal(found, choose_exemplars(known, classify_known, {"left": 1, "right": 0}, 20, seed=2))
     with pytest.raises(UserError, match="only 0 of 512 samples show left=1"):
-        choose_exemplars(known, judge_known, {"left": 1}, 3, least=1.1, most=512)
+        choose_exemplars(known, classify_known, {"left": 1}, 3, least=1.1, most=512)
 
 
-def test_the_least_certain_factor_counts_and_unknown_ones_are_told():
+def test_the_least_certain_factor_counts_and_unknown_ones_are_reported():
     answers = {"a": torch.tensor([[0.2, 0.8], [0.9, 0.1]]), "b": torch.tensor([[0.4, 0.6], [0.3, 0.7]])}
-    torch.testing.assert_close(certainty(answers, {"a": 1, "b": 1}), torch.tensor([0.6, 0.1]))
-    for wanted, message in (({"c": 0}, "c=0 is nothing"), ({"a": 2}, "a=2 is nothing"), ({}, "nothing is wanted")):
+    torch.testing.assert_close(least_probability(answers, {"a": 1, "b": 1}), torch.tensor([0.6, 0.1]))
+    for attributes, message in (
+        ({"c": 0}, "does not know c=0: choose from a \\(0 to 1\\), b"),
+        ({"a": 2}, "does not know a=2"),
+        ({}, "no attributes are given"),
+    ):
         with pytest.raises(ValueError, match=message):
-            certainty(answers, wanted)
+            least_probability(answers, attributes)

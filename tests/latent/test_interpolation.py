@@ -77,7 +77,7 @@ def test_a_linear_walk_goes_evenly():
     torch.testing.assert_close(rows[:, :, 0], torch.stack([torch.arange(10.0), torch.arange(10.0).flip(0)]))
 
 
-def test_mistakes_in_walks_are_told():
+def test_mistakes_in_walks_are_reported():
     points = torch.zeros(3, 2)
     with pytest.raises(ValueError, match="how=bent is not known: choose from linear, spherical"):
         walk(points, 5, "bent")

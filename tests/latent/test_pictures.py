@@ -1,11 +1,11 @@
 import torch
 
-from ganlab.latent.pictures import GAP, arithmetic_picture, sheet
+from ganlab.latent.pictures import GAP, arithmetic_picture, image_grid
 
 
-def test_a_sheet_has_the_rows_and_columns_that_it_is_given():
+def test_a_grid_has_the_rows_and_columns_that_it_is_given():
     images = torch.arange(6, dtype=torch.uint8).view(2, 3, 1, 1, 1).expand(2, 3, 3, 4, 5)
-    picture = sheet(images)
+    picture = image_grid(images)
     assert picture.shape == (3, 2 * 6 + 2, 3 * 7 + 2) and picture.dtype == torch.uint8
     assert picture[0, 2::6, 2::7][:2, :3].tolist() == [[0, 1, 2], [3, 4, 5]]
     assert int(picture[0, 0, 0]) == 255

@@ -5,7 +5,7 @@ import torch
 from ganlab.classifiers.training import Training
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
-from ganlab.latent.regression import train_reader
+from ganlab.latent.regression import train_factor_regressor
 
 TRAINING = Training(images=2000, batch_size=20, learning_rate=5e-3, width=4, seed=0)
 
@@ -22,23 +22,23 @@ def spots(tmp_path) -> Pack:
 
 def test_a_factor_is_read_off_images(spots):
     torch.set_num_threads(1)
-    reader = train_reader(spots, "x", TRAINING)
+    reader = train_factor_regressor(spots, "x", TRAINING)
     assert reader.correlation > 0.97 and reader.held_out == 60
     images = torch.from_numpy(spots.images[:50].transpose(0, 3, 1, 2).copy())
     values = reader(images)
     assert (
         values.shape == (50,) and float((values - torch.from_numpy(spots.arrays["factors"][:50, 0])).abs().mean()) < 0.2
     )
-    again = train_reader(spots, "x", TRAINING)
+    again = train_factor_regressor(spots, "x", TRAINING)
     assert torch.equal(again(images), values)
 
 
-def test_mistakes_are_told(spots):
-    with pytest.raises(UserError, match="does not know the factor pose: it knows x, y"):
-        train_reader(spots, "pose", TRAINING)
+def test_mistakes_are_reported(spots):
+    with pytest.raises(UserError, match="has no factor pose: choose from x, y"):
+        train_factor_regressor(spots, "pose", TRAINING)
     bare = Pack(spots.folder, {"source": "bare"}, spots.arrays)
-    with pytest.raises(UserError, match="it knows none: take data=portraits"):
-        train_reader(bare, "pose", TRAINING)
+    with pytest.raises(UserError, match="has no factor pose: take data=portraits"):
+        train_factor_regressor(bare, "pose", TRAINING)
     few = Pack(spots.folder, spots.manifest, {name: array[:20] for name, array in spots.arrays.items()})
     with pytest.raises(UserError, match="17 images are too few"):
-        train_reader(few, "x", TRAINING)
+        train_factor_regressor(few, "x", TRAINING)

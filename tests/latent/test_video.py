@@ -26,7 +26,7 @@ def test_a_gif_holds_every_image_for_its_time(channels, tmp_path):
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["walk.gif"]
 
 
-def test_mistakes_are_told(tmp_path):
+def test_mistakes_are_reported(tmp_path):
     images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
     for wrong, options, message in (
         (images[:, :2], {}, "make no GIF"),

@@ -1,4 +1,4 @@
-"""Material without training: networks of random weights, scikit-learn's digits, and small drawn sets."""
+"""Figure inputs without training: networks of random weights, scikit-learn's digits, and small procedural sets."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,8 +17,8 @@ from ganlab.data.packs.pack import Pack, build
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.networks import dcgan, dcgan_conditional
 from ganlab.objectives.losses import NonSaturating
-from ganlab.paper.classifiers import Judges
-from ganlab.paper.figure import Material, Model
+from ganlab.paper.classifiers import Classifiers
+from ganlab.paper.figure import FigureInputs, Model
 from ganlab.systems.adversary import Adversary
 from ganlab.systems.gan import GAN
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR, sequential
@@ -68,14 +68,14 @@ def digits(part: slice) -> Pack:
 
 
 @pytest.fixture
-def material(tmp_path: Path) -> Callable[..., Material]:
-    """Make material of models and packs by split; exemplars and boxes as files."""
+def figure_inputs(tmp_path: Path) -> Callable[..., FigureInputs]:
+    """Make figure_inputs of models and packs by split; exemplars and boxes as files."""
 
-    def make(models: dict[str, Model], packs: dict[str | None, Pack], **files: Path) -> Material:
+    def make(models: dict[str, Model], packs: dict[str | None, Pack], **files: Path) -> FigureInputs:
         training = {"images": 3_000, "batch_size": 64, "learning_rate": 3e-3, "width": 8, "seed": 0}
-        judges = Judges(training)
+        classifiers = Classifiers(training)
         given = {"exemplars": None, "boxes": None} | files
-        return Material(models, packs.get, judges, **given, seed=0, folder=tmp_path / "reproduction")
+        return FigureInputs(models, packs.get, classifiers, **given, seed=0, folder=tmp_path / "reproduction")
 
     return make
 

@@ -13,8 +13,8 @@ from ganlab.paper.figure import Claim
     ],
 )
 def test_a_claim_holds_for_all_checkpoints_or_not(scores: dict[str, list[float]], holds: bool | None) -> None:
-    assert Claim("ours is more", "ours", "theirs").told(scores) is holds
+    assert Claim("ours is more", "ours", "theirs").holds(scores) is holds
 
 
 def test_a_claim_against_a_number() -> None:
-    assert Claim("more than even", "lift", 1.0).told({"lift": [1.1, 1.4]}) is True
+    assert Claim("more than even", "lift", 1.0).holds({"lift": [1.1, 1.4]}) is True

@@ -141,7 +141,7 @@ def test_what_is_missing_is_trained(command: Callable, smoke: Path, tmp_path: Pa
     ("overrides", "message"),
     [
         (["figure=4"], "checkpoint is missing: type checkpoint=RUN/checkpoints/best.ckpt, or from_scratch=true"),
-        (["figure=4", "table=1"], "figure= and table= are two things to make: type one of them"),
+        (["figure=4", "table=1"], "figure= and table= cannot be combined: type one of them"),
         (["figure=12"], "figure=12 does not exist: choose one of 1, "),
         (["figure=4", "checkpoint=a.ckpt"], "a.ckpt"),
         (["figure=9", "checkpoint=[a.ckpt,b.ckpt]", "baseline=c.ckpt"], "2 of checkpoint and 1 of baseline"),
@@ -151,22 +151,25 @@ def test_what_is_missing_is_trained(command: Callable, smoke: Path, tmp_path: Pa
         (["figure=7", "pick=page", "checkpoint=SMOKE"], "pick=page must end in .html"),
         (
             ["figure=7", "checkpoint=SMOKE", "classifier.images=500"],
-            "hair=0 is nothing that the classifier tells",
+            "the classifier does not know hair=0: choose from class",
         ),
-        (["figure=5", "checkpoint=SMOKE"], "digits has no images held out"),
+        (["figure=5", "checkpoint=SMOKE"], "digits has no held-out images"),
         (["figure=4", "checkpoint=SMOKE", "features=inception"], "src/reproduce.py has no features=: its --help lists"),
-        (["table=3", "checkpoint=a.ckpt", "baseline=b.ckpt", "table.counts=[]"], "table.counts=[] names no numbers"),
+        (
+            ["table=3", "checkpoint=a.ckpt", "baseline=b.ckpt", "table.counts=[]"],
+            "table.counts=[] is empty: type numbers of samples",
+        ),
         (
             ["figure=6", "checkpoint=[SMOKE,SMOKE]", "boxes=b.json"],
-            "boxes= goes by the samples of one model, and 2 are",
+            "boxes= belongs to the samples of one model, and 2 are",
         ),
         (["figure=4", "checkpoint=SMOKE", "output=/dev/null"], "output=/dev/null cannot be written"),
         (["figure=4", "from_scratch=true", "seeds=0"], "seeds=0 must be a whole number of at least 1"),
         (["figure=10", "checkpoint=SMOKE", "figure.rows=0"], "figure.rows=0 must be a whole number of at least 1"),
-        (["figure=2", "from_scratch=true", "train.take=first"], "train.take=first is no checkpoint: type best or last"),
+        (["figure=2", "from_scratch=true", "train.take=first"], "train.take=first does not exist: choose best or last"),
         (
             ["figure=4", "checkpoint=SMOKE", "data=scenes", "data.image_size=16", "data.count=8"],
-            "last.ckpt is of 32x32x1 images and data=scenes of 16x16x3: type data.image_size=32 data.channels=1",
+            "last.ckpt has 32x32x1 images and data=scenes has 16x16x3: type data.image_size=32 data.channels=1",
         ),
     ],
 )

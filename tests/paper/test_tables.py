@@ -20,20 +20,20 @@ from ganlab.probes.features import PooledFeatures
 Packs = dict[str | None, Pack]
 
 
-def test_accuracy_upon_features_is_scikit_learns(plain: Callable, material: Callable, split_digits: Packs) -> None:
+def test_accuracy_upon_features_is_scikit_learns(plain: Callable, figure_inputs: Callable, split_digits: Packs) -> None:
     model = plain(16, 1)
     item = FeatureAccuracy([1e-3], 0.2, 20, 2, 400)
-    told: list[set[str]] = []
+    saved: list[set[str]] = []
     found = replace(
-        material({"checkpoint": model}, split_digits), interim=lambda outcome: told.append({*outcome.scores})
+        figure_inputs({"checkpoint": model}, split_digits), save_partial=lambda result: saved.append({*result.scores})
     )
-    outcome = item.make(found)
-    scores = outcome.scores
-    assert "accuracy" in told[0] and "accuracy_random" not in told[0]
-    assert outcome.differs[1] == "C for 200 labels is chosen on 80 more that are held out"
+    result = item.make(found)
+    scores = result.scores
+    assert "accuracy" in saved[0] and "accuracy_random" not in saved[0]
+    assert result.differs[1] == "C for 200 labels is chosen on 80 held-out labels"
     train, test = split_digits[None], split_digits["test"]
     order = item.order(train, 0)
-    features = PooledFeatures(model.discriminator, model.image()[0])
+    features = PooledFeatures(model.discriminator, model.discriminator_inputs()[0])
     features.freeze(train.images[np.sort(order)])
     svm = LinearSVC(C=1e-3, max_iter=20_000, tol=1e-8, dual=False).fit(
         features.extract(train.images[order]), train.labels[order]
@@ -46,33 +46,37 @@ def test_accuracy_upon_features_is_scikit_learns(plain: Callable, material: Call
     assert not list(found.folder.glob("*.dat"))
 
 
-def test_few_labels_with_and_without_a_discriminator(plain: Callable, material: Callable, split_digits: Packs) -> None:
+def test_few_labels_with_and_without_a_discriminator(
+    plain: Callable, figure_inputs: Callable, split_digits: Packs
+) -> None:
     item = FewLabelsError(10, [1e-3, 1e-2], 2, 3, 1, 300)
-    told: list[set[str]] = []
-    given = material({"checkpoint": plain(16, 1)}, split_digits)
-    outcome = item.make(replace(given, interim=lambda outcome: told.append({*outcome.scores})))
-    scores = outcome.scores
-    assert [("error" in each, "error_random" in each) for each in told] == [(True, False), (True, True)]
+    saved: list[set[str]] = []
+    given = figure_inputs({"checkpoint": plain(16, 1)}, split_digits)
+    result = item.make(replace(given, save_partial=lambda result: saved.append({*result.scores})))
+    scores = result.scores
+    assert [("error" in each, "error_random" in each) for each in saved] == [(True, False), (True, True)]
     assert 0 < scores["error"] < 0.6 and scores["spread"] > 0 and scores["features"] == 192
     assert 0 < scores["supervised_validation"] <= 0.9 and 0 < scores["supervised_test"] <= 0.9
-    assert outcome.remarks[0].startswith("900, 300, 597 training, validation and test images")
+    assert result.remarks[0].startswith("900, 300, 597 training, validation and test images")
 
 
 def test_few_labels_take_the_datas_own_validation_split(
-    plain: Callable, material: Callable, split_digits: Packs
+    plain: Callable, figure_inputs: Callable, split_digits: Packs
 ) -> None:
     packs = split_digits | {"validation": split_digits["test"], "train_without_validation": split_digits[None]}
-    parts = FewLabelsError(10, [1e-3], 1, 1, 0, 300).parts(material({"checkpoint": plain(16, 1)}, packs))
+    parts = FewLabelsError(10, [1e-3], 1, 1, 0, 300).parts(figure_inputs({"checkpoint": plain(16, 1)}, packs))
     assert [len(images) for images, _ in parts] == [1200, 597, 597]
 
 
-def test_nearest_real_digits_are_scikit_learns(conditional: Callable, material: Callable, split_digits: Packs) -> None:
+def test_nearest_real_digits_are_scikit_learns(
+    conditional: Callable, figure_inputs: Callable, split_digits: Packs
+) -> None:
     models = {"checkpoint": conditional(), "baseline": conditional()}
-    told: list[int] = []
-    given = replace(material(models, split_digits), interim=lambda outcome: told.append(len(outcome.scores)))
-    outcome = NearestDigits([1_500, 100], 1200, 200).make(given)
-    scores = outcome.scores
-    assert told == [2, 3, 5, 6, 8, 10, 11]  # real; then of each model 100, as many as real, and 1,500 samples
+    saved: list[int] = []
+    given = replace(figure_inputs(models, split_digits), save_partial=lambda result: saved.append(len(result.scores)))
+    result = NearestDigits([1_500, 100], 1200, 200).make(given)
+    scores = result.scores
+    assert saved == [2, 3, 5, 6, 8, 10, 11]  # real; then of each model 100, as many as real, and 1,500 samples
     train, test = split_digits[None], split_digits["test"]
     nearest = KNeighborsClassifier(1).fit(train.images.reshape(1200, -1) / 255, train.labels)
     right = nearest.score(test.images[:200].reshape(200, -1) / 255, test.labels[:200])
@@ -80,27 +84,27 @@ def test_nearest_real_digits_are_scikit_learns(conditional: Callable, material: 
     assert scores["dcgan_at_1500"] == scores["baseline_at_1500"] == scores["dcgan_error"]
     assert "dcgan_at_100" in scores and scores["dcgan_at_reals"] == scores["dcgan_at_1200"]
     assert (
-        outcome.differs[1]
-        == "batch norm of the dcgan uses the statistics of batches of 1,000 samples (the authors': of 128)"
+        result.differs[1]
+        == "batch norm of the dcgan uses the statistics of batches of 100 samples (the authors': of 128)"
     )
     claim = NearestDigits.claims[1]
-    assert claim.told({"real_error": [0.2], "dcgan_at_reals": [0.3], "dcgan_error": [0.1]}) is False
+    assert claim.holds({"real_error": [0.2], "dcgan_at_reals": [0.3], "dcgan_error": [0.1]}) is False
 
 
 def test_models_without_classes_and_data_without_a_test_set_are_refused(
-    plain: Callable, conditional: Callable, material: Callable, split_digits: Packs
+    plain: Callable, conditional: Callable, figure_inputs: Callable, split_digits: Packs
 ) -> None:
-    with pytest.raises(UserError, match="a checkpoint \\(dcgan\\) knows no classes.*experiment=mnist_conditional"):
+    with pytest.raises(UserError, match="a checkpoint \\(dcgan\\) is unconditional.*experiment=mnist_conditional"):
         models = {"checkpoint": plain(16, 1), "baseline": conditional()}
-        NearestDigits([100], 100, None).make(material(models, split_digits))
-    with pytest.raises(UserError, match="digits has no images held out"):
+        NearestDigits([100], 100, None).make(figure_inputs(models, split_digits))
+    with pytest.raises(UserError, match="digits has no held-out images"):
         FeatureAccuracy([1e-3], 0.2, 20, 2, None).make(
-            material({"checkpoint": plain(16, 1)}, {None: split_digits[None]})
+            figure_inputs({"checkpoint": plain(16, 1)}, {None: split_digits[None]})
         )
     bare = Pack(split_digits[None].folder, split_digits[None].manifest, {"images": split_digits[None].images})
-    with pytest.raises(UserError, match="digits has no class an image to classify: type data=cifar10"):
+    with pytest.raises(UserError, match="digits does not have one class per image: type data=cifar10"):
         FeatureAccuracy([1e-3], 0.2, 20, 2, None).make(
-            material({"checkpoint": plain(16, 1)}, {None: bare, "test": bare})
+            figure_inputs({"checkpoint": plain(16, 1)}, {None: bare, "test": bare})
         )
     assert torch.get_default_dtype() is torch.float32
 
@@ -127,7 +131,7 @@ def test_table_2_as_the_paper_lays_it_out() -> None:
     assert rows[8] == ["DCGAN + L2-SVM", "22.48 %"] and rows[10] == ["ours, DCGAN + L2-SVM", "<error>"]
     assert rows[13] == ["ours, supervised CNN of the same layout (test)", "<supervised_test>"]
     fewer = FewLabelsError(10, [1e-3], 1, 1, 0, 10).layout(share)
-    assert fewer[10][0] == "ours, DCGAN + L2-SVM, 10 labels a class"
+    assert fewer[10][0] == "ours, DCGAN + L2-SVM, 10 labels per class"
 
 
 @pytest.mark.parametrize(
@@ -157,12 +161,12 @@ def test_one_number_is_no_list() -> None:
             make()
 
 
-def test_a_layout_without_a_supervised_network_is_told_before_the_work(
-    plain: Callable, conditional: Callable, material: Callable
+def test_a_layout_without_a_supervised_network_is_refused_before_the_work(
+    plain: Callable, conditional: Callable, figure_inputs: Callable
 ) -> None:
     item, model = FewLabelsError(10, [1e-3], 2, 3, 1, 300), plain(16, 1)
     with pytest.raises(UserError, match="a checkpoint is conditional, .* type table.trials=0"):
-        item.make(material({"checkpoint": conditional()}, {}))
+        item.make(figure_inputs({"checkpoint": conditional()}, {}))
     model.system.networks["discriminator"] = dcgan.Discriminator(16, 1, width=4, head="convolution")
     with pytest.raises(ValueError, match="does not end in a linear layer of one logit: type table.trials=0"):
-        item.make(material({"checkpoint": model}, {}))
+        item.make(figure_inputs({"checkpoint": model}, {}))

@@ -16,7 +16,11 @@ def test_the_papers_numbers_of_features() -> None:
     assert PooledFeatures(dcgan_imagenet32.Discriminator(32), image).length == 28_672  # table 1
     svhn = dcgan.Discriminator(32, width=64)  # the layout of the weights that the authors released
     features = PooledFeatures(svhn, image)
-    assert [(one.maps, one.height) for one in features.layers] == [(64, 16), (128, 8), (256, 4)]  # pooled by 4, 2, 1
+    assert [(one.channels, one.height) for one in features.layers] == [
+        (64, 16),
+        (128, 8),
+        (256, 4),
+    ]  # pooled by 4, 2, 1
     assert features(image).shape == (1, features.length) == (1, 7_168)  # table 2
     tutorial = dcgan.Discriminator(32, width=64, kernel=4, head="convolution")
     assert PooledFeatures(tutorial, image).length == 7_168  # the logit is none of them

@@ -8,7 +8,7 @@ from ganlab.probes.layers import feature_layers, find_layers, pick, recorded, ta
 
 def test_layers_end_after_norm_and_activation() -> None:
     found = find_layers(dcgan.Discriminator(32, width=2), torch.zeros(1, 3, 32, 32))
-    assert [(one.name, one.end, one.maps, one.height) for one in found] == [
+    assert [(one.name, one.end, one.channels, one.height) for one in found] == [
         ("from_image.0", "from_image.1", 2, 16),
         ("downsample.0.0", "downsample.0.2", 4, 8),
         ("downsample.1.0", "downsample.1.2", 8, 4),
@@ -41,16 +41,16 @@ def test_a_module_that_is_called_twice_ends_two_layers() -> None:
 def test_the_logit_is_no_feature_map(head: str) -> None:
     network = dcgan.Discriminator(32, width=2, head=head)
     image = torch.zeros(1, 3, 32, 32)
-    assert [one.maps for one in feature_layers(network, image)] == [2, 4, 8]
+    assert [one.channels for one in feature_layers(network, image)] == [2, 4, 8]
     assert len(find_layers(network, image)) == 3 + (head == "convolution")
-    with pytest.raises(ValueError, match="has no feature maps: its only convolution makes the logit"):
+    with pytest.raises(ValueError, match="has no feature maps: its only convolution computes the logit"):
         feature_layers(nn.Sequential(nn.Conv2d(3, 1, 32), nn.Flatten()), image)
 
 
 def test_conditional_networks() -> None:
     label = torch.zeros(1, dtype=torch.long)
     generator = dcgan_conditional.Generator(28, 1, 3, width=2, hidden_units=8)
-    assert [one.maps for one in find_layers(generator, torch.zeros(1, 100), label)] == [2, 1]
+    assert [one.channels for one in find_layers(generator, torch.zeros(1, 100), label)] == [2, 1]
     residual = resnet.Generator(32, 3, 3, width=2)
     ends = [one.end for one in find_layers(residual, torch.zeros(1, 128), label)]
     assert ends[0] == "upsample.0.activate"  # past the gains of class-conditional batch norm

@@ -28,7 +28,7 @@ def test_equals_scikit_learns() -> None:
     theirs = KNeighborsClassifier(1, algorithm="brute").fit(samples.flatten(1).double(), classes)
     found = NearestLabels(queries)
     for start in range(0, 100, 30):
-        found.show(samples[start : start + 30], classes[start : start + 30])
+        found.add(samples[start : start + 30], classes[start : start + 30])
     assert (found.labels.numpy() == theirs.predict(queries.flatten(1).double())).all()
     distances = theirs.kneighbors(queries.flatten(1).double())[0]
     score = found.score(labels)
@@ -43,7 +43,7 @@ def test_decides_as_float64_does_where_float32_cannot(seed: int, count: int, off
     queries = torch.randn(9, 6, generator=rng) * 1e-2 + offset
     samples = torch.randn(count, 6, generator=rng) * 1e-2 + offset
     found = NearestLabels(queries)
-    found.show(samples, torch.arange(count))
+    found.add(samples, torch.arange(count))
     exact = (queries.double()[:, None] - samples.double()[None]).square().sum(2)
     assert torch.equal(found.labels, exact.argmin(1)) or torch.equal(
         exact.gather(1, found.labels[:, None])[:, 0], exact.min(1).values
@@ -53,8 +53,8 @@ def test_decides_as_float64_does_where_float32_cannot(seed: int, count: int, off
 
 def test_the_earliest_of_equals_stays() -> None:
     found = NearestLabels(torch.zeros(1, 3))
-    found.show(torch.ones(30, 3), torch.arange(30))
-    found.show(-torch.ones(3, 3), torch.tensor([50, 51, 52]))
+    found.add(torch.ones(30, 3), torch.arange(30))
+    found.add(-torch.ones(3, 3), torch.tensor([50, 51, 52]))
     assert found.labels.tolist() == [0] and found.samples == 33
 
 
@@ -71,8 +71,8 @@ def test_scores_along_a_stream() -> None:
     assert [score.samples for score in scores] == [5, 8, 20] and taken == [0, 8, 16]
     for score in scores:
         alone = NearestLabels(queries)
-        alone.show(samples[: score.samples], classes[: score.samples])
+        alone.add(samples[: score.samples], classes[: score.samples])
         assert alone.score(labels) == score
     assert [score.samples for score in scores_by_count(queries, labels, stream(), [10, 1000])] == [10, 50]
     with pytest.raises(ValueError, match="9 values each, and the queries 25"):
-        NearestLabels(queries).show(torch.zeros(2, 9), torch.zeros(2))
+        NearestLabels(queries).add(torch.zeros(2, 9), torch.zeros(2))

@@ -6,12 +6,12 @@ import pytest
 import torch
 from PIL import Image
 
-from ganlab.latent.exemplars import Sheet
+from ganlab.latent.exemplars import LatentGrid
 from ganlab.latent.sampler import Sampler
 from ganlab.networks.dcgan_conditional import Discriminator, Generator
 from ganlab.objectives.losses import NonSaturating
 from ganlab.runs.build import load_system
-from ganlab.runs.sampling import sheet_of, take_statistics
+from ganlab.runs.sampling import latent_grid, take_statistics
 from ganlab.systems.adversary import Adversary
 from ganlab.systems.gan import GAN
 from ganlab.systems.request import Request
@@ -41,10 +41,10 @@ def test_the_latents_beside_the_grid_are_those_of_its_rows_and_columns(
     outcome = command("sample", f"checkpoint={checkpoint}", *overrides)
     assert outcome.code == 0 and "grid.npz" in outcome.out
     grid = np.asarray(Image.open(tmp_path / "grid.png").convert("L")).astype(int)
-    sheet = Sheet.load(tmp_path / "grid.npz")
+    sheet = LatentGrid.load(tmp_path / "grid.npz")
     assert sheet.latents.shape == (11, 100) and sheet.columns == 4 and sheet.labels is None
     system, _ = load_system(checkpoint, "cpu")
-    sampler = Sampler(system.ema_or_raw("generator"), seed=system.seed)
+    sampler = Sampler(system)
     for row, column in ((1, 1), (2, 3), (3, 3)):
         cell = grid[34 * row - 32 : 34 * row, 34 * column - 32 : 34 * column]
         shown = sampler(sheet.latents[sheet.index(row, column)])[0].numpy()
@@ -59,7 +59,7 @@ def test_the_sheet_of_a_conditional_generator_holds_its_labels(label: int | None
     networks = Generator(**sizes, latent_size=6), Discriminator(**sizes)
     system = GAN(*networks, optimizers, Adversary(NonSaturating()), sequential())
     take_statistics(system, "standing")
-    sheet = sheet_of(system, 7, 1, label)
+    sheet = latent_grid(system, 7, 1, label)
     assert sheet.labels is not None and sheet.columns == 3
     assert sheet.labels.tolist() == [2] * 7 if label else len(set(sheet.labels.tolist())) > 1
     shown = system.respond(Request.first(7, latents=sheet.latents, labels=sheet.labels), 1)

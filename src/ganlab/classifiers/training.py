@@ -5,14 +5,14 @@ import io
 import logging
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from ganlab.arguments import Count, Natural, Positive, Several, checked
@@ -118,22 +118,31 @@ def fit(network: ImageClassifier, data: Labelled, seen: np.ndarray, training: Tr
     """Train a network in place on the examples ``seen``, ignoring labels UNSEEN."""
     size = min(training.batch_size, len(seen))
     steps = max(training.images // size, 2)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=training.learning_rate, total_steps=steps)
     network.to(memory_format=torch.channels_last).train()
-    with (
-        torch.enable_grad(),
-        tqdm(total=steps * size, desc="training a classifier", unit="img", disable=None) as bar,
-    ):
-        for examples in batches(seen, size, steps, training.seed):
-            images, labels = data.batch(examples)
-            loss = classification_loss(network.logits(network(images)), labels)
+
+    def loss(examples: np.ndarray) -> Tensor:
+        images, labels = data.batch(examples)
+        bar.update(size)
+        return classification_loss(network.logits(network(images)), labels)
+
+    with tqdm(total=steps * size, desc="training a classifier", unit="img", disable=None) as bar:
+        one_cycle(network, training.learning_rate, steps, map(loss, batches(seen, size, steps, training.seed)))
+    network.eval()
+
+
+def one_cycle(network: nn.Module, learning_rate: float, steps: int, losses: Iterable[Tensor]) -> None:
+    """Train a network by AdamW with a one-cycle schedule up to ``learning_rate``, one step per loss.
+
+    ``losses`` is lazy: each loss is computed after the step before it.
+    """
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps)
+    with torch.enable_grad():
+        for loss in losses:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             schedule.step()
-            bar.update(size)
-    network.eval()
 
 
 def batches(seen: np.ndarray, size: int, steps: int, seed: int) -> Iterator[np.ndarray]:

@@ -1,1 +1,1 @@
-"""What a generator's latent space is like: walks, arithmetic, directions, each shown and scored."""
+"""Latent space: interpolation, arithmetic and directions, with scores for each."""

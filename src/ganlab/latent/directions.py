@@ -1,4 +1,4 @@
-"""Directions of the latent space along which one thing changes (paper sec. 6.3.2, Fig. 8)."""
+"""Latent directions that change one attribute of the image (paper sec. 6.3.2, figure 8)."""
 
 import numpy as np
 import torch
@@ -6,30 +6,27 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 
-def turn(left: Tensor, right: Tensor) -> Tensor:
-    """Return the vector (latent_size,) from the mean of exemplars (n, latent_size) to the mean of others.
-
-    The paper's turn vector is made of four that look left and four that look right.
-    """
+def turn_vector(left: Tensor, right: Tensor) -> Tensor:
+    """Return mean(right) - mean(left), (latent_size,), of exemplars (n, latent_size); the paper takes four of each."""
     return right.mean(dim=0) - left.mean(dim=0)
 
 
 def along(latents: Tensor, direction: Tensor, steps: int, reach: float = 1.0) -> Tensor:
     """Return rows (R, steps, latent_size): each latent moved from ``-reach`` to ``reach`` times the direction.
 
-    The paper's figure has 5 rows of 11, and does not tell the reach.
+    The paper's figure has 5 rows of 11 images; its reach is not stated.
 
     Args:
-        latents: (R, latent_size), the middle of its row for odd ``steps``.
-        direction: (latent_size,), of `turn` or of unit length times a length.
-        steps: latents of a row.
-        reach: farthest multiple of the direction.
+        latents: (R, latent_size), the middle of each row if ``steps`` is odd.
+        direction: (latent_size,), such as a `turn_vector`.
+        steps: latents per row.
+        reach: largest multiple of the direction.
     """
-    return latents[:, None] + steps_of(steps, reach).to(latents)[None, :, None] * direction.to(latents)
+    return latents[:, None] + multiples(steps, reach).to(latents)[None, :, None] * direction.to(latents)
 
 
-def steps_of(steps: int, reach: float) -> Tensor:
-    """Return the multiples of the direction (steps,) that `along` adds; 0 in the middle of an odd number.
+def multiples(steps: int, reach: float) -> Tensor:
+    """Return the multiples of the direction (steps,) that `along` adds.
 
     Raises:
         ValueError: a single step.
@@ -39,15 +36,15 @@ def steps_of(steps: int, reach: float) -> Tensor:
     return (2 * torch.arange(steps) - (steps - 1)) / (steps - 1) * reach
 
 
-def regressed(latents: Tensor, values: Tensor) -> Tensor:
+def regression_direction(latents: Tensor, values: Tensor) -> Tensor:
     """Return the unit vector (latent_size,) along which a value grows, by linear regression with an intercept.
 
     Args:
-        latents: (N, latent_size), more of them than coordinates.
+        latents: (N, latent_size) with N > latent_size.
         values: (N,), such as a pose.
 
     Raises:
-        ValueError: too few latents, or all of one value.
+        ValueError: too few latents, or constant values.
     """
     _require(latents, values)
     centred = latents.double() - latents.double().mean(dim=0)
@@ -55,16 +52,16 @@ def regressed(latents: Tensor, values: Tensor) -> Tensor:
     return _unit(found).to(latents)
 
 
-def classified(latents: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor:
-    """Return the unit vector (latent_size,) from what has an attribute not to what has it, by logistic regression.
+def classification_direction(latents: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor:
+    """Return the unit normal (latent_size,) of a logistic regression, from label 0 towards label 1.
 
     Args:
-        latents: (N, latent_size), more of them than coordinates.
-        labels: (N,), 0 or 1 each, such as a classifier's answers.
-        strength: inverse of the L2 penalty, scikit-learn's ``C``.
+        latents: (N, latent_size) with N > latent_size.
+        labels: (N,), 0 or 1 each.
+        strength: scikit-learn's ``C``, the inverse of the L2 penalty.
 
     Raises:
-        ValueError: too few latents, all of one label, or other labels than 0 and 1.
+        ValueError: too few latents, a single label, or labels other than 0 and 1.
     """
     _require(latents, labels)
     if not set(labels.unique().tolist()) <= {0, 1}:
@@ -73,14 +70,14 @@ def classified(latents: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor
     return _unit(torch.from_numpy(model.coef_[0])).to(latents)
 
 
-def orthogonalised(direction: Tensor, others: Tensor) -> Tensor:
-    """Return the unit vector (latent_size,) of what is left of a direction without its part along others.
+def orthogonalise(direction: Tensor, others: Tensor) -> Tensor:
+    """Return the unit vector (latent_size,) of the part of a direction that is orthogonal to others.
 
-    Moving along it leaves what is linear in the others as it is: a turn without a change of smile.
+    Moving along it changes nothing that is linear in the others: a turn without a change of smile.
 
     Args:
         direction: (latent_size,).
-        others: (K, latent_size), of any lengths; they may depend on each other.
+        others: (K, latent_size), of any lengths, not necessarily independent.
 
     Raises:
         ValueError: nothing is left.
@@ -89,9 +86,9 @@ def orthogonalised(direction: Tensor, others: Tensor) -> Tensor:
     _, sizes, basis = torch.linalg.svd(wide, full_matrices=False)
     basis = basis[sizes > 1e-9 * sizes.max()]
     left = values - basis.T @ (basis @ values)
-    left = left - basis.T @ (basis @ left)  # once more: the first pass leaves rounding errors of the part removed
+    left = left - basis.T @ (basis @ left)  # a second pass removes the rounding errors of the first
     if left.norm() < 1e-6:
-        raise ValueError("the direction lies within the others: nothing of it is left; name fewer of them")
+        raise ValueError("the direction lies within the span of the others: name fewer of them")
     return _unit(left).to(direction)
 
 
@@ -105,7 +102,7 @@ def _unit(vector: Tensor) -> Tensor:
 def _require(latents: Tensor, values: Tensor) -> None:
     if len(latents) != len(values) or len(latents) <= latents.shape[1]:
         raise ValueError(
-            f"{len(latents)} latents of {latents.shape[1]} coordinates and {len(values)} values: give one value a "
+            f"{len(latents)} latents of {latents.shape[1]} coordinates and {len(values)} values: give one value per "
             f"latent, and more than {latents.shape[1]} of both"
         )
     if len(values.unique()) < 2:

@@ -1,4 +1,4 @@
-"""Choosing exemplars of a concept: by place in a grid of samples, or by a classifier's answers."""
+"""Exemplars of a concept: latents picked from a grid of samples, or selected by a classifier."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -14,19 +14,19 @@ from ganlab.errors import UserError
 from ganlab.files import atomic_write
 from ganlab.latent.sampler import Sampler
 
-Judge = Callable[[Tensor], dict[str, Tensor]]  # uint8 images (N, C, H, W) to probabilities (N, values) by factor
-Wanted = Mapping[str, int]  # value by factor
+AttributeClassifier = Callable[[Tensor], dict[str, Tensor]]  # uint8 (N, C, H, W) -> probabilities (N, values) by factor
+Attributes = Mapping[str, int]  # value by factor, such as {"smile": 1}
 
-DRAWN = 256  # latents judged together
+BATCH = 256  # latents that are classified together
 
 
 @dataclass(frozen=True)
-class Sheet:
+class LatentGrid:
     """The latents behind a grid of samples.
 
     Attributes:
         latents: (N, latent_size), row by row as in the picture.
-        labels: (N,) classes; None for a generator without.
+        labels: (N,) classes; None for an unconditional generator.
         columns: of the picture.
     """
 
@@ -35,10 +35,10 @@ class Sheet:
     columns: int
 
     def index(self, row: int, column: int) -> int:
-        """Return the number of the sample in ``row`` and ``column``, both counted from 1.
+        """Return the index of the sample in ``row`` and ``column``, both counted from 1.
 
         Raises:
-            UserError: there is no such place.
+            UserError: there is no such cell.
         """
         index = (row - 1) * self.columns + column - 1
         if row < 1 or not 1 <= column <= self.columns or index >= len(self.latents):
@@ -50,7 +50,7 @@ class Sheet:
         return index
 
     def save(self, path: Path) -> None:
-        """Write it as an .npz of ``latents``, ``columns`` and, where there are, ``labels``; whole or not at all."""
+        """Write an .npz of ``latents``, ``columns`` and, for a conditional generator, ``labels``, atomically."""
         arrays: dict[str, Any] = {"latents": self.latents.cpu().numpy(), "columns": np.int64(self.columns)}
         if self.labels is not None:
             arrays["labels"] = self.labels.cpu().numpy()
@@ -59,15 +59,15 @@ class Sheet:
             np.savez(file, **arrays)
 
     @classmethod
-    def load(cls, path: Path) -> "Sheet":
+    def load(cls, path: Path) -> "LatentGrid":
         """Read what `save` wrote; ``UserError`` for anything else."""
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 latents, columns = torch.from_numpy(arrays["latents"]), int(arrays["columns"])
                 labels = torch.from_numpy(arrays["labels"]) if "labels" in arrays else None
         except FileNotFoundError as error:
-            raise UserError(f"there are no latents {path}: sample.py writes them beside the grid") from error
-        except Exception as error:  # numpy and zipfile raise many kinds for files of other kinds
+            raise UserError(f"there are no latents {path}: sample.py writes them next to the grid") from error
+        except Exception as error:  # numpy and zipfile raise many kinds for other files
             raise UserError(
                 f"{path} does not hold the latents of a grid ({error}): give the .npz of sample.py"
             ) from error
@@ -77,25 +77,25 @@ class Sheet:
 
 
 def read_exemplars(path: Path, names: tuple[str, ...] = (), sampler: Sampler | None = None) -> dict[str, Tensor]:
-    """Return the latents (n, latent_size) of each concept that a JSON names by rows and columns, counted from 1.
+    """Return the latents (n, latent_size) of each concept in a JSON file of rows and columns, counted from 1.
 
     ``{"latents": "last_000100000_seed0.npz", "exemplars": {"smiling woman": [[3, 5], [4, 1], [8, 2]], ...}}``; the
-    .npz is looked for beside the JSON.
+    .npz lies in the folder of the JSON file.
 
     Args:
-        path: of the JSON.
-        names: concepts that it must have, with as many exemplars each.
-        sampler: what is to show them; None: anything.
+        path: of the JSON file.
+        names: concepts that it must have, with equal numbers of exemplars.
+        sampler: checks that the latents, and their class, are those of its generator; None: no check.
 
     Raises:
-        UserError: no such file, other content, a place outside the grid, a concept that is missing or has more
-            exemplars than another, or samples of another generator or class than the sampler shows.
+        UserError: a missing or malformed file, a cell outside the grid, a missing concept, unequal numbers of
+            exemplars, or samples of another generator or class than the sampler's.
     """
     try:
         content = json.loads(path.read_text())
-        sheet = Sheet.load(path.parent / content["latents"])
-        places = {
-            name: [(int(row), int(column)) for row, column in cells] for name, cells in content["exemplars"].items()
+        grid = LatentGrid.load(path.parent / content["latents"])
+        cells = {
+            name: [(int(row), int(column)) for row, column in pairs] for name, pairs in content["exemplars"].items()
         }
     except OSError as error:
         raise UserError(f"exemplars {path} cannot be read: {error.strerror}") from error
@@ -104,85 +104,91 @@ def read_exemplars(path: Path, names: tuple[str, ...] = (), sampler: Sampler | N
             f'{path} does not name exemplars ({error}): write {{"latents": "GRID.npz", "exemplars": '
             f'{{"CONCEPT": [[ROW, COLUMN], ...]}}}}'
         ) from error
-    for name in (*names, *places):
-        if not places.get(name):
+    for name in (*names, *cells):
+        if not cells.get(name):
             raise UserError(f"{path} names no exemplars of {name}: add their rows and columns")
-    if len({len(places[name]) for name in names}) > 1:
-        counts = ", ".join(f"{len(places[name])} of {name}" for name in names)
-        raise UserError(f"{path} names unequal numbers of exemplars, {counts}: give each as many")
-    chosen = {name: [sheet.index(row, column) for row, column in cells] for name, cells in places.items()}
+    if len({len(cells[name]) for name in names}) > 1:
+        counts = ", ".join(f"{len(cells[name])} of {name}" for name in names)
+        raise UserError(f"{path} names unequal numbers of exemplars, {counts}: give the same number of each")
+    chosen = {name: [grid.index(row, column) for row, column in pairs] for name, pairs in cells.items()}
     if sampler is not None:
-        _require_shown(path, sheet, sorted({index for indices in chosen.values() for index in indices}), sampler)
-    return {name: sheet.latents[indices] for name, indices in chosen.items()}
+        _require_same_generator(path, grid, sorted({i for indices in chosen.values() for i in indices}), sampler)
+    return {name: grid.latents[indices] for name, indices in chosen.items()}
 
 
-def _require_shown(path: Path, sheet: Sheet, chosen: list[int], sampler: Sampler) -> None:
-    """Raise ``UserError`` where the chosen samples of a sheet are not what a sampler shows of their latents."""
-    anew = "pick among this generator's samples, pick=PAGE.html"
-    if (size := sheet.latents.shape[1]) != (wanted := sampler.network.latent_size):
-        raise UserError(f"{path} names latents of {size} numbers, and the generator takes {wanted}: {anew}")
-    if sheet.labels is None or (found := sheet.labels[chosen].unique().tolist()) == [sampler.label]:
+def _require_same_generator(path: Path, grid: LatentGrid, chosen: list[int], sampler: Sampler) -> None:
+    """Raise ``UserError`` if the chosen samples of a grid are not what the sampler makes of their latents."""
+    fix = "pick among this generator's samples, pick=PAGE.html"
+    if (size := grid.latents.shape[1]) != (expected := sampler.network.latent_size):
+        raise UserError(f"{path} names latents of {size} numbers, and the generator takes {expected}: {fix}")
+    if grid.labels is None or (found := grid.labels[chosen].unique().tolist()) == [sampler.label]:
         return
     named = f"class{'es' if len(found) > 1 else ''} {', '.join(map(str, found))}"
     if sampler.label is None:
-        raise UserError(f"{path} names samples of {named}, and the generator knows no classes: {anew}")
-    mend = "name samples of one class" if len(found) > 1 else f"type label={found[0]}"
-    raise UserError(f"{path} names samples of {named}, and class {sampler.label} is shown: {mend}")
+        raise UserError(f"{path} names samples of {named}, and the generator is unconditional: {fix}")
+    fix = "name samples of one class" if len(found) > 1 else f"type label={found[0]}"
+    raise UserError(f"{path} names samples of {named}, and class {sampler.label} is sampled: {fix}")
 
 
-def certainty(answers: Mapping[str, Tensor], wanted: Wanted) -> Tensor:
-    """Return the least probability (N,) among the wanted values; above 0.5 each is the answer of its factor.
+def least_probability(answers: Mapping[str, Tensor], attributes: Attributes) -> Tensor:
+    """Return the smallest probability (N,) among those of the attributes; above 0.5 the classifier sees all of them.
 
     Raises:
-        ValueError: a factor or a value that the classifier does not know, or nothing wanted.
+        ValueError: a factor or a value unknown to the classifier, or no attributes.
     """
-    for factor, value in wanted.items():
+    for factor, value in attributes.items():
         if factor not in answers or not 0 <= value < answers[factor].shape[1]:
             known = ", ".join(f"{name} (0 to {table.shape[1] - 1})" for name, table in answers.items())
-            raise ValueError(f"{factor}={value} is nothing that the classifier tells: take of {known}")
-    if not wanted:
-        raise ValueError("nothing is wanted: name a factor and its value")
-    return torch.stack([answers[factor][:, value] for factor, value in wanted.items()]).amin(dim=0)
+            raise ValueError(f"the classifier does not know {factor}={value}: choose from {known}")
+    if not attributes:
+        raise ValueError("no attributes are given: name a factor and its value")
+    return torch.stack([answers[factor][:, value] for factor, value in attributes.items()]).amin(dim=0)
 
 
 def choose_exemplars(
-    sampler: Sampler, judge: Judge, wanted: Wanted, count: int, seed: int = 0, least: float = 0.9, most: int = 20_000
+    sampler: Sampler,
+    classifier: AttributeClassifier,
+    attributes: Attributes,
+    count: int,
+    seed: int = 0,
+    least: float = 0.9,
+    most: int = 20_000,
 ) -> Tensor:
-    """Return the first ``count`` latents (count, latent_size) whose images show all that is wanted.
+    """Return the first ``count`` latents (count, latent_size) whose images show the attributes.
 
     Args:
-        sampler: of the images that are judged.
-        judge: the classifier, such as `judge_of` one.
-        wanted: value by factor.
-        count: of exemplars; three a concept in the paper.
-        seed: of the latents looked through.
-        least: probability that each wanted value needs.
-        most: latents looked through.
+        sampler: makes the images.
+        classifier: such as `attribute_classifier` returns.
+        attributes: value by factor.
+        count: of exemplars; three per concept in the paper.
+        seed: of the latents.
+        least: probability that each attribute needs.
+        most: latents to search.
 
     Raises:
-        UserError: fewer are found.
+        UserError: too few are found.
     """
     found: list[Tensor] = []
-    kept = looked = 0
+    kept = searched = 0
     while kept < count:
-        if looked >= most:
-            what = ", ".join(f"{factor}={value}" for factor, value in wanted.items())
+        if searched >= most:
+            what = ", ".join(f"{factor}={value}" for factor, value in attributes.items())
             raise UserError(
-                f"only {kept} of {looked:,} samples show {what} with a probability of {least}, and {count} are asked "
-                "for: lower that probability, ask for fewer or for something else, or train longer"
+                f"only {kept} of {searched:,} samples show {what} with a probability of {least}, and {count} are "
+                "needed: lower that probability, ask for fewer or for something else, or train longer"
             )
-        latents = sampler.draw(DRAWN, seed, looked)
-        found.append(latents[(certainty(judge(sampler(latents)), wanted) >= least).cpu()])
+        latents = sampler.draw(BATCH, seed, searched)
+        found.append(latents[(least_probability(classifier(sampler(latents)), attributes) >= least).cpu()])
         kept += len(found[-1])
-        looked += DRAWN
+        searched += BATCH
     return torch.cat(found)[:count]
 
 
-def judge_of(classifier: Any) -> Judge:
-    """Return a `ClassifierFeatures` as a `Judge`: the probabilities of each factor's values."""
+def attribute_classifier(features: Any) -> AttributeClassifier:
+    """Return the classifier of a `ClassifierFeatures`: images to the probabilities of each factor's values."""
 
     @torch.no_grad()
-    def judge(images: Tensor) -> dict[str, Tensor]:
-        return classifier.by_factor(classifier(images))
+    def classify(images: Tensor) -> dict[str, Tensor]:
+        return features.by_factor(features(images))
 
-    return judge
+    return classify

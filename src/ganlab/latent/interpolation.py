@@ -1,4 +1,4 @@
-"""Walks from point to point of the latent space (paper sec. 6.1, Fig. 4), and how smooth they are."""
+"""Latent interpolation between random points (paper sec. 6.1, figure 4), and its smoothness."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -12,12 +12,12 @@ Distance = Callable[[Tensor], Tensor]  # uint8 images (N, C, H, W) to features (
 def lerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
     """Return points on the straight line from ``start`` to ``end``.
 
-    It stays within a uniform prior's cube, but passes through shorter vectors than a normal prior draws.
+    It stays in the cube of a uniform prior, but passes through vectors shorter than those of a normal prior.
 
     Args:
         start: (..., latent_size), reached exactly at share 0.
         end: likewise, reached exactly at share 1.
-        share: of the way, a shape that broadcasts against (...).
+        share: 0..1, of a shape that broadcasts against (...).
     """
     return torch.lerp(start, end, share.to(start)[..., None])
 
@@ -25,27 +25,26 @@ def lerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
 def slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
     """Return points on the great circle from ``start`` to ``end`` (Shoemake 1985; White 2016 for latents).
 
-    The direction turns at constant speed while the length goes evenly from one to the other. It keeps the length that a
-    normal or spherical prior draws, but may leave a uniform prior's cube. Between vectors of one direction, or where
-    one is zero, the line is straight.
+    The direction turns at constant speed while the length changes linearly. It keeps the length of a normal or
+    spherical prior, but may leave the cube of a uniform one. Between parallel vectors, or if one is zero, it is `lerp`.
 
     Args:
         start: (..., latent_size), reached exactly at share 0.
         end: likewise, reached exactly at share 1.
-        share: of the way, a shape that broadcasts against (...).
+        share: 0..1, of a shape that broadcasts against (...).
 
     Raises:
-        ValueError: the ends are opposite, and every great circle leads from one to the other.
+        ValueError: the ends are opposite, so that the great circle is not unique.
     """
     straight = lerp(start, end, share)
     wide = share.double()[..., None]
     lengths = start.double().norm(dim=-1, keepdim=True), end.double().norm(dim=-1, keepdim=True)
     a, b = (v.double() / length.clamp(min=1e-300) for v, length in zip((start, end), lengths, strict=True))
-    # Half angles by chord and sum: the arc cosine of a product loses half the digits of small angles.
+    # Half angles by chord and sum: the arc cosine loses half the digits of small angles.
     angle = 2 * torch.atan2((a - b).norm(dim=-1, keepdim=True), (a + b).norm(dim=-1, keepdim=True))
     turning = (lengths[0] > 0) & (lengths[1] > 0) & (angle > 1e-6)
     if bool((turning & (angle > torch.pi - 1e-6)).any()):
-        raise ValueError("slerp between opposite points has no one way: move one of them a little, or walk linearly")
+        raise ValueError("slerp between opposite points is not unique: move one of them a little, or use how=linear")
     sine = torch.where(turning, angle.sin(), torch.ones_like(angle))
     direction = (((1 - wide) * angle).sin() * a + (wide * angle).sin() * b) / sine
     curved = (direction * torch.lerp(*lengths, wide)).to(straight)
@@ -58,13 +57,13 @@ INTERPOLATIONS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"linear
 def walk(points: Tensor, steps: int, how: str = "linear") -> Tensor:
     """Return rows of latents (P - 1, steps, latent_size), each from one point to the next, both ends included.
 
-    The last latent of a row is the first of the next. The paper's figure has 10 rows of 10 images and speaks of a
-    series of 9 random points; it is read here as the 9 points where one row meets the next, so that with the two ends
-    it takes 11. It does not tell how it interpolates: linearly, as its uniform prior suggests.
+    The last latent of a row is the first of the next. The paper's figure has 10 rows of 10 images "between a series of
+    9 random points". We read these as the 9 points where two rows meet, so that 10 rows take 11 points. The kind of
+    interpolation is not stated; its uniform prior suggests a linear one.
 
     Args:
         points: (P, latent_size), two or more.
-        steps: latents of a row, two or more.
+        steps: latents per row, two or more.
         how: ``linear`` or ``spherical``, see `lerp` and `slerp`.
 
     Raises:
@@ -82,9 +81,9 @@ class Smoothness(NamedTuple):
     """How evenly the images of each row of a walk change.
 
     Attributes:
-        largest: largest step over mean step (rows,): 1 where all steps are equal, the number of steps where all change
-            comes in one; nan where nothing changes at all.
-        mean: mean step (rows,), in the distance's unit: near 0 a walk is smooth because it stands still.
+        largest: largest step over mean step (rows,): 1 for equal steps, the number of steps for a single jump, NaN if
+            nothing changes.
+        mean: mean step (rows,), in the unit of the distance; near 0 the walk is smooth only because it stands still.
     """
 
     largest: Tensor
@@ -92,23 +91,23 @@ class Smoothness(NamedTuple):
 
 
 def pixels(images: Tensor) -> Tensor:
-    """Return uint8 images (N, C, H, W) as features (N, C*H*W): a step is their Euclidean distance in grey levels."""
+    """Return uint8 images (N, C, H, W) as features (N, C*H*W), for Euclidean distances in grey levels."""
     return images.flatten(1).float()
 
 
 def smoothness(images: Tensor, distance: Distance = pixels) -> Smoothness:
     """Return the smoothness of each row of a walk.
 
-    A generator that has learnt its images by heart jumps from one to the next; the paper looks for such sharp
+    A generator that memorised its training images jumps from one to the next; the paper looks for such sharp
     transitions (sec. 6.1).
 
     Args:
         images: uint8 (rows, steps, C, H, W), three steps or more.
-        distance: what images are compared by: `pixels`, or a feature network.
+        distance: features that images are compared in: `pixels`, or those of a network.
     """
     rows, steps = images.shape[:2]
     if steps < 3:
-        raise ValueError(f"{steps} images are too few to compare steps: show three or more a row")
+        raise ValueError(f"{steps} images per row are too few to compare steps: give three or more")
     features = distance(images.flatten(0, 1)).float().view(rows, steps, -1)
     lengths = (features[:, 1:] - features[:, :-1]).norm(dim=2)
     mean = lengths.mean(dim=1)

@@ -1,4 +1,4 @@
-"""A network that reads a number, such as the pose, off an image: trained on a pack that knows the truth."""
+"""A network that predicts a number, such as the pose, from an image, trained on a pack that stores the truth."""
 
 from collections.abc import Callable
 
@@ -8,22 +8,22 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganlab.classifiers.network import ImageClassifier
-from ganlab.classifiers.training import HELD_OUT, WEIGHT_DECAY, Training, batches
+from ganlab.classifiers.training import HELD_OUT, Training, batches, one_cycle
 from ganlab.data.batches import channels_first
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 
-Read = Callable[[Tensor], Tensor]  # uint8 images (N, C, H, W) to values (N,)
+Regressor = Callable[[Tensor], Tensor]  # uint8 images (N, C, H, W) to values (N,)
 
-READ = 500  # images read together
+BATCH = 500  # images per pass
 
 
-class FactorReader:
-    """Reads one factor of a pack off images.
+class FactorRegressor:
+    """Predicts one factor of a pack from images.
 
     Attributes:
-        correlation: with the truth, on the images held out.
-        held_out: how many these are.
+        correlation: with the truth, on held-out images.
+        held_out: number of these.
     """
 
     def __init__(self, network: ImageClassifier) -> None:
@@ -34,26 +34,26 @@ class FactorReader:
     def __call__(self, images: Tensor) -> Tensor:
         """Return values (N,) of uint8 images (N, C, H, W)."""
         network = self.network
-        return torch.cat([network.logits(network(part))[0][:, 0] for part in images.split(READ)])
+        return torch.cat([network.logits(network(part))[0][:, 0] for part in images.split(BATCH)])
 
 
-def train_reader(pack: Pack, factor: str, training: Training) -> FactorReader:
-    """Return a network that reads a factor, trained by least squares on most of the pack's images.
+def train_factor_regressor(pack: Pack, factor: str, training: Training) -> FactorRegressor:
+    """Return a network that predicts a factor, trained by least squares on most of the pack's images.
 
-    On the CPU; equal seeds give equal weights in one thread. Its network and schedule are the classifier's.
+    It has the classifier's layers and schedule and trains on the CPU; equal seeds give equal weights on one thread.
 
     Args:
         pack: with ``factors`` (N, F), numbers of about -1..1, named in its manifest, as the procedural sets have.
         factor: name of one.
-        training: how.
+        training: its hyperparameters.
 
     Raises:
-        UserError: the pack knows no such factor, or has too few images.
+        UserError: the pack has no such factor, or too few images.
     """
     names = pack.manifest.get("factors") or []
     if factor not in names:
-        known = f"it knows {', '.join(names)}" if names else "it knows none: take data=portraits or data=scenes"
-        raise UserError(f"{pack.manifest['source']} does not know the factor {factor}: {known}")
+        known = f"choose from {', '.join(names)}" if names else "take data=portraits or data=scenes, which have factors"
+        raise UserError(f"{pack.manifest['source']} has no factor {factor}: {known}")
     images, values = pack.images, pack.arrays["factors"][:, names.index(factor)]
     order = np.random.default_rng(training.seed).permutation(len(images))
     held_out, seen = np.split(order, [max(3, round(HELD_OUT * len(images)))])
@@ -64,20 +64,18 @@ def train_reader(pack: Pack, factor: str, training: Training) -> FactorReader:
         torch.manual_seed(training.seed)
         network = ImageClassifier((channels, height, width), [1], training.width)
     steps = max(training.images // training.batch_size, 2)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=training.learning_rate, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=training.learning_rate, total_steps=steps)
     network.to(memory_format=torch.channels_last).train()
-    with torch.enable_grad():
-        for chosen in batches(seen, training.batch_size, steps, training.seed):
-            found = network.logits(network(channels_first(images[chosen])))[0][:, 0]
-            loss = F.mse_loss(found, torch.from_numpy(values[chosen]))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-    reader = FactorReader(network.eval().requires_grad_(False))
+
+    def loss(chosen: np.ndarray) -> Tensor:
+        found = network.logits(network(channels_first(images[chosen])))[0][:, 0]
+        return F.mse_loss(found, torch.from_numpy(values[chosen]))
+
+    one_cycle(
+        network, training.learning_rate, steps, map(loss, batches(seen, training.batch_size, steps, training.seed))
+    )
+    regressor = FactorRegressor(network.eval().requires_grad_(False))
     held_out = np.sort(held_out)
-    found = reader(channels_first(images[held_out]))
-    reader.correlation = float(np.corrcoef(found.numpy(), values[held_out])[0, 1])
-    reader.held_out = len(held_out)
-    return reader
+    found = regressor(channels_first(images[held_out]))
+    regressor.correlation = float(np.corrcoef(found.numpy(), values[held_out])[0, 1])
+    regressor.held_out = len(held_out)
+    return regressor

@@ -1,4 +1,4 @@
-"""Numbers for the pictures of the latent space: how often a sum, a turn or a walk does what it is to do."""
+"""Scores of latent-space figures: how often a sum, a direction or a walk does what the paper claims."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,40 +8,46 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ganlab.latent.arithmetic import CENTRE, neighbourhood, pixel_total, total
-from ganlab.latent.directions import along, steps_of
-from ganlab.latent.exemplars import Judge, Wanted, certainty, choose_exemplars, judge_of
+from ganlab.latent.arithmetic import CENTRE, concept_sum, neighbourhood, pixel_sum
+from ganlab.latent.directions import along, multiples
+from ganlab.latent.exemplars import (
+    AttributeClassifier,
+    Attributes,
+    attribute_classifier,
+    choose_exemplars,
+    least_probability,
+)
 from ganlab.latent.interpolation import Distance, Smoothness, pixels, smoothness
-from ganlab.latent.regression import Read
+from ganlab.latent.regression import Regressor
 from ganlab.latent.sampler import Sampler
 from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
 from ganlab.systems.clock import generator_of, seed_of
 
-EXEMPLARS = 3  # whose mean stands for a concept (paper)
-COMPARED = 1_000  # reals compared at once
-POOL, TRIALS, NOISE = range(3)  # streams of a seed
-SHOWN = 3  # the pool of samples that show the result, behind those of the three concepts
+EXEMPLARS = 3  # averaged per concept (paper)
+BATCH = 1_000  # real images compared at once
+POOL, TRIALS, NOISE = range(3)  # random streams of a seed
+RESULT = 3  # the pool of samples that show the result, after those of the three concepts
 
 
 @dataclass(frozen=True)
-class Sum:
-    """A sum of concepts, and what its result is to show: each a value by factor.
+class ConceptSum:
+    """A sum of concepts, first - second + third, and the attributes that its result is to show.
 
-    ``Sum({"smile": 1, "glasses": 0}, {"smile": 0, "glasses": 0}, {"smile": 0, "glasses": 1}, {"smile": 1,
+    ``ConceptSum({"smile": 1, "glasses": 0}, {"smile": 0, "glasses": 0}, {"smile": 0, "glasses": 1}, {"smile": 1,
     "glasses": 1})`` adds a smile to glasses.
     """
 
-    first: Wanted
-    second: Wanted
-    third: Wanted
-    result: Wanted
+    first: Attributes
+    second: Attributes
+    third: Attributes
+    result: Attributes
 
 
 class Share(NamedTuple):
-    """A share of trials, and its standard error.
+    """A share of trials and its standard error.
 
-    The error is that of independent trials; trials here share a pool of exemplars, so seeds differ by more.
+    The error assumes independent trials. Ours share a pool of exemplars, so that seeds differ by more.
     """
 
     value: float
@@ -55,97 +61,106 @@ def share_of(right: Tensor) -> Share:
 
 
 def draw_sums(
-    sampler: Sampler, judge: Judge, task: Sum, trials: int, seed: int = 0, pool: int = 30, least: float = 0.9
+    sampler: Sampler,
+    classifier: AttributeClassifier,
+    task: ConceptSum,
+    trials: int,
+    seed: int = 0,
+    pool: int = 30,
+    least: float = 0.9,
 ) -> dict[str, Tensor]:
-    """Return images uint8 (N, C, H, W) of sums of concepts, made in several ways, of ``trials``.
+    """Return images uint8 (N, C, H, W) of ``trials`` sums of concepts, computed in several ways.
 
-    In every trial, exemplars are taken at random out of a pool of each concept: three, of which the first is also taken
-    by itself. The paper claims that single ones are unstable and three are not.
+    Each trial draws three exemplars of each concept from its pool; the first of them is also used alone. The paper
+    claims that single exemplars are unstable and means of three are not.
 
     Args:
-        sampler: of all images.
-        judge: a classifier trained on truth.
+        sampler: makes all images.
+        classifier: trained on real labels.
         task: the sum.
-        trials: how many.
+        trials: number of sums.
         seed: of pools, trials and noise.
-        pool: exemplars to choose from, of each concept.
-        least: the judge's probability that makes an exemplar, see `choose_exemplars`.
+        pool: exemplars of each concept to draw from.
+        least: probability that makes an exemplar, see `choose_exemplars`.
 
     Returns:
-        ``means_of_three``, ``single`` (of latents, the centres), ``neighbours`` (all nine cells around the means' sum),
-        ``pixels_of_three`` and ``pixels_single`` (the same sums of pixels), and ``chance`` (samples at random).
+        ``means_of_three`` and ``single`` (sums of latents), ``neighbours`` (all nine latents around the sum of means),
+        ``pixels_of_three`` and ``pixels_single`` (the same sums in pixels), and ``chance`` (random samples).
 
     Raises:
         UserError: too few exemplars are found.
     """
     concepts = (task.first, task.second, task.third)
     pools = [
-        choose_exemplars(sampler, judge, wanted, pool, seed=seed_of(seed, POOL, i), least=least)
-        for i, wanted in enumerate(concepts)
+        choose_exemplars(sampler, classifier, concept, pool, seed=seed_of(seed, POOL, i), least=least)
+        for i, concept in enumerate(concepts)
     ]
-    shown = [sampler(latents) for latents in pools]
+    pool_images = [sampler(latents) for latents in pools]
     rng, noise = generator_of(seed, TRIALS), generator_of(seed, NOISE)
     sums: dict[str, list[Tensor]] = {"means_of_three": [], "single": [], "neighbours": []}
     images: dict[str, list[Tensor]] = {"pixels_of_three": [], "pixels_single": []}
     for _ in range(trials):
-        taken = [torch.randperm(pool, generator=rng)[:EXEMPLARS] for _ in concepts]
-        three = [latents[chosen] for latents, chosen in zip(pools, taken, strict=True)]
-        seen = [pictures[chosen] for pictures, chosen in zip(shown, taken, strict=True)]
-        nine = neighbourhood(total(*three), noise)
+        drawn = [torch.randperm(pool, generator=rng)[:EXEMPLARS] for _ in concepts]
+        three = [latents[chosen] for latents, chosen in zip(pools, drawn, strict=True)]
+        pictures = [each[chosen] for each, chosen in zip(pool_images, drawn, strict=True)]
+        nine = neighbourhood(concept_sum(*three), noise)
         sums["means_of_three"].append(nine[CENTRE])
-        sums["single"].append(total(*(latents[:1] for latents in three)))
+        sums["single"].append(concept_sum(*(latents[:1] for latents in three)))
         sums["neighbours"].append(nine)
-        images["pixels_of_three"].append(pixel_total(*seen))
-        images["pixels_single"].append(pixel_total(*(pictures[:1] for pictures in seen)))
+        images["pixels_of_three"].append(pixel_sum(*pictures))
+        images["pixels_single"].append(pixel_sum(*(each[:1] for each in pictures)))
     results = {name: sampler(torch.stack(latents)).flatten(0, -4) for name, latents in sums.items()}
-    results |= {name: torch.stack(pictures) for name, pictures in images.items()}
+    results |= {name: torch.stack(each) for name, each in images.items()}
     return results | {"chance": sampler(sampler.draw(max(trials, 100), seed, TRIALS))}
 
 
-def score_arithmetic(images: Mapping[str, Tensor], judge: Judge, result: Wanted) -> dict[str, Share]:
-    """Return how often images (N, C, H, W) of each name show what is wanted: each wanted value is the judge's answer.
+def score_arithmetic(
+    images: Mapping[str, Tensor], classifier: AttributeClassifier, result: Attributes
+) -> dict[str, Share]:
+    """Return the share of images (N, C, H, W) of each name in which the classifier sees all attributes of the result.
 
     Args:
         images: of `draw_sums`.
-        judge: a classifier trained on truth.
-        result: what a sum is to show.
+        classifier: trained on real labels.
+        result: attributes that a sum is to show.
     """
-    return {name: share_of(certainty(judge(found), result) > 0.5) for name, found in images.items()}
+    return {name: share_of(least_probability(classifier(found), result) > 0.5) for name, found in images.items()}
 
 
-def distances_to_shown(
-    sampler: Sampler, classifier: Features, images: Mapping[str, Tensor], result: Wanted, seed: int, least: float
+def distances_to_samples(
+    sampler: Sampler, features: Features, images: Mapping[str, Tensor], result: Attributes, seed: int, least: float
 ) -> dict[str, float]:
     """Return the Frechet distance of images (N, C, H, W) of each name to as many samples that show the result.
 
-    What `score_arithmetic` cannot see: a blend of faces may show all that is wanted and still be no face.
+    It detects what `score_arithmetic` cannot: a blend of faces may show all attributes and still be no face.
 
     Args:
-        sampler: of the samples.
-        classifier: trained on truth, whose features the distance is of.
-        images: of `draw_sums`, an equal number of each.
-        result: what a sum is to show.
+        sampler: makes the samples.
+        features: a `ClassifierFeatures` trained on real labels.
+        images: of `draw_sums`, equally many of each.
+        result: attributes of the samples.
         seed: of the samples.
-        least: the classifier's probability that makes such a sample.
+        least: probability that each attribute of a sample needs.
 
     Raises:
-        UserError: too few of them are found.
+        UserError: too few such samples are found.
     """
     count = max(len(found) for found in images.values())
-    chosen = choose_exemplars(sampler, judge_of(classifier), result, count, seed_of(seed, POOL, SHOWN), least)
-    shown = FeatureStatistics.of(classifier, sampler(chosen).split(COMPARED))
+    classifier = attribute_classifier(features)
+    chosen = choose_exemplars(sampler, classifier, result, count, seed_of(seed, POOL, RESULT), least)
+    samples = FeatureStatistics.of(features, sampler(chosen).split(BATCH))
     return {
-        name: frechet_distance(FeatureStatistics.of(classifier, found.split(COMPARED)), shown)
+        name: frechet_distance(FeatureStatistics.of(features, found.split(BATCH)), samples)
         for name, found in images.items()
     }
 
 
-class Turning(NamedTuple):
+class DirectionScore(NamedTuple):
     """How well a value follows the steps along a direction.
 
     Attributes:
         overall: correlation of the value with the step over all images.
-        by_row: the same within each row (R,); nan where a row's value does not change.
+        by_row: the same within each row (R,); NaN for a row of constant value.
         change: mean difference of the value between the last and the first image of a row.
     """
 
@@ -154,58 +169,60 @@ class Turning(NamedTuple):
     change: float
 
 
-def score_turn(sampler: Sampler, read: Read, latents: Tensor, direction: Tensor, steps: int, reach: float) -> Turning:
+def score_direction(
+    sampler: Sampler, regressor: Regressor, latents: Tensor, direction: Tensor, steps: int, reach: float
+) -> DirectionScore:
     """Return how a value, such as the pose, follows a direction added to latents, see `ganlab.latent.directions.along`.
 
     Args:
-        sampler: of the images.
-        read: reads the value off images, such as `ganlab.latent.regression.train_reader` makes.
+        sampler: makes the images.
+        regressor: predicts the value, see `ganlab.latent.regression.train_factor_regressor`.
         latents: (R, latent_size), to which the direction is added.
         direction: (latent_size,).
-        steps: images of a row.
-        reach: farthest multiple of the direction.
+        steps: images per row.
+        reach: largest multiple of the direction.
     """
     images = sampler(along(latents, direction, steps, reach))
-    values = read(images.flatten(0, 1)).view(len(latents), steps).double()
-    moved = steps_of(steps, reach).double().expand_as(values)
+    values = regressor(images.flatten(0, 1)).view(len(latents), steps).double()
+    moved = multiples(steps, reach).double().expand_as(values)
     by_row = _correlation(values, moved)
     overall = _correlation(values.flatten()[None], moved.flatten()[None])
-    return Turning(overall.item(), by_row, (values[:, -1] - values[:, 0]).mean().item())
+    return DirectionScore(overall.item(), by_row, (values[:, -1] - values[:, 0]).mean().item())
 
 
 def random_direction(like: Tensor, seed: int) -> Tensor:
-    """Return a random direction (latent_size,) of the same length: what a turn vector is compared with."""
+    """Return a random direction (latent_size,) of the same length, the baseline of a turn vector."""
     drawn = torch.empty_like(like, device="cpu").normal_(generator=generator_of(seed, NOISE)).to(like)
     return drawn * (like.norm() / drawn.norm())
 
 
 def memorised(images: Tensor, reals: Tensor, distance: Distance = pixels) -> Tensor:
-    """Return a walk (rows, steps, C, H, W) as a model shows it that knows its training images by heart, and no others.
+    """Return a walk (rows, steps, C, H, W) as a model would show it that has memorised its training images.
 
-    Each image is replaced by the nearest of the reals: what `smoothness` gives for it is the value to stay far below.
+    Each image is replaced by its nearest real image. The smoothness of the result is the baseline of a real walk.
 
     Args:
         images: uint8 (rows, steps, C, H, W).
         reals: uint8 (N, C, H, W).
-        distance: what images are compared by.
+        distance: features that images are compared in.
     """
-    wanted = distance(images.flatten(0, 1)).float()
-    nearest = torch.full((len(wanted),), torch.inf)
-    index = torch.zeros(len(wanted), dtype=torch.long)
-    for start in range(0, len(reals), COMPARED):
-        found, place = torch.cdist(wanted, distance(reals[start : start + COMPARED]).float()).cpu().min(dim=1)
+    queries = distance(images.flatten(0, 1)).float()
+    nearest = torch.full((len(queries),), torch.inf)
+    index = torch.zeros(len(queries), dtype=torch.long)
+    for start in range(0, len(reals), BATCH):
+        found, place = torch.cdist(queries, distance(reals[start : start + BATCH]).float()).cpu().min(dim=1)
         index = torch.where(found < nearest, start + place, index)
         nearest = torch.minimum(found, nearest)
     return reals[index].view_as(images)
 
 
 def score_walk(images: Tensor, reals: Tensor | None = None, distance: Distance = pixels) -> dict[str, Smoothness]:
-    """Return the smoothness of a walk's images and, given reals, of the same walk through images known by heart.
+    """Return the smoothness of a ``walk`` and, given reals, of its ``memorised`` counterpart.
 
     Args:
         images: uint8 (rows, steps, C, H, W).
         reals: uint8 (N, C, H, W) of the training set.
-        distance: what images are compared by.
+        distance: features that images are compared in.
     """
     scores = {"walk": smoothness(images, distance)}
     if reals is not None:
@@ -214,6 +231,6 @@ def score_walk(images: Tensor, reals: Tensor | None = None, distance: Distance =
 
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Return Pearson's correlation of each row of a (R, n) with that of b: (R,), nan where one is constant."""
+    """Return Pearson's correlation of each row of a (R, n) with that of b: (R,), NaN where one is constant."""
     a, b = a - a.mean(dim=1, keepdim=True), b - b.mean(dim=1, keepdim=True)
     return (a * b).sum(dim=1) / (a.norm(dim=1) * b.norm(dim=1))

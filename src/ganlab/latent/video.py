@@ -1,4 +1,4 @@
-"""Walks as moving pictures."""
+"""Latent walks as animations."""
 
 from pathlib import Path
 
@@ -10,27 +10,27 @@ from ganlab.files import atomic_write
 
 
 def frames(images: Tensor, back: bool = False) -> Tensor:
-    """Return the images of a walk one after the other, uint8 (T, C, H, W), each meeting point once.
+    """Return the images of a walk in order, uint8 (T, C, H, W), without repeating the points where two rows meet.
 
     Args:
         images: uint8 (rows, steps, C, H, W), the last of a row equal to the first of the next.
-        back: whether the walk returns the way that it came, so that it repeats without a jump.
+        back: append the way back, so that the animation loops without a jump.
     """
     shown = torch.cat([images[0, :1], *images[:, 1:]])
     return torch.cat([shown, shown[1:-1].flip(0)]) if back else shown
 
 
 def save_gif(images: Tensor, path: Path, rate: float = 12.5, scale: int = 1) -> None:
-    """Write images as an endless GIF, whole or not at all.
+    """Write images as an endless GIF, atomically.
 
     Args:
-        images: uint8 (T, C, H, W), grey or RGB. A GIF has 256 colours an image, and joins equal neighbours.
-        path: of the file, in a folder that is made if need be.
-        rate: images a second, up to 50; a GIF counts in hundredths of a second.
-        scale: side of the square that each pixel becomes.
+        images: uint8 (T, C, H, W), grey or RGB. A GIF has 256 colours per image and merges equal neighbours.
+        path: of the file; its folder is created.
+        rate: images per second, up to 50; a GIF counts in hundredths of a second.
+        scale: integer factor of enlargement.
 
     Raises:
-        ValueError: another number of channels, a rate or a scale that cannot be.
+        ValueError: another number of channels, or an invalid rate or scale.
     """
     if images.dim() != 4 or images.shape[1] not in (1, 3):
         raise ValueError(f"images of shape {tuple(images.shape)} make no GIF: give (T, 1 or 3, H, W)")

@@ -1,1 +1,1 @@
-"""The figures and tables of the DCGAN paper, made from checkpoints, scored, and set beside the paper's own."""
+"""The figures and tables of the DCGAN paper, made from checkpoints and scored against the paper."""

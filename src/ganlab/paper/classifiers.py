@@ -1,43 +1,42 @@
-"""Networks that know the truth: trained on real images, they tell what samples show."""
+"""Networks trained on real images with known truth, which score what samples show."""
 
 from collections.abc import Callable, Hashable
 from typing import Any
 
 from ganlab.classifiers.training import Training, trained_classifier
 from ganlab.data.packs.pack import Pack
-from ganlab.latent.regression import FactorReader, train_reader
+from ganlab.latent.regression import FactorRegressor, train_factor_regressor
 from ganlab.metrics.extractors.classifier import ClassifierFeatures
-from ganlab.probes.windows import Segmenter, train_segmenter
+from ganlab.probes.segmenter import Segmenter, train_segmenter
 
 
-class Judges:
-    """Each network is trained when it is first asked for, and serves all checkpoints that are compared.
+class Classifiers:
+    """Trains each network on first use and keeps it for all checkpoints that are compared.
 
     Args:
-        classifier: how the classifier of a pack's labels is trained, values of
-            `ganlab.classifiers.training.Training`.
+        classifier: hyperparameters of the classifier of a pack's labels, see `ganlab.classifiers.training.Training`.
     """
 
     def __init__(self, classifier: dict[str, Any]) -> None:
         self._training = Training(**classifier)
-        self._known: dict[Hashable, Any] = {}
+        self._trained: dict[Hashable, Any] = {}
 
     def classifier(self, pack: Pack) -> ClassifierFeatures:
         """Return a classifier of a pack's labels."""
-        return self._once(
-            ("classifier", pack.folder), lambda: ClassifierFeatures(trained_classifier(pack, self._training))
-        )
+        key = ("classifier", pack.folder)
+        return self._once(key, lambda: ClassifierFeatures(trained_classifier(pack, self._training)))
 
     def segmenter(self, pack: Pack, images: int, seed: int) -> Segmenter:
-        """Return a network that names the thing at each pixel, see `ganlab.probes.windows.train_segmenter`."""
+        """Return a segmentation network, see `ganlab.probes.segmenter.train_segmenter`."""
         key = ("segmenter", pack.folder, images, seed)
         return self._once(key, lambda: train_segmenter(pack, images, seed=seed))
 
-    def reader(self, pack: Pack, factor: str, training: Training) -> FactorReader:
-        """Return a network that reads a factor, see `ganlab.latent.regression.train_reader`."""
-        return self._once(("reader", pack.folder, factor, training), lambda: train_reader(pack, factor, training))
+    def regressor(self, pack: Pack, factor: str, training: Training) -> FactorRegressor:
+        """Return a regressor of a factor, see `ganlab.latent.regression.train_factor_regressor`."""
+        key = ("regressor", pack.folder, factor, training)
+        return self._once(key, lambda: train_factor_regressor(pack, factor, training))
 
     def _once(self, key: Hashable, build: Callable[[], Any]) -> Any:
-        if key not in self._known:
-            self._known[key] = build()
-        return self._known[key]
+        if key not in self._trained:
+            self._trained[key] = build()
+        return self._trained[key]

@@ -1,4 +1,4 @@
-"""What a figure or table of the paper is made from, and what comes out of it."""
+"""The inputs and results of a figure or table of the paper, and their base class."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -14,34 +14,37 @@ from ganlab.data.packs.source import HELD_OUT
 from ganlab.errors import UserError
 from ganlab.latent.sampler import Sampler
 from ganlab.networks.latents import LatentGenerator
-from ganlab.paper.classifiers import Judges
+from ganlab.paper.classifiers import Classifiers
 from ganlab.probes.features import with_label
-from ganlab.probes.guided import random_filters
+from ganlab.probes.random_weights import random_filters
 from ganlab.systems.gan import GAN
 from ganlab.systems.images import Range
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR
 
+QUOTED = "values of the paper marked with * are widely quoted; they were not checked against the paper"
+STANDING = "standing batch statistics (the authors: of the batch)"
+
 
 @dataclass(frozen=True)
 class Model:
-    """A trained pair of networks.
+    """A trained generator and discriminator.
 
     Attributes:
         system: with its weights.
-        config: of its run.
+        config: of its run; empty for weights without one.
         name: of its checkpoint, for messages and records.
-        shown: the class that samples are of, where the generator has classes.
+        label: class of the samples, if the generator is conditional.
     """
 
     system: GAN
     config: dict[str, Any]
     name: str
-    shown: int = 0
+    label: int = 0
 
     @property
     def generator(self) -> LatentGenerator:
-        """The generator that samples are drawn with: the moving average where there is one."""
-        return self.system.sampler(GENERATOR)
+        """The generator that is sampled: the moving average if there is one."""
+        return self.system.ema_or_raw(GENERATOR)
 
     @property
     def discriminator(self) -> nn.Module:
@@ -50,54 +53,63 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where both are."""
+        """Of both networks."""
         return self.system.device
 
     @property
     def value_range(self) -> Range:
-        """Of the images that they make and take."""
+        """Of the networks' images."""
         return self.system.value_range
 
     @property
-    def label(self) -> int | None:
-        """The label that a conditional discriminator is given with every image, so that it tells nothing; else None."""
+    def fixed_label(self) -> int | None:
+        """Label given to a conditional discriminator with every image, so that it carries no information; else None."""
         return 0 if self.system.classes else None
 
-    def sampler(self, statistics: str = "standing") -> Sampler:
-        """Return the generator as a function from latents to images, of the class ``shown`` where it has classes."""
-        return Sampler(self.generator, self.shown if self.system.classes else None, statistics, seed=self.system.seed)
+    @property
+    def data_name(self) -> str:
+        """Name of the training data, such as ``portraits``."""
+        return self.config.get("data", {}).get("name", "unknown data")
 
-    def image(self) -> tuple[Tensor, ...]:
-        """Return what the discriminator takes, for one image of zeros."""
-        with torch.no_grad():
-            shape = self.system.sample(2, 0, 2).shape[1:]
-        return with_label(torch.zeros(1, *shape, device=self.device), self.label)
+    @property
+    def width(self) -> int | None:
+        """``architecture.width`` of the run, the channels next to the image; None if unknown."""
+        return self.config.get("architecture", {}).get("width")
+
+    def sampler(self, statistics: str = "standing") -> Sampler:
+        """Return the generator as a function from latents to images, of the class ``label`` if it is conditional."""
+        return Sampler(self.system, self.label if self.system.classes else None, statistics)
+
+    def discriminator_inputs(self) -> tuple[Tensor, ...]:
+        """Return the discriminator's inputs for one image of zeros."""
+        shape = self.sampler("running")(torch.zeros(1, self.generator.latent_size)).shape[1:]
+        return with_label(torch.zeros(1, *shape, device=self.device), self.fixed_label)
 
 
 @dataclass(frozen=True)
-class Material:
-    """What is at hand to make a figure or table from.
+class FigureInputs:
+    """What a figure or table is made from.
 
     Attributes:
-        models: by role, such as ``checkpoint`` and ``baseline``.
-        pack: the real images of a split (None: those that were trained on, or of the data that were asked for), and
-            None where there is no such split.
-        judges: networks that tell what images show.
-        exemplars: a file that names them, see `ganlab.latent.exemplars.read_exemplars`.
-        boxes: a file of boxes, see `ganlab.probes.boxes.read_boxes`.
-        seed: of all that is drawn.
-        folder: for what is too large for memory.
-        interim: called with what is known so far, by items of which parts take hours.
+        models: by role, ``checkpoint`` and ``baseline``.
+        pack: returns the real images of a split (None: those of training, or of ``data=``), or None if the data have
+            no such split.
+        classifiers: networks that score what images show.
+        exemplars: a file, see `ganlab.latent.exemplars.read_exemplars`.
+        boxes: a file, see `ganlab.probes.boxes.read_boxes`.
+        seed: of everything that is drawn.
+        folder: for arrays too large for memory.
+        save_partial: called with the results so far by figures that take hours.
     """
 
     models: dict[str, Model]
     pack: Callable[[str | None], Pack | None]
-    judges: Judges
+    classifiers: Classifiers
     exemplars: Path | None
     boxes: Path | None
     seed: int
     folder: Path
-    interim: Callable[["Outcome"], None] = lambda outcome: None
+    save_partial: Callable[["FigureResult"], None] = lambda result: None
 
     @property
     def model(self) -> Model:
@@ -105,36 +117,36 @@ class Material:
         return self.models["checkpoint"]
 
     def random_discriminator(self) -> nn.Module:
-        """Return the model's discriminator with random filters, others for a model of another seed."""
+        """Return the model's discriminator with random weights, which depend on the seeds of figure and model."""
         return random_filters(self.model.discriminator, self.seed + self.model.system.seed)
 
     @property
     def training(self) -> Pack:
-        """The real images that there are."""
+        """The real images of training."""
         pack = self.pack(None)
-        assert pack is not None, "data without a split's name are there, or an error was raised"
+        assert pack is not None, "only a named split may be missing"
         return pack
 
     def held_out(self) -> Pack:
-        """Return real images that were not trained on; ``UserError`` where the data have no other split."""
+        """Return real images that were not trained on; ``UserError`` if the data have no other split."""
         for split in HELD_OUT:
             if (pack := self.pack(split)) is not None:
                 return pack
         raise UserError(
-            f"{self.training.manifest['source']} has no images held out: choose data with a test split, "
-            "or a folder named train with one named test beside it"
+            f"{self.training.manifest['source']} has no held-out images: choose data with a test split, or a folder "
+            "named train with one named test next to it"
         )
 
 
 @dataclass(frozen=True)
-class Choices:
-    """Samples that a person picks from.
+class Candidates:
+    """Samples from which a person picks exemplars, or in which a person draws boxes.
 
     Attributes:
         latents: (N, latent_size).
-        images: uint8 (N, C, H, W), of them.
-        concepts: names of what exemplars are picked for; none where boxes are drawn.
-        task: what to do, a sentence for that person.
+        images: uint8 (N, C, H, W).
+        concepts: names of the concepts; none for boxes.
+        task: instruction for that person.
     """
 
     latents: Tensor
@@ -144,15 +156,15 @@ class Choices:
 
 
 @dataclass
-class Outcome:
-    """What was made.
+class FigureResult:
+    """A figure or table of one model.
 
     Attributes:
         pictures: uint8 (C, H, W) each, by name; ``""`` is the figure itself.
         animations: uint8 (T, C, H, W) each, by name.
         scores: numbers by name.
-        remarks: what is to be known about them, such as the size of a sample.
-        differs: from the paper's protocol, with the values and files that were given; beside `Item.differs`.
+        remarks: notes on the scores, such as sample sizes.
+        differs: deviations from the paper's protocol due to values or files of this run, see `Figure.differs`.
     """
 
     pictures: dict[str, Tensor] = field(default_factory=dict)
@@ -164,20 +176,20 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Claim:
-    """That one score is above another, for all checkpoints: the smallest of the one above the largest of the other.
+    """A claim that one score exceeds another in all checkpoints: the minimum of one above the maximum of the other.
 
     Attributes:
-        text: the claim, in words.
-        higher: name of the score that is to be above.
-        lower: name of the other, or a number.
+        text: the claim in words.
+        higher: name of the score that should be higher.
+        lower: name of the other score, or a number.
     """
 
     text: str
     higher: str | float
     lower: str | float
 
-    def told(self, scores: dict[str, list[float]]) -> bool | None:
-        """Return whether it holds, given each score's values over checkpoints; None where one was not measured."""
+    def holds(self, scores: dict[str, list[float]]) -> bool | None:
+        """Return whether it holds, given each score's values over checkpoints; None if one was not measured."""
         high, low = (
             [side] if isinstance(side, (int, float)) else [value for value in scores.get(side, []) if value == value]
             for side in (self.higher, self.lower)
@@ -185,15 +197,15 @@ class Claim:
         return min(high) > max(low) if high and low else None
 
 
-class Item(ABC):
-    """A figure or table of the paper.
+class Figure(ABC):
+    """Base class of the paper's figures and tables.
 
     Attributes:
-        title: what it shows, a line.
-        needs: roles of the models that it is made from.
-        published: the paper's own values, by the names of our scores.
+        title: one line.
+        needs: roles of the models.
+        published: the paper's values, by the names of our scores.
         differs: how our protocol differs from the paper's.
-        claims: what the paper says that the scores have to show.
+        claims: of the paper, about the scores.
     """
 
     title: ClassVar[str]
@@ -202,17 +214,17 @@ class Item(ABC):
     differs: ClassVar[tuple[str, ...]] = ()
     claims: ClassVar[tuple[Claim, ...]] = ()
 
-    def layout(self, told: Callable[[str], str]) -> list[list[str]]:
-        """Return a table as the paper lays it out, headings first, then its rows and ours; nothing for a figure.
+    @abstractmethod
+    def make(self, inputs: FigureInputs) -> FigureResult:
+        """Make the figure; ``UserError`` or ``ValueError`` for unsuitable inputs or values."""
 
-        ``told`` returns our score of a name in percent, with its spread over checkpoints; ``-`` where there is none.
+    def layout(self, score: Callable[[str], str]) -> list[list[str]]:
+        """Return a table's rows as in the paper, headings first and ours last; none for a figure.
+
+        ``score`` formats our score of a name in percent, with its spread over checkpoints, or as ``-``.
         """
         return []
 
-    @abstractmethod
-    def make(self, material: Material) -> Outcome:
-        """Make it; ``UserError`` or ``ValueError`` where the material or a value does not suit."""
-
-    def choices(self, material: Material) -> Choices | None:
-        """Return the samples that a person may pick exemplars from, or draw boxes in; None where there is no choice."""
+    def candidates(self, inputs: FigureInputs) -> Candidates | None:
+        """Return samples to pick exemplars from or to draw boxes in; None if the figure uses neither."""
         return None

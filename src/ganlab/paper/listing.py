@@ -1,4 +1,4 @@
-"""The figures and tables that can be reproduced, as their configuration files tell; nothing heavy is imported."""
+"""A list of the figures and tables, read from their configuration files without heavy imports."""
 
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from ganlab.configuration.entry import CONF
 KINDS = ("figure", "table")
 
 
-def list_items() -> None:
-    """Print every figure and table, what it is made from, and what ``from_scratch=true`` trains for it."""
+def list_figures() -> None:
+    """Print every figure and table with its description and what ``from_scratch=true`` trains for it."""
     table = Table(title="python src/reproduce.py figure=4 checkpoint=RUN/checkpoints/best.ckpt", title_justify="left")
     for heading in ("", "", "from_scratch=true trains"):
         table.add_column(heading, overflow="fold")
@@ -25,6 +25,6 @@ def list_items() -> None:
 
 
 def recipes_of(file: Path) -> list[str]:
-    """Return the command lines behind the models of a figure's or table's configuration file."""
-    trained: dict[str, str] = yaml.safe_load(file.read_text()).get("train") or {}
-    return [f"{role}: {overrides}" for role, overrides in trained.items() if role != "take"]
+    """Return the training overrides of a figure's or table's models, by role."""
+    train: dict[str, str] = yaml.safe_load(file.read_text()).get("train") or {}
+    return [f"{role}: {overrides}" for role, overrides in train.items() if role != "take"]

@@ -1,4 +1,4 @@
-"""The paper's figures and tables, from checkpoints: made, scored, and set beside the paper's own numbers."""
+"""``reproduce.py``: makes a figure or table of the paper from checkpoints and scores it against the paper."""
 
 import json
 import math
@@ -18,159 +18,160 @@ from ganlab.configuration.checking import check
 from ganlab.configuration.entry import CONF
 from ganlab.errors import UserError
 from ganlab.files import writing
-from ganlab.latent.exemplars import Sheet
-from ganlab.paper.classifiers import Judges
-from ganlab.paper.figure import Item, Material
+from ganlab.latent.exemplars import LatentGrid
+from ganlab.paper.classifiers import Classifiers
+from ganlab.paper.figure import Figure, FigureInputs
 from ganlab.paper.listing import KINDS
-from ganlab.paper.loading import fingerprint, material_of
+from ganlab.paper.loading import fingerprint, load_inputs
 from ganlab.paper.record import PaperRecord
 from ganlab.report.picker import save_picker
 from ganlab.runs.build import make
 from ganlab.runs.folder import run_of
 from ganlab.runs.training import silence_lightning
 
-NAMED = 80  # letters of the name of a run that is trained
+LONGEST_NAME = 80  # characters of the name of a trained run
 
 
 def reproduce(config: DictConfig) -> None:
-    """Make one figure or table, write it with its numbers, and print them beside the paper's.
+    """Make one figure or table, write it with its scores, and print them next to the paper's.
 
     Raises:
-        UserError: a figure and a table at once, a model that is missing or of another kind, or data that do not suit.
+        UserError: both a figure and a table, a missing or unsuitable model, or unsuitable data.
     """
     silence_lightning()
     plain = check(config)
     chosen = [kind for kind in KINDS if plain[kind] is not None]
     if len(chosen) != 1:
-        raise UserError("figure= and table= are two things to make: type one of them")
+        raise UserError("figure= and table= cannot be combined: type one of them")
     kind = chosen[0]
-    item: Item = make(plain[kind], kind)
-    roles = found_or_trained(plain, item)
+    figure: Figure = make(plain[kind], kind)
+    roles = find_checkpoints(plain, figure)
     by_hand = [key for key in ("exemplars", "boxes", "pick") if plain[key] is not None]
     if by_hand and len(roles) > 1:
-        raise UserError(f"{by_hand[0]}= goes by the samples of one model, and {len(roles)} are given: give one")
-    folder = Path(plain["output"]).expanduser() if plain["output"] else place(roles) / "reproduction"
+        raise UserError(f"{by_hand[0]}= belongs to the samples of one model, and {len(roles)} are given: give one")
+    folder = Path(plain["output"]).expanduser() if plain["output"] else run_folder(roles) / "reproduction"
     name = f"{kind}={plain['number']}"
-    judges = Judges(plain["classifier"])
+    classifiers = Classifiers(plain["classifier"])
     if plain["pick"] is not None:
-        offer(item, material_of(plain, roles[0], folder, judges), Path(str(plain["pick"])), name)
+        write_picker(figure, load_inputs(plain, roles[0], folder, classifiers), Path(str(plain["pick"])), name)
         return
-    record = PaperRecord(item, plain, kind, folder, roles)
+    record = PaperRecord(figure, plain, kind, folder, roles)
     for paths in roles:
-        print(f"{name}, {item.title}" + (f": {', '.join(map(str, paths.values()))}" if paths else ""))
-        material = material_of(plain, paths, folder, judges, record.interim)
-        require_own(material)
-        record.data = plain.get("data") or material.model.config.get("data") or {}
+        print(f"{name}, {figure.title}" + (f": {', '.join(map(str, paths.values()))}" if paths else ""))
+        inputs = load_inputs(plain, paths, folder, classifiers, record.save_partial)
+        require_same_origin(inputs)
+        record.data = plain.get("data") or inputs.model.config.get("data") or {}
         try:
-            record.add(item.make(material))
-        except ValueError as error:  # of the libraries, which know nothing of commands
+            record.add(figure.make(inputs))
+        except ValueError as error:  # of libraries that do not know the command
             raise UserError(f"{name}: {error}") from error
-    record.tell()
+    record.print_summary()
 
 
-def found_or_trained(config: dict[str, Any], item: Item) -> list[dict[str, Path]]:
-    """Return the checkpoints of each role, one mapping for each seed; trained first where that is asked for.
+def find_checkpoints(config: dict[str, Any], figure: Figure) -> list[dict[str, Path]]:
+    """Return the checkpoints by role, one mapping per seed; ``from_scratch=true`` trains those that are missing.
 
     Raises:
         UserError: one is missing, or two roles have unequal numbers of them.
     """
-    given = {role: listed(config[role]) for role in ("checkpoint", "baseline")}
+    given = {role: as_paths(config[role]) for role in ("checkpoint", "baseline")}
     if config["from_scratch"]:
-        for role in item.needs:
+        for role in figure.needs:
             if not given[role]:
                 given[role] = [train(config, role, config["seed"] + n) for n in range(config["seeds"])]
-    for role in item.needs:
+    for role in figure.needs:
         if not given[role]:
             raise UserError(f"{role} is missing: type {role}=RUN/checkpoints/best.ckpt, or from_scratch=true")
-    used = {role: paths for role, paths in given.items() if paths and (role in item.needs or role == "checkpoint")}
+    used = {role: paths for role, paths in given.items() if paths and (role in figure.needs or role == "checkpoint")}
     counts = {role: len(paths) for role, paths in used.items()}
     if len(set(counts.values())) > 1:
-        raise UserError(f"{' and '.join(f'{count} of {role}' for role, count in counts.items())}: give as many of each")
+        found = " and ".join(f"{count} of {role}" for role, count in counts.items())
+        raise UserError(f"{found}: give the same number of each")
     return [{role: paths[n] for role, paths in used.items()} for n in range(max(counts.values(), default=0))] or [{}]
 
 
-def offer(item: Item, material: Material, page: Path, name: str) -> None:
-    """Write the page that exemplars are picked, or boxes are drawn on; ``UserError`` where nothing is to be chosen."""
-    if (choices := item.choices(material)) is None:
+def write_picker(figure: Figure, inputs: FigureInputs, page: Path, name: str) -> None:
+    """Write the page for picking exemplars or drawing boxes; ``UserError`` if the figure uses neither."""
+    if (candidates := figure.candidates(inputs)) is None:
         raise UserError(f"{name} leaves nothing to pick: leave out pick=")
     if page.suffix != ".html":
         raise UserError(f"pick={page} must end in .html")
-    columns = math.ceil(math.sqrt(len(choices.images)))
+    columns = math.ceil(math.sqrt(len(candidates.images)))
     with writing(page):
-        title = f"{name}, {material.model.name}"
-        save_picker(choices.images, page, title, choices.task, columns, choices.concepts, origin_of(material))
-        if choices.concepts:
-            labels = (
-                torch.full((len(choices.latents),), material.model.shown) if material.model.system.classes else None
-            )
-            Sheet(choices.latents, labels, columns).save(page.with_suffix(".npz"))
-    key = "exemplars" if choices.concepts else "boxes"
+        title = f"{name}, {inputs.model.name}"
+        origin = sample_origin(inputs)
+        save_picker(candidates.images, page, title, candidates.task, columns, candidates.concepts, origin)
+        if candidates.concepts:
+            conditional, count = inputs.model.system.classes, len(candidates.latents)
+            labels = torch.full((count,), inputs.model.label) if conditional else None
+            LatentGrid(candidates.latents, labels, columns).save(page.with_suffix(".npz"))
+    key = "exemplars" if candidates.concepts else "boxes"
     file = page.with_suffix(".json")
-    print(f"open {page} in a browser, pick, save {file.name} beside it, and type the same with {key}={file}")
+    print(f"open {page} in a browser, pick, save {file.name} in its folder, and repeat the command with {key}={file}")
 
 
-def origin_of(material: Material) -> dict[str, Any]:
-    """Return what a page of samples is of, by which files that were picked on it are known again."""
-    return {"model": fingerprint(material.model), "seed": material.seed}
+def sample_origin(inputs: FigureInputs) -> dict[str, Any]:
+    """Return model and seed of the samples on a page, which the files that it saves repeat."""
+    return {"model": fingerprint(inputs.model), "seed": inputs.seed}
 
 
-def require_own(material: Material) -> None:
-    """Raise ``UserError`` where exemplars or boxes were picked on another model's samples, as far as the file tells.
+def require_same_origin(inputs: FigureInputs) -> None:
+    """Raise ``UserError`` if exemplars or boxes were picked on another model's samples, as far as the file records it.
 
-    Boxes lie in samples of a seed as well, while exemplars have their latents with them.
+    Boxes belong to the samples of a seed as well; exemplars come with their latents.
     """
-    for file, keys in ((material.exemplars, ("model",)), (material.boxes, ("model", "seed"))):
+    for file, keys in ((inputs.exemplars, ("model",)), (inputs.boxes, ("model", "seed"))):
         if file is None:
             continue
         try:
             picked = json.loads(file.read_text())
-        except (OSError, ValueError):  # whoever reads it says so
+        except (OSError, ValueError):  # reported by its reader
             continue
         if not isinstance(picked, dict):
             continue
         if "model" not in picked:
-            print(f"{file} does not say which model it was picked on")
-        origin = origin_of(material)
+            print(f"{file} does not record the model that it was picked on")
+        origin = sample_origin(inputs)
         for key in keys:
             if picked.get(key, origin[key]) != origin[key]:
                 what = "another model" if key == "model" else f"seed={picked[key]}"
-                raise UserError(f"{file} was picked on samples of {what}: give that one, or pick anew with pick=")
+                raise UserError(f"{file} was picked on samples of {what}: give that one, or pick again with pick=")
 
 
-def listed(value: Any) -> list[Path]:
+def as_paths(value: Any) -> list[Path]:
     """Return one path or several as a list."""
     values = [] if value is None else value if isinstance(value, list) else [value]
     return [Path(str(each)).expanduser() for each in values]
 
 
-def place(roles: list[dict[str, Path]]) -> Path:
-    """Return the run folder of the first checkpoint; the current one without."""
+def run_folder(roles: list[dict[str, Path]]) -> Path:
+    """Return the run folder of the first checkpoint, or the current folder without one."""
     return run_of(roles[0]["checkpoint"]) if "checkpoint" in roles[0] else Path()
 
 
 def train(config: dict[str, Any], role: str, seed: int) -> Path:
-    """Train the model of a role with ``src/train.py``, or continue, or take what is there; returns its checkpoint.
+    """Train the model of a role with ``src/train.py``, continue it, or reuse it; return its checkpoint.
 
-    The run is named after its recipe, so that figures of the same one share it.
+    The run is named after its recipe, so that figures with the same recipe share it.
     """
     overrides = shlex.split(config["train"][role] or "")
     if not overrides:
         raise UserError(f"there is no recipe for the {role}: type train.{role}='experiment=...', or {role}=FILE")
     if (take := config["train"]["take"]) not in ("best", "last"):
-        raise UserError(f"train.take={take} is no checkpoint: type best or last")
+        raise UserError(f"train.take={take} does not exist: choose best or last")
     run = f"{recipe_name(overrides)}_seed{seed}"
     places = [f"run={run}", f"seed={seed}", f"outputs={config['outputs']}", f"packs={config['packs']}"]
     command = [sys.executable, str(CONF.parent / "src" / "train.py"), *overrides, *places]
     print(f"training the {role}: python src/train.py {' '.join([*overrides, *places])}", flush=True)
-    told = os.environ | {"HYDRA_FULL_ERROR": "0"}  # it is set here for our own ends, see `entry_point`
-    if subprocess.run(command, check=False, env=told).returncode:
-        raise UserError(f"the {role} was not trained to its end, see above: mend train.{role}=, or repeat to continue")
+    environment = os.environ | {"HYDRA_FULL_ERROR": "0"}  # `entry_point` sets it for this process
+    if subprocess.run(command, check=False, env=environment).returncode:
+        raise UserError(f"training of the {role} failed, see above: correct train.{role}=, or repeat to continue")
     folder = Path(config["outputs"]) / run / "checkpoints"
-    wanted = folder / f"{take}.ckpt"
-    return wanted if wanted.is_file() else folder / "last.ckpt"
+    checkpoint = folder / f"{take}.ckpt"
+    return checkpoint if checkpoint.is_file() else folder / "last.ckpt"
 
 
 def recipe_name(overrides: list[str]) -> str:
-    """Return what a run is called after all that is typed behind ``train.py``: ``mnist_gan_max_images-9000``."""
+    """Return the name of a run with these overrides of ``train.py``, such as ``mnist_gan_max_images-9000``."""
     name = re.sub(r"[^A-Za-z0-9_.]+", "-", "_".join(text.removeprefix("experiment=") for text in overrides)).strip("-.")
-    return name if len(name) <= NAMED else f"{name[:NAMED]}-{crc32(name.encode()):08x}"
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}-{crc32(name.encode()):08x}"

@@ -1,1 +1,1 @@
-"""What the networks learned: features and classifiers upon them, what a feature looks for, what a feature map draws."""
+"""Probes of trained networks: linear classifiers on features, guided backpropagation, filter dropping, 1-NN."""

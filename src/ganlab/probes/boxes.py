@@ -1,4 +1,4 @@
-"""Boxes around things in images: clicked by a person and kept as JSON, known, or found in masks."""
+"""Bounding boxes of objects in images: drawn by hand and stored as JSON, or derived from masks."""
 
 import json
 from collections.abc import Mapping
@@ -11,31 +11,31 @@ from torch import Tensor
 
 from ganlab.errors import UserError
 
-Boxes = Mapping[int, np.ndarray]  # number of an image -> (K, 4): x0, y0, x1, y1 in units of its sides
+Boxes = Mapping[int, np.ndarray]  # index of an image -> (K, 4): x0, y0, x1, y1 in units of its sides
 
 
 def read_boxes(path: Path) -> dict[int, np.ndarray]:
-    """Read ``{"boxes": {"12": [[x0, y0, x1, y1], ...], ...}}``: image numbers, boxes in units of the image side.
+    """Read ``{"boxes": {"12": [[x0, y0, x1, y1], ...], ...}}``: indices of images, boxes in units of the image side.
 
     Raises:
-        UserError: there is no such file, or it holds something else.
+        UserError: a missing or malformed file.
     """
-    wanted = 'it must hold {"boxes": {"12": [[x0, y0, x1, y1], ...]}}, numbers from 0 to 1 with x0 < x1 and y0 < y1'
+    expected = 'it must hold {"boxes": {"12": [[x0, y0, x1, y1], ...]}}, numbers from 0 to 1 with x0 < x1 and y0 < y1'
     try:
         given = json.loads(path.read_text())["boxes"]
         boxes = {int(number): np.array(rows, np.float32).reshape(-1, 4) for number, rows in given.items()}
     except OSError as error:
         raise UserError(f"boxes={path} cannot be read ({error.strerror}): give a JSON file of boxes") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"boxes={path} is no file of boxes ({error}): {wanted}") from error
+        raise UserError(f"boxes={path} is no file of boxes ({error}): {expected}") from error
     for number, rows in boxes.items():
         if number < 0 or not ((rows >= 0) & (rows <= 1)).all() or not (rows[:, :2] < rows[:, 2:]).all():
-            raise UserError(f"boxes={path}: those of image {number} are not possible: {wanted}")
+            raise UserError(f"boxes={path}: those of image {number} are invalid: {expected}")
     return {number: rows for number, rows in boxes.items() if len(rows)}
 
 
 def boxes_in(mask: np.ndarray, least: int = 1) -> np.ndarray:
-    """Return the boxes (K, 4) around the connected parts, of ``least`` pixels or more, of a mask (H, W)."""
+    """Return the boxes (K, 4) of the connected components of a mask (H, W) that have ``least`` pixels or more."""
     parts, _ = ndimage.label(mask)
     sizes = np.bincount(parts.ravel())
     boxes = []
@@ -46,7 +46,7 @@ def boxes_in(mask: np.ndarray, least: int = 1) -> np.ndarray:
 
 
 def cells_inside(boxes: np.ndarray, height: int, width: int) -> Tensor:
-    """Return which cells (height, width) of a feature map or picture have their centres in any of the boxes (K, 4)."""
+    """Return which cells of a (height, width) feature map or image have their centres in any of the boxes (K, 4)."""
     y = (torch.arange(height) + 0.5)[:, None] / height
     x = (torch.arange(width) + 0.5)[None, :] / width
     inside = torch.zeros(height, width, dtype=torch.bool)
@@ -58,7 +58,7 @@ def cells_inside(boxes: np.ndarray, height: int, width: int) -> Tensor:
 def share_inside(responses: Tensor, inside: Tensor) -> Tensor:
     """Return the share (N,) of each image's absolute response (N, C, H, W) that lies in its cells ``inside`` (N, H, W).
 
-    NaN where an image has no response at all.
+    NaN for an image without any response.
     """
     strength = responses.abs().sum(dim=1)
     return (strength * inside).sum((1, 2)) / strength.sum((1, 2))

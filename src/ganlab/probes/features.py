@@ -1,4 +1,4 @@
-"""A discriminator's feature maps as a description of images (paper sec. 5): pooled to 4x4 and put end to end."""
+"""The discriminator's features (paper sec. 5): the outputs of its layers, max-pooled to 4x4 and concatenated."""
 
 from collections.abc import Iterator
 
@@ -7,35 +7,35 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganlab.networks.statistics import Averages, sampling, standing_averages
-from ganlab.probes.layers import Layer, feature_layers, pick, recorded
+from ganlab.networks.statistics import Averages, standing_averages
+from ganlab.probes.layers import Layer, feature_layers, fixed_statistics, pick, recorded
 from ganlab.systems.images import Range, to_floats
 
-SIDE = 4  # to which maps are pooled
-BATCH = 128  # images, of which the authors take statistics
+SIDE = 4  # of the pooled feature maps
+BATCH = 128  # the authors' batch size for batch-norm statistics
 
 
 class PooledFeatures:
-    """The maps of chosen layers, each after its activation, max-pooled to ``side`` x ``side`` and concatenated.
+    """The outputs of chosen layers after their activations, max-pooled to ``side`` x ``side`` and concatenated.
 
     At 32x32 the authors' ImageNet discriminator gives 28,672 numbers (table 1) and their SVHN one 7,168 (table 2).
-    Batch norm uses averages that ``freeze`` takes of real images, as the authors' code does, or else the running ones.
+    Batch norm uses the averages over real images that ``freeze`` takes, as the authors' code does, or the running ones.
 
     Args:
-        network: a discriminator of any kind, on the device where it is to run; it is left as it is.
-        image: one image as the network takes it, (1, C, H, W), from which the layers are found.
-        value_range: of the images that the network takes.
-        layers: names of the layers; None for all. ``feature_layers`` lists them.
-        label: that a conditional discriminator is given with every image. One for all: an image's own label would tell
-            a classifier upon the features the answer.
-        side: maps that are smaller stay as they are.
+        network: a discriminator on its device; it is left as it is.
+        image: one image as the network takes it, (1, C, H, W), to trace the layers with.
+        value_range: of the network's input.
+        layers: names from `feature_layers`; None for all.
+        label: given to a conditional discriminator with every image. It is the same for all, because an image's own
+            label would give the answer away.
+        side: smaller feature maps are not pooled.
 
     Raises:
-        ValueError: no such layer, or a network without convolutions.
+        ValueError: an unknown layer, or a network without convolutions.
 
     Attributes:
-        layers: those that are used, in the network's order.
-        length: number of features of an image.
+        layers: in forward order.
+        length: number of features per image.
     """
 
     def __init__(
@@ -53,14 +53,14 @@ class PooledFeatures:
         found = feature_layers(network, *with_label(image, label))
         chosen = {pick(found, name).name for name in layers} if layers is not None else {one.name for one in found}
         self.layers: list[Layer] = [layer for layer in found if layer.name in chosen]
-        self.length = sum(one.maps * min(one.height, side) * min(one.width, side) for one in self.layers)
+        self.length = sum(one.channels * min(one.height, side) * min(one.width, side) for one in self.layers)
         self.averages: Averages | None = None
 
     def freeze(self, images: np.ndarray, batch_size: int = BATCH) -> None:
-        """Fix batch norm's statistics: means over minibatches of their means and biased variances (authors' code).
+        """Fix batch norm's statistics: the mean over minibatches of their means and biased variances (authors' code).
 
-        One pass: each layer sees what the layer below makes of a batch with that batch's own statistics. As in the
-        authors' code the last minibatch counts as much as any other though it may be smaller.
+        It takes one pass, in which each layer normalises by its own minibatch. As in the authors' code, the last
+        minibatch has the weight of any other even if it is smaller.
 
         Args:
             images: uint8 (N, H, W, C), the training set.
@@ -70,18 +70,17 @@ class PooledFeatures:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Return float32 features (N, length) of images (N, C, H, W) in the network's range."""
-        mode = "running" if self.averages is None else "standing"
-        with sampling(self.network, mode, self.averages), recorded(self.network, self.layers) as maps:
+        with fixed_statistics(self.network, self.averages), recorded(self.network, self.layers) as outputs:
             self.network(*with_label(images, self.label))
-        return torch.cat([max_pooled(maps[one.name], self.side).flatten(1) for one in self.layers], 1).float()
+        return torch.cat([max_pooled(outputs[one.name], self.side).flatten(1) for one in self.layers], 1).float()
 
     def extract(self, images: np.ndarray, batch_size: int = BATCH, out: np.ndarray | None = None) -> np.ndarray:
         """Return float32 features (N, length) of a pack's images.
 
         Args:
             images: uint8 (N, H, W, C).
-            batch_size: images that pass together; statistics are fixed, so it changes nothing but memory.
-            out: where to write them, such as a ``numpy.memmap``: 50,000 images of 28,672 features take 5.7 GB.
+            batch_size: images per pass; it affects memory only.
+            out: array to fill, such as a ``numpy.memmap``: 50,000 images of 28,672 features take 5.7 GB.
         """
         features = np.empty((len(images), self.length), np.float32) if out is None else out
         start = 0
@@ -101,19 +100,19 @@ def real_averages(
 
 
 def with_label(images: Tensor, label: int | None) -> tuple[Tensor, ...]:
-    """Return what a discriminator takes: images (N, ...) and, where it wants labels, the same one for all."""
+    """Return a network's inputs: images or latents (N, ...) and, unless it is None, the same label for all."""
     return (images,) if label is None else (images, torch.full((len(images),), label, device=images.device))
 
 
 def float_batches(images: np.ndarray, size: int, value_range: Range) -> Iterator[Tensor]:
-    """Yield uint8 (N, H, W, C) images as floats (n, C, H, W) in a range, the last batch perhaps smaller."""
+    """Yield uint8 (N, H, W, C) images as floats (n, C, H, W) in a range; the last batch may be smaller."""
     for start in range(0, len(images), size):
         yield to_floats(torch.from_numpy(np.array(images[start : start + size])), value_range)
 
 
 def max_pooled(maps: Tensor, side: int) -> Tensor:
-    """Max-pool maps (N, C, H, W) to ``side`` x ``side``; a side that is smaller already stays.
+    """Max-pool feature maps (N, C, H, W) to ``side`` x ``side``; a smaller side is kept.
 
-    A side that is a multiple is cut into equal squares, as in the paper; others (6 to 4) into overlapping ones.
+    A multiple of ``side`` is divided into equal squares, as in the paper, other sizes (6 to 4) into overlapping ones.
     """
     return functional.adaptive_max_pool2d(maps, (min(maps.shape[2], side), min(maps.shape[3], side)))

@@ -1,4 +1,4 @@
-"""Classification with few labels, as the authors' SVHN script measures it (paper sec. 5.1 and 5.2, tables 1 and 2)."""
+"""Classification with few labels, as in the authors' SVHN script (paper sec. 5.1 and 5.2, tables 1 and 2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
+from ganlab.probes.linear import AUTHORS_GRID, fit_svm
 from ganlab.probes.solver import Matrix
-from ganlab.probes.svm import AUTHORS_GRID, fit_svm
 
 
 @dataclass(frozen=True)
 class FewLabels:
-    """Errors, as shares, of L2-SVMs that were trained on few labels.
+    """Error rates, 0..1, of L2-SVMs trained on few labels.
 
     Attributes:
-        c: the C of the least mean error on the validation set.
-        validation: mean error on the validation set by C, over the draws that choose.
-        errors: of each of the draws that test, on the test set.
+        c: C of the smallest mean validation error.
+        validation: mean validation error by C.
+        errors: test error of each draw.
     """
 
     c: float
@@ -31,22 +31,22 @@ class FewLabels:
 
     @property
     def spread(self) -> float:
-        """1.96 standard deviations of a draw, what the authors' script prints; not the error of the mean."""
+        """1.96 standard deviations of a draw, as the authors' script prints; not the error of the mean."""
         return 1.96 * float(np.std(self.errors))
 
 
 def balanced_draw(labels: Any, per_class: int, rng: np.random.Generator) -> np.ndarray:
-    """Return ``per_class`` random places of each class among labels (N,), class by class, none twice.
+    """Return ``per_class`` random indices of each class among labels (N,), class by class, without replacement.
 
     Raises:
-        ValueError: a class has not as many.
+        ValueError: a class has fewer examples.
     """
     labels = np.asarray(labels)
     places = []
     for value in np.unique(labels):
         own = np.flatnonzero(labels == value)
         if len(own) < per_class:
-            raise ValueError(f"class {value} has {len(own)} examples, fewer than {per_class} a class")
+            raise ValueError(f"class {value} has {len(own)} examples, fewer than {per_class} per class")
         places.append(rng.choice(own, per_class, replace=False))
     return np.concatenate(places)
 
@@ -63,15 +63,15 @@ def measure_few_labels(
     seed: int = 0,
     **options: Any,
 ) -> FewLabels:
-    """Choose C by the mean validation error over class-balanced draws, then test as many new draws with it.
+    """Choose C by the mean validation error over class-balanced draws, then test new draws with it.
 
     Args:
         train: features (N, features) and labels (N,) to draw from.
-        validation: features and labels by which C is chosen.
-        test: features and labels of the images that count.
-        per_class: labels of each class in a draw (SVHN: 100; CIFAR-10: 400).
-        grid: of C.
-        choosing: draws for each C, new ones each (authors: 10).
+        validation: features and labels that choose C.
+        test: features and labels that are tested.
+        per_class: labels per class in a draw (SVHN: 100; CIFAR-10: 400).
+        grid: values of C.
+        choosing: new draws for each C (authors: 10).
         testing: draws with the best C (authors: 100).
         seed: of all draws.
         **options: of `fit_svm`.

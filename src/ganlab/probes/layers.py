@@ -1,12 +1,12 @@
-"""The convolutional layers of any network, found by following values through it: seen, recorded, changed.
+"""The convolutional layers of any network, found by tracing a forward pass, and hooks to record or change them.
 
-A layer is a convolution and what its maps alone go through next: normalisation, activation, pooling, dropout. It goes
-by the name of the convolution, such as ``downsample.0.0``. Sums of branches, as in residual blocks, belong to no layer.
+A layer is a convolution with the normalisation, activation, pooling and dropout that follow it. It has the name of the
+convolution, such as ``downsample.0.0``. Sums of branches, as in residual blocks, belong to no layer.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ganlab.networks.layers.conditioning import ConditionalBatchNorm
 from ganlab.networks.layers.style import NORMS
-from ganlab.networks.statistics import sampling
+from ganlab.networks.statistics import Averages, sampling
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
@@ -29,46 +29,46 @@ class Layer:
 
     Attributes:
         name: of the convolution among the network's modules.
-        end: name of the module whose output the layer's maps are.
-        call: which of that module's calls within one pass of the network, from 0 on.
-        maps: number of feature maps.
-        height: of a map.
-        width: of a map.
+        end: name of the module whose output is the layer's.
+        call: index of that module's call within a forward pass, from 0.
+        channels: of the output.
+        height: of the output.
+        width: of the output.
     """
 
     name: str
     end: str
     call: int
-    maps: int
+    channels: int
     height: int
     width: int
 
 
 def find_layers(network: nn.Module, *inputs: Tensor) -> list[Layer]:
-    """Return the convolutional layers in the order in which ``network(*inputs)`` passes them; nothing is changed.
+    """Return the convolutional layers of ``network(*inputs)`` in forward order; the network is left as it is.
 
     Raises:
         ValueError: there are none.
     """
     found: list[tuple[str, str, int]] = []  # convolution, end, call
-    chain: list[Tensor] = []  # what the maps of the latest convolution have been so far
+    chain: list[Tensor] = []  # outputs of the latest convolution and its followers so far
     shapes: list[torch.Size] = []
     calls: Counter[str] = Counter()
 
-    def follow(name: str, module: nn.Module, given: tuple[Any, ...], maps: Tensor) -> None:
+    def follow(name: str, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
         call, calls[name] = calls[name], calls[name] + 1
         if isinstance(module, CONVOLUTIONS):
             found.append((name, name, call))
-            shapes.append(maps.shape[1:])
-            chain[:] = [maps]
-        elif any(given[0] is one for one in chain):
-            found[-1], shapes[-1] = (found[-1][0], name, call), maps.shape[1:]
-            chain.append(maps)
+            shapes.append(output.shape[1:])
+            chain[:] = [output]
+        elif any(inputs[0] is one for one in chain):
+            found[-1], shapes[-1] = (found[-1][0], name, call), output.shape[1:]
+            chain.append(output)
 
     with ExitStack() as hooks:
         for name, module in network.named_modules():
             if isinstance(module, (*CONVOLUTIONS, *FOLLOWERS)):
-                hook = module.register_forward_hook(lambda m, given, out, name=name: follow(name, m, given, out))
+                hook = module.register_forward_hook(lambda m, inputs, out, name=name: follow(name, m, inputs, out))
                 hooks.callback(hook.remove)
         with sampling(network, "running"):
             network(*inputs)
@@ -78,57 +78,56 @@ def find_layers(network: nn.Module, *inputs: Tensor) -> list[Layer]:
 
 
 def feature_layers(network: nn.Module, *inputs: Tensor) -> list[Layer]:
-    """Return a discriminator's layers of feature maps: `find_layers` without a convolution that makes the logit.
-
-    That one has a single map of 1x1, where ``head=convolution`` ends the network.
+    """Return a discriminator's `find_layers` without a convolution that computes the logit (``head=convolution``).
 
     Raises:
         ValueError: there are none.
     """
-    layers = [one for one in find_layers(network, *inputs) if (one.maps, one.height, one.width) != (1, 1, 1)]
+    layers = [one for one in find_layers(network, *inputs) if (one.channels, one.height, one.width) != (1, 1, 1)]
     if not layers:
-        raise ValueError(f"{type(network).__name__} has no feature maps: its only convolution makes the logit")
+        raise ValueError(f"{type(network).__name__} has no feature maps: its only convolution computes the logit")
     return layers
 
 
 def pick(layers: list[Layer], name: str) -> Layer:
-    """Return the layer of a name.
-
-    Raises:
-        ValueError: there is none; the message lists those that are.
-    """
+    """Return the layer of a name; ``ValueError`` if there is none."""
     for layer in layers:
         if layer.name == name:
             return layer
     raise ValueError(f"there is no layer {name!r}; layers: {', '.join(layer.name for layer in layers)}")
 
 
+def fixed_statistics(network: nn.Module, averages: Averages | None) -> AbstractContextManager[None]:
+    """Sample a network with given batch-norm averages, or its running ones, see `ganlab.networks.statistics`."""
+    return sampling(network, "running" if averages is None else "standing", averages)
+
+
 @contextmanager
 def tapped(network: nn.Module, layers: list[Layer], tap: Callable[[Layer, Tensor], Tensor | None]) -> Iterator[None]:
-    """Call ``tap`` with each of the layers and its maps (N, maps, height, width) whenever the network runs.
+    """Call ``tap`` with each of the layers and its output (N, channels, height, width) whenever the network runs.
 
-    What it returns goes on in place of the maps, unless it is None.
+    A tensor that it returns replaces the output.
     """
     calls: Counter[str] = Counter()
-    wanted = {(layer.end, layer.call): layer for layer in layers}
+    by_call = {(layer.end, layer.call): layer for layer in layers}
     modules = dict(network.named_modules())
 
-    def see(name: str, maps: Tensor) -> Tensor | None:
+    def see(name: str, output: Tensor) -> Tensor | None:
         call, calls[name] = calls[name], calls[name] + 1
-        layer = wanted.get((name, call))
-        return None if layer is None else tap(layer, maps)
+        layer = by_call.get((name, call))
+        return None if layer is None else tap(layer, output)
 
     with ExitStack() as hooks:
         hooks.callback(network.register_forward_pre_hook(lambda *_: calls.clear()).remove)
         for end in {layer.end for layer in layers}:
-            hook = modules[end].register_forward_hook(lambda m, given, out, end=end: see(end, out))
+            hook = modules[end].register_forward_hook(lambda m, inputs, out, end=end: see(end, out))
             hooks.callback(hook.remove)
         yield
 
 
 @contextmanager
 def recorded(network: nn.Module, layers: list[Layer]) -> Iterator[dict[str, Tensor]]:
-    """Yield a dictionary that holds, after each pass of the network, the maps of the layers by name."""
-    maps: dict[str, Tensor] = {}
-    with tapped(network, layers, lambda layer, values: maps.update({layer.name: values})):
-        yield maps
+    """Yield a dictionary that holds, after each forward pass, the outputs of the layers by name."""
+    outputs: dict[str, Tensor] = {}
+    with tapped(network, layers, lambda layer, output: outputs.update({layer.name: output})):
+        yield outputs

@@ -1,7 +1,7 @@
-"""Exact nearest-neighbour classification by a stream of samples, however many (paper's supplementary, table 3).
+"""Exact nearest-neighbour classification by a stream of any number of samples (supplementary material, table 3).
 
-float32 finds who may be nearest, float64 decides among them: as exact as float64, and twice as fast or, on a GPU,
-much more. The memory does not grow with the number of samples.
+float32 finds the candidates and float64 decides among them, which is as exact as float64 alone and twice as fast, or
+much faster on a GPU. Memory does not grow with the number of samples.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,18 +11,18 @@ import torch
 from torch import Tensor
 
 QUERIES, REFERENCES = 2048, 4096  # of a tile of distances
-PAIRS = 65_536  # decided together
+PAIRS = 65_536  # compared in float64 at once
 ROUNDING = 2.0**-24  # relative, of one operation in float32
 
 
 @dataclass(frozen=True)
 class NearestScore:
-    """What one counts as the nearest of so many samples.
+    """Error of the nearest-neighbour classifier.
 
     Attributes:
-        samples: of which the nearest was sought.
-        error: share of the queries whose nearest sample has another label.
-        mean_distance: Euclidean, of the queries from their nearest samples, in the units of their values.
+        samples: number of references.
+        error: share of queries whose nearest sample has another label.
+        mean_distance: mean Euclidean distance of queries to their nearest samples, in units of their values.
     """
 
     samples: int
@@ -31,10 +31,10 @@ class NearestScore:
 
 
 class NearestLabels:
-    """Remembers for each query the nearest of all samples that it was shown, and its label.
+    """For each query, the nearest of all samples added so far and its label.
 
     Args:
-        queries: (N, D) or images (N, ...), float32 or uint8, on the device where it is to be computed.
+        queries: (N, D) or images (N, ...), float32 or uint8, on the device of the computation.
     """
 
     def __init__(self, queries: Tensor) -> None:
@@ -45,11 +45,11 @@ class NearestLabels:
         self.labels = torch.full((count,), -1, device=queries.device)
         self.samples = 0
 
-    def show(self, samples: Tensor, labels: Tensor) -> None:
-        """Compare with samples (M, ...) of labels (M,). Of several at the same distance the earliest stays.
+    def add(self, samples: Tensor, labels: Tensor) -> None:
+        """Add samples (M, ...) of labels (M,); among equal distances the earliest sample wins.
 
         Raises:
-            ValueError: they are not as long as the queries.
+            ValueError: their size differs from that of the queries.
         """
         samples, labels = samples.flatten(1).to(self.queries), labels.to(self.labels)
         if samples.shape[1] != self.dimensions:
@@ -80,7 +80,7 @@ class NearestLabels:
             best[nearer], label[nearer] = nearest[nearer], labels[first[nearer]]
 
     def score(self, labels: Tensor) -> NearestScore:
-        """Return how many queries have a nearest sample of another label than theirs (N,), so far."""
+        """Return the error so far, given the labels (N,) of the queries."""
         wrong = (self.labels != labels.to(self.labels)).double().mean().item()
         return NearestScore(self.samples, wrong, self.distances.sqrt().mean().item())
 
@@ -88,24 +88,24 @@ class NearestLabels:
 def scores_by_count(
     queries: Tensor, labels: Tensor, batches: Iterable[tuple[Tensor, Tensor]], counts: Iterable[int]
 ) -> Iterator[NearestScore]:
-    """Yield the scores after the first so many samples of a stream, for each of the counts (table 3: 1k to 10M).
+    """Yield the score after each of the counts of samples of a stream (table 3: 1k to 10M).
 
     Args:
-        queries: images (N, ...) to be classified.
+        queries: images (N, ...) to classify.
         labels: of the queries (N,).
-        batches: of samples (m, ...) and their labels (m,); no more than needed are taken.
-        counts: of samples; the stream may end before the largest, and then the last score is of all there were.
+        batches: samples (m, ...) and their labels (m,), consumed lazily.
+        counts: of samples; if the stream ends before the largest, the last score is of all samples.
     """
-    nearest, waiting, told = NearestLabels(queries), sorted(set(counts)), 0
+    nearest, waiting, scored = NearestLabels(queries), sorted(set(counts)), 0
     for samples, given in batches:
         while waiting and nearest.samples + len(samples) >= waiting[0]:
             part = waiting.pop(0) - nearest.samples
-            nearest.show(samples[:part], given[:part])
+            nearest.add(samples[:part], given[:part])
             samples, given = samples[part:], given[part:]
             yield nearest.score(labels)
-            told = nearest.samples
+            scored = nearest.samples
         if not waiting:
             break
-        nearest.show(samples, given)
-    if waiting and nearest.samples > told:
+        nearest.add(samples, given)
+    if waiting and nearest.samples > scored:
         yield nearest.score(labels)

@@ -1,4 +1,4 @@
-"""Features of a discriminator beside what they respond to: the rows of figure 5, and a score where boxes are known."""
+"""Image patches of a feature's strongest responses, the rows of figure 5, and a score against known boxes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ganlab.data.batches import channels_first
 from ganlab.networks.statistics import Averages
 from ganlab.probes.boxes import cells_inside, share_inside
-from ganlab.probes.guided import Peak, explain, find_peaks, patch, receptive_field
+from ganlab.probes.guided_backpropagation import Peak, explain, find_peaks, receptive_field, square_around
 from ganlab.probes.layers import Layer
 from ganlab.systems.images import Range, to_bytes, to_floats
 
@@ -19,13 +20,13 @@ class FeaturePatches:
     """The strongest responses of one feature.
 
     Attributes:
-        feature: number of the map.
-        peaks: the strongest first.
-        pixels: what lies in the receptive field, uint8 (n, C, size, size).
-        guided: the guided derivative there, grey where it is 0, each patch by its own largest, uint8 alike.
-        inside: share of the derivative's absolute values that lies in the images' boxes (n,), NaN for a feature
-            without any; None without boxes.
-        chance: share of the receptive field that lies in boxes (n,): what ``inside`` is for an even derivative.
+        feature: channel of the layer.
+        peaks: in descending order.
+        pixels: of the receptive fields, uint8 (n, C, size, size).
+        guided: guided derivatives there, uint8 of the same shape, 0 as grey, each patch scaled by its maximum.
+        inside: share of the absolute derivative that lies in the image's boxes (n,), NaN without a response; None
+            without boxes.
+        chance: share of the receptive field that lies in boxes (n,), the value of ``inside`` for a uniform derivative.
     """
 
     feature: int
@@ -54,22 +55,22 @@ def feature_patches(
 
     Args:
         network: a discriminator.
-        images: uint8 (N, H, W, C), best ones that it was not trained on.
-        layer: whose maps are looked at; the paper: the last convolution's.
-        features: numbers of the maps.
+        images: uint8 (N, H, W, C), preferably held out.
+        layer: of the features; the last convolution in the paper.
+        features: channels of the layer.
         count: of patches.
-        boxes: of the objects in the images, (N, K, 4) in units of the side; empty ones are zeros.
+        boxes: of the objects in the images, (N, K, 4) in units of the side; missing ones are zeros.
         averages: fixed statistics of batch norm; None: the running ones.
-        value_range: of the images that the network takes.
-        rule: see `ganlab.probes.guided.guided`.
-        batch_size: images that pass together.
+        value_range: of the network's input.
+        rule: see `ganlab.probes.guided_backpropagation.guided`.
+        batch_size: images per pass.
         label: given to a conditional discriminator with every image.
 
     Raises:
-        ValueError: fewer images than patches, of which each image has one.
+        ValueError: fewer images than patches; each image gives one.
     """
     if count > len(images):
-        raise ValueError(f"{count} patches of a feature need as many images, and there are {len(images)}")
+        raise ValueError(f"{count} patches per feature need as many images, and there are {len(images)}")
     options: dict[str, Any] = {"averages": averages, "label": label}
     device, side = next(network.parameters()).device, images.shape[1]
     found = find_peaks(
@@ -77,46 +78,37 @@ def feature_patches(
     )
     one = torch.zeros(1, images.shape[3], side, images.shape[2], device=device)
     places = {(peak.row, peak.column) for peaks in found for peak in peaks}
-    places.add((layer.height // 2, layer.width // 2))  # whose field is as large as any
+    places.add((layer.height // 2, layer.width // 2))  # whose field is the largest
     fields = {place: receptive_field(network, layer, one, *place, label=label) for place in places}
     size = min(side, max(max(x1 - x0, y1 - y0) for x0, y0, x1, y1 in fields.values()))
     result = []
     for feature, peaks in zip(features, found, strict=True):
         numbers = [peak.image for peak in peaks]
-        pixels = torch.from_numpy(np.stack([images[number] for number in numbers]))
-        derivative = explain(
-            network, to_floats(pixels.to(device), value_range), layer, feature, peaks, rule=rule, **options
-        ).cpu()
-        cuts = [patch(fields[peak.row, peak.column], size, side) for peak in peaks]
+        pictures = np.stack([images[number] for number in numbers])
+        floats = to_floats(torch.from_numpy(pictures).to(device), value_range)
+        derivative = explain(network, floats, layer, feature, peaks, rule=rule, **options).cpu()
+        cuts = [square_around(fields[peak.row, peak.column], size, side) for peak in peaks]
         inside = chance = None
         if boxes is not None:
             cells = torch.stack([cells_inside(boxes[number], *images.shape[1:3]) for number in numbers])
             inside = share_inside(derivative, cells)
             chance = torch.stack([_covered(cells[n], fields[p.row, p.column]) for n, p in enumerate(peaks)])
-        shown = derivative / derivative.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-30)
-        grey = to_bytes(shown, (-1.0, 1.0))
-        result.append(
-            FeaturePatches(
-                feature,
-                peaks,
-                torch.stack([pixels[n].permute(2, 0, 1)[:, y, x] for n, (y, x) in enumerate(cuts)]),
-                torch.stack([grey[n][:, y, x] for n, (y, x) in enumerate(cuts)]),
-                inside,
-                chance,
-            )
-        )
+        scaled = derivative / derivative.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-30)
+        grey, pixels = to_bytes(scaled, (-1.0, 1.0)), channels_first(pictures)
+        cut, guided = (torch.stack([all_[n][:, y, x] for n, (y, x) in enumerate(cuts)]) for all_ in (pixels, grey))
+        result.append(FeaturePatches(feature, peaks, cut, guided, inside, chance))
     return result
 
 
 def lift(found: list[FeaturePatches]) -> float:
-    """Return how much more of the response lies in boxes than an even one would have there: mean inside / mean chance.
+    """Return mean ``inside`` over mean ``chance``: how much of the response lies in boxes, relative to a uniform one.
 
-    1 for a network that does not care for objects; a feature without any response is left out.
+    It is 1 for a network that ignores objects. Features without any response are left out.
     """
     inside = torch.cat([one.inside for one in found if one.inside is not None])
     chance = torch.cat([one.chance for one in found if one.chance is not None])
-    told = ~inside.isnan()
-    return (inside[told].mean() / chance[told].mean()).item()
+    known = ~inside.isnan()
+    return (inside[known].mean() / chance[known].mean()).item()
 
 
 def _covered(cells: Tensor, field: tuple[int, int, int, int]) -> Tensor:

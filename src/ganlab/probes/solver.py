@@ -1,6 +1,6 @@
-"""Linear classifiers on more features than liblinear can hold: L-BFGS in torch, the data read in pieces.
+"""Linear classifiers on more features than liblinear can hold: L-BFGS in torch, reading the data in chunks.
 
-Minimises |W|^2 / 2 + C * sum over examples of a loss of their scores, as scikit-learn's linear classifiers do.
+The objective is scikit-learn's: |W|^2 / 2 + C * the summed loss of the examples' scores.
 """
 
 import logging
@@ -15,8 +15,8 @@ from torch.nn.functional import linear
 
 log = logging.getLogger(__name__)
 
-CHUNK = 4096  # examples that are on the device together
-HISTORY = 10  # pairs that L-BFGS keeps, as scipy does
+CHUNK = 4096  # examples on the device at once
+HISTORY = 10  # pairs of L-BFGS, as in scipy
 Matrix = np.ndarray | Tensor  # (N, features), in memory, memory-mapped or on a device
 Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # of scores (n, K) and classes (n,): its sum, its derivative
 
@@ -28,9 +28,9 @@ class Linear:
     Attributes:
         weights: (features, K).
         intercepts: (K,).
-        converged: whether the gradient became as small as asked.
+        converged: whether the gradient reached the tolerance.
         steps: of the solver.
-        objective: that was reached.
+        objective: its final value.
     """
 
     weights: Tensor
@@ -48,16 +48,16 @@ class Linear:
         return self.scores(features).argmax(dim=1)
 
     def accuracy(self, features: Matrix, labels: Any) -> float:
-        """Return the share of right answers for labels (N,)."""
+        """Return the accuracy, 0..1, for labels (N,)."""
         return (self.predict(features) == torch.as_tensor(labels).to(self.weights.device)).double().mean().item()
 
 
 def pieces(features: Matrix, like: Tensor, chunk: int = CHUNK) -> Iterator[tuple[slice, Tensor]]:
-    """Yield rows with their places, each piece on the device and of the type of ``like``."""
+    """Yield slices and their rows, moved to the device and dtype of ``like``."""
     for start in range(0, len(features), chunk):
         place = slice(start, min(start + chunk, len(features)))
         part = features[place]
-        if isinstance(part, np.ndarray):  # a copy where torch would warn that it could be written to
+        if isinstance(part, np.ndarray):  # copied if read-only, which torch warns of
             part = torch.from_numpy(np.ascontiguousarray(part) if part.flags.writeable else part.copy())
         yield place, part.to(like.device, like.dtype)
 
@@ -77,27 +77,27 @@ def minimise(
     start: Linear | None = None,
     chunk: int = CHUNK,
 ) -> Linear:
-    """Return the classifier with the least |W|^2 / 2 + c * loss.
+    """Return the classifier that minimises |W|^2 / 2 + c * loss.
 
     Args:
-        features: (N, features), float32 or float64; of them only ``chunk`` rows are converted at a time.
+        features: (N, features), float32 or float64.
         labels: classes (N,), from 0 on.
-        loss: of scores and classes; see ``Loss``. Convex and differentiable.
-        c: weight of the loss against |W|^2 / 2, as in scikit-learn.
-        classes: how many there are; None: as the labels tell.
-        intercept_scaling: liblinear's: the intercept is the weight of a feature that is always this, and is held small
-            like any other. None: the intercept is free.
-        tolerance: of the largest derivative, relative to that at the start from 0.
-        max_steps: of L-BFGS; a warning says where they did not suffice.
-        dtype: in which it is computed. float32 is good for a tolerance of about 1e-4.
-        device: where it is computed.
-        start: a classifier to start from, such as one of a smaller ``c``.
-        chunk: rows that are converted together.
+        loss: convex and differentiable, see ``Loss``.
+        c: scikit-learn's C.
+        classes: number of classes; None: the largest label + 1.
+        intercept_scaling: liblinear's: the intercept is the weight of a constant feature of this value and is
+            regularised like the others. None: an unregularised intercept.
+        tolerance: of the largest derivative, relative to that at W = 0.
+        max_steps: of L-BFGS; if they do not suffice, a warning is logged.
+        dtype: of the computation; float32 supports a tolerance of about 1e-4.
+        device: of the computation.
+        start: initial classifier, such as that of a smaller ``c``.
+        chunk: rows that are moved to the device at once.
     """
     width = features.shape[1]
     classes = int(torch.as_tensor(labels).max()) + 1 if classes is None else classes
     scale = 1.0 if intercept_scaling is None else intercept_scaling
-    # A row a class: BLAS forms this gradient seven times as fast as that of a column a class.
+    # One row per class: BLAS computes this gradient seven times as fast as with one column per class.
     weights = torch.zeros(classes, width + 1, dtype=dtype, device=device)
     target = torch.as_tensor(labels).to(weights.device).long()
     first: list[float] = []
@@ -139,7 +139,7 @@ def minimise(
     assert weights.grad is not None
     reached = weights.grad.abs().max().item()
     if reached > limit:
-        message = "the classifier is not at its optimum after %d steps: its largest derivative is %.1e of the first"
+        message = "the classifier did not converge in %d steps: its largest derivative is %.1e of the initial one"
         log.warning(message, steps, reached / max(first[0], 1e-300))
     return Linear(weights[:, :width].T, scale * weights[:, width], reached <= limit, steps, objective)
 
@@ -149,9 +149,9 @@ class Choice:
     """A classifier chosen by validation.
 
     Attributes:
-        classifier: the best, of the smallest C where several are.
+        classifier: the best one, of the smallest C among equals.
         c: its C.
-        errors: share of wrong answers on the validation set by C.
+        errors: validation error, 0..1, by C.
     """
 
     classifier: Linear
@@ -166,9 +166,9 @@ def choose(
     grid: Sequence[float],
     **options: Any,
 ) -> Choice:
-    """Return the classifier of the C that errs least on features and labels held out.
+    """Return the classifier of the C with the smallest error on held-out features and labels.
 
-    From the smallest C on, each starts from the one before. ``fit`` takes features, labels, C and the options.
+    C grows, and each fit starts from the one before. ``fit`` takes features, labels, C and the options.
 
     Raises:
         ValueError: the grid is empty.

@@ -1,7 +1,7 @@
-"""A discriminator's layout as a classifier from scratch, with random search: what few labels give without a GAN.
+"""The supervised baseline of table 2: a classifier with the discriminator's layers, trained from scratch.
 
-The paper's baseline of table 2 (sec. 5.2): "a purely supervised CNN with the same architecture on the same data", the
-best of 64 trials of random search (Bergstra and Bengio 2012) on the validation set. What it searched over is not told.
+The paper (sec. 5.2): "a purely supervised CNN with the same architecture on the same data", the best of 64 trials of
+random search (Bergstra and Bengio 2012) on the validation set. Its search space is not stated; ours is `Trial`.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,22 +15,22 @@ from torch.nn import functional
 
 from ganlab.networks.statistics import sampling
 from ganlab.probes.features import float_batches, real_averages
-from ganlab.probes.fresh import draw_anew
+from ganlab.probes.random_weights import randomise
 from ganlab.systems.images import Range, to_floats
 
-JUDGED = 500  # images judged together
+BATCH = 500  # images classified per pass
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What one trial of the search is trained with.
+    """Hyperparameters of one trial of the random search.
 
     Attributes:
-        lr: of Adam, 1e-4..1e-2, its logarithm even.
+        lr: of Adam, log-uniform in 1e-4..1e-2.
         beta1: of Adam, 0.5 or 0.9.
-        weight_decay: L2 added to the gradient, 1e-6..1e-2, its logarithm even.
+        weight_decay: L2 term in the gradient, log-uniform in 1e-6..1e-2.
         batch_size: 32, 64 or 128.
-        dropout: of the input of the last layer, 0..0.7.
+        dropout: before the last layer, 0..0.7.
         epochs: 20..100 passes over the labelled images.
     """
 
@@ -43,7 +43,7 @@ class Trial:
 
 
 def trials(count: int, seed: int) -> Iterator[Trial]:
-    """Yield random trials; the first ones are the same for any count."""
+    """Yield random trials; the first ones do not depend on the count."""
     rng = np.random.default_rng(seed)
     for _ in range(count):
         lr, decay = 10 ** rng.uniform(-4, -2), 10 ** rng.uniform(-6, -2)
@@ -54,12 +54,12 @@ def trials(count: int, seed: int) -> Iterator[Trial]:
 
 
 def classifier_like(discriminator: nn.Module, classes: int, seed: int) -> nn.Module:
-    """Return a network of the same layers with fresh weights and ``classes`` outputs in the place of the one logit.
+    """Return a network of the same layers with random weights and ``classes`` outputs instead of one logit.
 
-    The last layer is a plain one: spectral norm would bound the classes' scores.
+    The last layer has no spectral norm, which would bound the logits.
 
     Raises:
-        ValueError: its last layer is not a linear one of one output.
+        ValueError: the last layer of the discriminator is not a linear one with one output.
     """
     network = deepcopy(discriminator).cpu()
     linear = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]
@@ -68,16 +68,16 @@ def classifier_like(discriminator: nn.Module, classes: int, seed: int) -> nn.Mod
     name, last = linear[-1]
     parent, _, own = name.rpartition(".")
     setattr(network.get_submodule(parent), own, nn.utils.skip_init(nn.Linear, last.in_features, classes))
-    draw_anew(network, seed)
+    randomise(network, seed)
     return network
 
 
 def train_supervised(
     network: nn.Module, images: np.ndarray, labels: np.ndarray, trial: Trial, value_range: Range, seed: int
 ) -> Callable[[np.ndarray], Tensor]:
-    """Train a classifier on labelled images uint8 (N, H, W, C); returns a function from images to classes (n,).
+    """Train a classifier on labelled images uint8 (N, H, W, C); return a function from images to classes (n,).
 
-    Batch norm uses, after training, averages over the training images.
+    After training, batch norm uses averages over the training images.
     """
     device = next(network.parameters()).device
     optimizer = torch.optim.Adam(
@@ -103,7 +103,7 @@ def train_supervised(
 
     def classify(given: np.ndarray) -> Tensor:
         with sampling(network, "standing", averages):
-            parts = float_batches(given, JUDGED, value_range)
+            parts = float_batches(given, BATCH, value_range)
             return torch.cat([network(part.to(device)).argmax(dim=1).cpu() for part in parts])
 
     return classify

@@ -1,1 +1,1 @@
-"""What a person looks at: grids of images, and later the report of a run."""
+"""Output for people: image grids, curves, tables of architectures, and pages to pick samples on."""

@@ -1,4 +1,4 @@
-"""A page on which a person picks exemplars, or draws boxes, by clicks; it hands back a JSON file."""
+"""An HTML page on which a person picks exemplars or draws boxes, and saves them as a JSON file."""
 
 import base64
 import html
@@ -14,7 +14,7 @@ from torch import Tensor
 from ganlab.files import write_text_atomically
 
 COLOURS = ("#c0392b", "#2471a3", "#1e8449", "#b9770e", "#76448a", "#117a65")
-LEAST_SIDE = 96  # to which samples are enlarged
+LEAST_SIDE = 96  # pixels; smaller samples are enlarged
 
 PAGE = Path(__file__).with_suffix(".html")
 
@@ -28,20 +28,20 @@ def save_picker(
     concepts: tuple[str, ...] = (),
     origin: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a page that shows samples and saves what a person picks of them; it works without a network.
+    """Write a self-contained page that shows samples and saves the picks.
 
-    With concepts, a click gives a sample to the one that is on, and the page saves rows and columns as
-    `ganlab.latent.exemplars.read_exemplars` reads them, of latents in an .npz of the page's name. Without, boxes are
-    drawn in samples, as `ganlab.probes.boxes.read_boxes` reads them.
+    With concepts, a click assigns a sample to the selected one, and the page saves rows and columns for
+    `ganlab.latent.exemplars.read_exemplars`, of latents in an .npz of the page's name. Without concepts, boxes are
+    drawn in samples, for `ganlab.probes.boxes.read_boxes`.
 
     Args:
         images: uint8 (N, C, H, W).
-        path: of the page; the JSON that it saves has its name.
+        path: of the page; the JSON file has the same stem.
         title: of the page.
-        task: what the person is to do.
+        task: instruction for the person.
         columns: of the grid.
-        concepts: names of what exemplars are picked for.
-        origin: what the samples are of, which the JSON repeats.
+        concepts: names of the concepts.
+        origin: identifies the samples; copied into the JSON file.
     """
     height, width = images.shape[2:]
     scale = max(1, -(-LEAST_SIDE // width))

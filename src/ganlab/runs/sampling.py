@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from ganlab.configuration.checking import check
 from ganlab.errors import UserError
-from ganlab.latent.exemplars import Sheet
+from ganlab.latent.exemplars import LatentGrid
 from ganlab.networks.layers.choosing import choose
 from ganlab.networks.statistics import STATISTICS
 from ganlab.report.grids import save_each, save_grid
@@ -22,9 +22,8 @@ from ganlab.systems.request import Request
 def sample(config: DictConfig) -> None:
     """Write a grid of samples and their latents, or one PNG each with ``grid=false``, and print where.
 
-    Equal checkpoint and ``seed`` give equal samples, whatever the ``count``. The latents lie next to the grid in an
-    .npz of the same name, see `ganlab.latent.exemplars.Sheet`: row 3, column 5 of the picture is a latent that walks
-    and sums can take.
+    Equal checkpoint and ``seed`` give equal samples, whatever the ``count``. The latents are written next to the grid
+    in an .npz of the same name, see `ganlab.latent.exemplars.LatentGrid`, for walks and sums.
     """
     check(config)
     count, seed, checkpoint = config.count, config.seed, Path(config.checkpoint)
@@ -47,7 +46,7 @@ def sample(config: DictConfig) -> None:
         else:
             save_grid(images, path)
             if isinstance(system, GAN):
-                sheet_of(system, count, seed, config.label).save(path.with_suffix(".npz"))
+                latent_grid(system, count, seed, config.label).save(path.with_suffix(".npz"))
                 latents = f", their latents: {path.with_suffix('.npz')}"
     except OSError as error:
         raise UserError(f"output={path} cannot be written: {error.strerror}") from error
@@ -65,8 +64,8 @@ def take_statistics(system: AdversarialSystem, statistics: str) -> None:
             network.sampling_statistics = statistics
 
 
-def sheet_of(system: GAN, count: int, seed: int, label: int | None) -> Sheet:
+def latent_grid(system: GAN, count: int, seed: int, label: int | None) -> LatentGrid:
     """Return the latents and labels behind a grid of ``system.sample``."""
     request = Request.first(count, labels=None if label is None else torch.full((count,), label))
     columns = math.ceil(math.sqrt(count))  # those of save_grid
-    return Sheet(system.latents_for(request, seed), system.labels_for(request, seed), columns)
+    return LatentGrid(system.latents_for(request, seed), system.labels_for(request, seed), columns)

@@ -1,1 +1,1 @@
-"""One file a figure or table of the DCGAN paper."""
+"""One file per figure or table of the DCGAN paper."""

@@ -1,35 +1,35 @@
-"""Figure 4: a walk from point to point of the latent space."""
+"""Figure 4: latent interpolation between random points."""
 
 from typing import ClassVar
 
 from ganlab.arguments import Count
 from ganlab.data.batches import channels_first
 from ganlab.latent.interpolation import walk
-from ganlab.latent.pictures import sheet
+from ganlab.latent.pictures import image_grid
 from ganlab.latent.scoring import score_walk
 from ganlab.latent.video import frames
-from ganlab.paper.figure import Claim, Item, Material, Outcome
+from ganlab.paper.figure import Claim, Figure, FigureInputs, FigureResult
 
-REALS = 10_000  # training images that a model that knows them by heart could show
+REALS = 10_000  # training images of the memorising baseline
 
 
-class LatentWalk(Item):
-    """Rows of images from one random point to the next, the last of a row being the first of the next.
+class LatentWalk(Figure):
+    """Rows of images from one random point to the next; the last image of a row is the first of the next.
 
     Args:
-        rows: of the figure; the 9 points between the paper's 10 rows and the two ends make 11.
-        columns: images of a row.
+        rows: of the figure; the paper's 10 rows join 11 points, see `ganlab.latent.interpolation.walk`.
+        columns: images per row.
         how: ``linear`` or ``spherical``.
         statistics: of batch norm, see `ganlab.latent.sampler.Sampler`.
     """
 
     title = "a walk in the latent space"
     differs: ClassVar = (
-        "smoothness is the largest step over the mean step of a row, in pixels; the paper looks at the picture",
+        "smoothness: the largest step over the mean step of a row, in pixels; the paper judges by eye",
     )
     claims: ClassVar = (
         Claim(
-            "no sharp transitions: steps are more even than those of a model that knows its images by heart",
+            "no sharp transitions: steps are more even than those of a model that memorised its training images",
             "largest_step_memorised",
             "largest_step",
         ),
@@ -38,23 +38,23 @@ class LatentWalk(Item):
     def __init__(self, rows: Count, columns: Count, how: str, statistics: str) -> None:
         self.rows, self.columns, self.how, self.statistics = rows, columns, how, statistics
 
-    def make(self, material: Material) -> Outcome:
-        """Walk, film, and measure how even the steps are."""
-        sampler = material.model.sampler(self.statistics)
-        images = sampler(walk(sampler.draw(self.rows + 1, material.seed), self.columns, self.how))
-        pack = material.training
+    def make(self, inputs: FigureInputs) -> FigureResult:
+        """Draw and animate the walk, and score its smoothness."""
+        sampler = inputs.model.sampler(self.statistics)
+        images = sampler(walk(sampler.draw(self.rows + 1, inputs.seed), self.columns, self.how))
+        pack = inputs.training
         chosen = slice(None, None, max(1, len(pack) // REALS))
         reals = channels_first(pack.images[chosen][:REALS])
         scores = score_walk(images, reals)
-        alone = f"{self.statistics} batch statistics, so that an image depends on its own latent alone"
-        return Outcome(
-            {"": sheet(images)},
+        alone = f"{self.statistics} batch statistics, so that an image depends on its latent alone"
+        return FigureResult(
+            {"": image_grid(images)},
             {"": frames(images, back=True)},
             {
                 "largest_step": scores["walk"].largest.nanmean().item(),
                 "mean_step": scores["walk"].mean.mean().item(),
                 "largest_step_memorised": scores["memorised"].largest.nanmean().item(),
             },
-            [f"{self.how} walk; by heart: the nearest of {len(reals):,} training images"],
+            [f"{self.how} walk; memorised: the nearest of {len(reals):,} training images"],
             [] if self.statistics == "batch" else [f"{alone} (the authors: of the batch)"],
         )

@@ -1,4 +1,4 @@
-"""Table 3: real digits classified by their nearest neighbours among generated ones."""
+"""Table 3: nearest-neighbour classification of real digits by generated ones."""
 
 from collections.abc import Callable, Iterator
 from typing import ClassVar
@@ -9,12 +9,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ganlab.arguments import Count
+from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
-from ganlab.paper.figure import Claim, Item, Material, Model, Outcome
+from ganlab.paper.figure import QUOTED, Claim, Figure, FigureInputs, FigureResult, Model
 from ganlab.probes.nearest import NearestScore, scores_by_count
+from ganlab.systems.request import BLOCK, Request
 
-BATCH = 1_000  # samples of one pass; with batch statistics they depend on each other
-FEW, MANY = 50_000, 10_000_000  # samples of the paper's two columns
+BATCH = 1_000  # samples per request
+FEW, MANY = 50_000, 10_000_000  # samples in the paper's two columns
 PAPER = [
     ["AlignMNIST", "-", "1.4 %*"],
     ["InfiMNIST", "-", "2.6 %*"],
@@ -24,13 +26,13 @@ PAPER = [
 ]
 
 
-class NearestDigits(Item):
-    """Error of 1-NN on the test set, by real images and by up to millions of labelled samples of two models.
+class NearestDigits(Figure):
+    """Test error of 1-NN classifiers on real images and on up to millions of labelled samples of two models.
 
     Args:
         counts: of samples.
-        reals: training images that the real row uses (paper: 50,000).
-        test: images of the test set; null: all.
+        reals: training images in the row of real data (paper: 50,000).
+        test: test images; null: all.
     """
 
     title = "nearest neighbours among generated digits"
@@ -45,89 +47,91 @@ class NearestDigits(Item):
     differs: ClassVar = (
         "the authors train on 50,000 of MNIST's 60,000 training images; experiment=mnist_conditional and mnist_gan on "
         "all of them",
-        "the layers of the paper's GAN are not told; those of architecture=mlp_conditional are our choice",
-        "a value of the paper's with * is one that is widely quoted; it was not checked against the paper",
+        "the paper does not state the layers of its GAN; those of architecture=mlp_conditional are our choice",
+        QUOTED,
     )
     claims: ClassVar = (
         Claim("DCGAN samples classify better than the GAN's", "baseline_error", "dcgan_error"),
-        Claim("and as many of them as there are real images better than these", "real_error", "dcgan_at_reals"),
+        Claim(
+            "as many DCGAN samples as real images classify better than the real images", "real_error", "dcgan_at_reals"
+        ),
     )
 
     def __init__(self, counts: list[Count], reals: Count, test: Count | None) -> None:
         self.counts, self.reals, self.test = sorted(counts), reals, test
         if not self.counts or self.counts[0] < 1:
-            raise UserError(f"table.counts={counts} names no numbers of samples: type some, as [1000,10000]")
+            raise UserError(f"table.counts={counts} is empty: type numbers of samples, such as [1000,10000]")
 
-    def make(self, material: Material) -> Outcome:
-        """Stream samples past the test set."""
-        models = {"baseline": material.models["baseline"], "dcgan": material.model}
+    def make(self, inputs: FigureInputs) -> FigureResult:
+        """Classify the test set by real images and by a stream of samples of each model."""
+        models = {"baseline": inputs.models["baseline"], "dcgan": inputs.model}
         for role, model in models.items():
             if not model.system.classes:
                 raise UserError(
-                    f"{model.name} ({role}) knows no classes, so that its samples have no labels: train one such as "
-                    "experiment=mnist_conditional"
+                    f"{model.name} ({role}) is unconditional, so its samples have no labels: train a conditional "
+                    "model, such as experiment=mnist_conditional"
                 )
-        train, test = material.training, material.held_out()
-        queries = torch.from_numpy(np.array(test.images[: self.test]))
+        train, test = inputs.training, inputs.held_out()
+        queries = channels_first(test.images[: self.test])
         labels = torch.from_numpy(np.array(test.labels))[: self.test]
-        outcome = Outcome(
+        result = FigureResult(
             remarks=[
-                f"{len(queries):,} test images; samples of each model at most {self.counts[-1]:,}, their labels drawn "
-                "uniformly, as in the authors' code"
+                f"{len(queries):,} test images; up to {self.counts[-1]:,} samples of each model, with uniformly drawn "
+                "labels as in the authors' code"
             ],
-            differs=[normalised(role, model) for role, model in models.items()],
+            differs=[statistics_note(role, model) for role, model in models.items()],
         )
-        device = material.model.device
+        device = inputs.model.device
         given = queries.to(device), labels.to(device)
-        chosen = np.sort(np.random.default_rng(material.seed).permutation(len(train))[: self.reals])
-        reals = (torch.from_numpy(train.images[chosen].copy()), torch.from_numpy(np.array(train.labels)[chosen]))
+        chosen = np.sort(np.random.default_rng(inputs.seed).permutation(len(train))[: self.reals])
+        reals = channels_first(train.images[chosen]), torch.from_numpy(np.array(train.labels)[chosen])
         for score in scores_by_count(*given, [reals], [len(chosen)]):
-            outcome.scores |= {f"real_at_{score.samples}": score.error, "real_error": score.error}
-            material.interim(outcome)
+            result.scores |= {f"real_at_{score.samples}": score.error, "real_error": score.error}
+            inputs.save_partial(result)
         for role, model in models.items():
             last = float("nan")
-            for score in self.stream(role, model, given, len(chosen), material.seed):
-                outcome.scores[f"{role}_at_{score.samples}"] = last = score.error
+            for score in self.stream(role, model, given, len(chosen), inputs.seed):
+                result.scores[f"{role}_at_{score.samples}"] = last = score.error
                 if score.samples == len(chosen):
-                    outcome.scores[f"{role}_at_reals"] = score.error
-                material.interim(outcome)
-            outcome.scores[f"{role}_error"] = last
-        return outcome
+                    result.scores[f"{role}_at_reals"] = score.error
+                inputs.save_partial(result)
+            result.scores[f"{role}_error"] = last
+        return result
 
     def stream(
         self, role: str, model: Model, given: tuple[Tensor, Tensor], reals: int, seed: int
     ) -> Iterator[NearestScore]:
-        """Yield the errors after each count of a model's samples, and after as many as there are ``reals``."""
+        """Yield the errors after each count of a model's samples, and after as many as ``reals``."""
         most = self.counts[-1]
         with tqdm(total=most, desc=f"nearest of the {role}'s samples", disable=None) as bar:
 
             def batches() -> Iterator[tuple[Tensor, Tensor]]:
                 for index in range(-(-most // BATCH)):
-                    images = model.system.generation_batch(index, BATCH, seed)
-                    asked = model.system.generation_labels(index, BATCH, seed)
-                    assert asked is not None, "make() has refused models without classes"
+                    request = Request(torch.arange(index * BATCH, (index + 1) * BATCH))
+                    images, labels = model.system.respond(request, seed), model.system.labels_for(request, seed)
+                    assert labels is not None, "make() refuses unconditional models"
                     bar.update(BATCH)
-                    yield images.permute(0, 2, 3, 1).contiguous(), asked.to(images.device)
+                    yield images, labels.to(images.device)
 
             yield from scores_by_count(*given, batches(), [*self.counts, *([reals] if reals <= most else [])])
 
-    def layout(self, told: Callable[[str], str]) -> list[list[str]]:
-        """Return the paper's table 3 and our rows, which name the largest count where it is not the paper's."""
+    def layout(self, score: Callable[[str], str]) -> list[list[str]]:
+        """Return table 3 with our rows, which state the largest count if it is not the paper's."""
         largest = self.counts[-1]
         few = min(FEW, largest)
         many = MANY if MANY in self.counts else largest
         noted = "" if many in (FEW, MANY) else f" ({many:,})"
         real = "" if self.reals == FEW else f" ({self.reals:,})"
-        rows = [[f"ours, real data{real}", told(f"real_at_{self.reals}"), "-"]]
+        rows = [[f"ours, real data{real}", score(f"real_at_{self.reals}"), "-"]]
         for role, name in (("baseline", "GAN"), ("dcgan", "DCGAN")):
-            second = told(f"{role}_at_{many}") if many > FEW else "-"
-            rows.append([f"ours, {name}{noted}", told(f"{role}_at_{few}"), second])
+            second = score(f"{role}_at_{many}") if many > FEW else "-"
+            rows.append([f"ours, {name}{noted}", score(f"{role}_at_{few}"), second])
         return [["model", "@50K", "@10M samples"], *PAPER, *rows]
 
 
-def normalised(role: str, model: Model) -> str:
-    """Return what batch norm uses where a model's samples are drawn, beside what it uses in the authors' code."""
+def statistics_note(role: str, model: Model) -> str:
+    """Return the batch-norm statistics of a model's samples and of the authors' code."""
     statistics = model.generator.sampling_statistics
     if statistics == "batch":
-        return f"batch norm of the {role} uses the statistics of batches of {BATCH:,} samples (the authors': of 128)"
+        return f"batch norm of the {role} uses the statistics of batches of {BLOCK} samples (the authors': of 128)"
     return f"batch norm of the {role} uses {statistics} statistics (the authors': those of batches of 128 samples)"

@@ -1,4 +1,4 @@
-"""Figures 2, 3, 10 and 11: samples, as they come or sorted by the discriminator."""
+"""Figures 2, 3, 10 and 11: random samples, unsorted or sorted by the discriminator."""
 
 from contextlib import suppress
 from typing import ClassVar
@@ -6,48 +6,47 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ganlab.arguments import Count, Several
+from ganlab.arguments import Count
 from ganlab.errors import UserError
-from ganlab.latent.pictures import sheet
+from ganlab.latent.pictures import image_grid
 from ganlab.networks.statistics import sampling
-from ganlab.paper.figure import Item, Material, Model, Outcome
-from ganlab.paper.provenance import trained_on, width_of
+from ganlab.paper.figure import Figure, FigureInputs, FigureResult, Model
 from ganlab.systems.images import to_floats
+from ganlab.systems.request import Request
 
 
-class Samples(Item):
-    """A grid of samples at random, none chosen.
+class Samples(Figure):
+    """A grid of random samples, not hand-picked.
 
     Args:
         rows: of the grid.
         columns: of the grid.
-        batch_size: samples generated together; with the authors' batch statistics they depend on each other.
     """
 
     title = "samples"
     published: ClassVar = {"epochs": "1 (figure 2), 5 (figure 3), 25 (figure 10)"}
 
-    def __init__(self, rows: Count, columns: Count, batch_size: Several) -> None:
-        self.rows, self.columns, self.batch_size = rows, columns, batch_size
+    def __init__(self, rows: Count, columns: Count) -> None:
+        self.rows, self.columns = rows, columns
 
-    def make(self, material: Material) -> Outcome:
+    def make(self, inputs: FigureInputs) -> FigureResult:
         """Draw rows x columns samples."""
-        model = material.model
-        images = model.system.sample(self.rows * self.columns, material.seed, self.batch_size)
-        outcome = Outcome({"": sheet(images.unflatten(0, (self.rows, self.columns)))})
-        papers = "LSUN's bedrooms (figures 2 and 3) and faces found on the web (figure 10), 64x64, width 128"
-        outcome.differs += other_data(model, images, ("lsun", 64, 128), papers)
-        if seen := model.system.clock.images_seen:  # 0: weights that do not tell
-            outcome.scores["images_seen"] = seen
-            with suppress(UserError):  # the data need not be here for samples
-                count = len(material.training)
-                outcome.scores["epochs"] = seen / count
-                outcome.remarks.append(f"of {count:,} training images")
-        return outcome
+        model = inputs.model
+        images = model.system.sample(self.rows * self.columns, inputs.seed)
+        result = FigureResult({"": image_grid(images.unflatten(0, (self.rows, self.columns)))})
+        description = "LSUN's bedrooms (figures 2 and 3) and faces found on the web (figure 10), 64x64, width 128"
+        result.differs += other_data(model, images, ("lsun", 64, 128), description)
+        if seen := model.system.clock.images_seen:  # 0: unknown, as of the authors' weights
+            result.scores["images_seen"] = seen
+            with suppress(UserError):  # samples do not need the data
+                count = len(inputs.training)
+                result.scores["epochs"] = seen / count
+                result.remarks.append(f"of {count:,} training images")
+        return result
 
 
-class SortedSamples(Item):
-    """A grid of samples in the order of the discriminator's probability, the most real ones first.
+class SortedSamples(Figure):
+    """A grid of samples in descending order of the discriminator's probability of being real.
 
     Args:
         rows: of the grid.
@@ -55,48 +54,48 @@ class SortedSamples(Item):
     """
 
     title = "samples, sorted by the discriminator"
-    differs: ClassVar = ("the discriminator normalises over all samples at once, as the authors' sampling does",)
+    differs: ClassVar = ("the discriminator's batch norm uses all samples as one batch, as in the authors' sampling",)
 
     def __init__(self, rows: Count, columns: Count) -> None:
         self.rows, self.columns = rows, columns
 
-    def make(self, material: Material) -> Outcome:
+    def make(self, inputs: FigureInputs) -> FigureResult:
         """Draw rows x columns samples and sort them."""
-        model, count = material.model, self.rows * self.columns
-        images = model.system.sample(count, material.seed, count)
-        logits = judged(model, images, model.system.generation_labels(0, count, material.seed))
+        model, count = inputs.model, self.rows * self.columns
+        images = model.system.sample(count, inputs.seed)
+        logits = discriminate(model, images, model.system.labels_for(Request.first(count), inputs.seed))
         order = logits.argsort(descending=True)
         probabilities = logits[order].sigmoid().view(self.rows, self.columns).mean(dim=1)
-        return Outcome(
-            {"": sheet(images[order].unflatten(0, (self.rows, self.columns)))},
+        return FigureResult(
+            {"": image_grid(images[order].unflatten(0, (self.rows, self.columns)))},
             scores={"first_row": probabilities[0].item(), "last_row": probabilities[-1].item()},
-            remarks=["scores are mean probabilities of being real of the first and the last row"],
+            remarks=["scores: the mean probability of being real in the first and in the last row"],
             differs=other_data(model, images, ("imagenet", 32, 128), "ImageNet-1k, 32x32, width 128"),
         )
 
 
-def judged(model: Model, images: Tensor, labels: Tensor | None) -> Tensor:
-    """Return the discriminator's logits (N,) of uint8 images (N, C, H, W), normalised over all of them at once.
+def discriminate(model: Model, images: Tensor, labels: Tensor | None) -> Tensor:
+    """Return the discriminator's logits (N,) of uint8 images (N, C, H, W) under the batch statistics of all of them.
 
-    A conditional one is given the labels (N,) that the images were drawn with.
+    A conditional discriminator is given the labels (N,) of the samples.
     """
     pixels = to_floats(images.to(model.device).permute(0, 2, 3, 1), model.value_range)
-    given = (value.to(model.device) for value in model.system.condition(labels))
+    condition = (value.to(model.device) for value in model.system.condition(labels))
     with sampling(model.discriminator, "batch"):
-        return torch.as_tensor(model.discriminator(pixels, *given)).float().cpu()
+        return torch.as_tensor(model.discriminator(pixels, *condition)).float().cpu()
 
 
-def other_data(model: Model, images: Tensor, papers: tuple[str, int, int], told: str) -> list[str]:
-    """Return a line on what a model's samples (N, C, H, W) are of where that is not what the paper's are of.
+def other_data(model: Model, images: Tensor, paper: tuple[str, int, int], description: str) -> list[str]:
+    """Return a line that names a model's data, image size and width, unless they are the paper's.
 
     Args:
-        model: that drew them.
-        images: the samples.
-        papers: name of the paper's data, side of its images and width of its networks.
-        told: the same, in words.
+        model: of the samples.
+        images: samples (N, C, H, W).
+        paper: name of the paper's data, side of its images and width of its networks.
+        description: the same in words.
     """
-    name, (height, width), maps = trained_on(model), images.shape[2:], width_of(model)
-    if (name, height, maps) == papers:
+    height, width = images.shape[2:]
+    if (model.data_name, height, model.width) == paper:
         return []
-    ours = f"{name}, {width}x{height}" + (f", width {maps}" if maps else "")
-    return [f"samples of a model of {ours}; the paper's: {told}"]
+    ours = f"{model.data_name}, {width}x{height}" + (f", width {model.width}" if model.width else "")
+    return [f"our samples: {ours}; the paper's: {description}"]

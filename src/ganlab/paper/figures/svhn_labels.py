@@ -1,4 +1,4 @@
-"""Table 2: SVHN with 1,000 labels, upon the discriminator's features and purely supervised."""
+"""Table 2: SVHN with 1,000 labels, on the discriminator's features and purely supervised."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -11,12 +11,12 @@ from tqdm import tqdm
 from ganlab.arguments import Count, Natural, Positive
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
-from ganlab.paper.figure import Claim, Item, Material, Outcome
+from ganlab.paper.figure import QUOTED, Claim, Figure, FigureInputs, FigureResult
 from ganlab.probes.features import PooledFeatures
 from ganlab.probes.few_labels import FewLabels, balanced_draw, measure_few_labels
 from ganlab.probes.supervised import classifier_like, train_supervised, trials
 
-PER_CLASS = 100  # labels of a class in the paper
+PER_CLASS = 100  # labels per class in the paper
 PAPER = [
     ["KNN", "77.93 %"],
     ["TSVM", "66.55 %"],
@@ -36,16 +36,16 @@ OURS = {
 }
 
 
-class FewLabelsError(Item):
-    """Error with few labels: C chosen over draws on the validation set, then as many draws on the test set.
+class FewLabelsError(Figure):
+    """Test error with few labels, C chosen by the mean validation error over draws of labels.
 
     Args:
-        per_class: labels of a class in a draw (authors: 100).
-        grid: of C.
+        per_class: labels per class in a draw (authors: 100).
+        grid: values of C.
         choosing: draws for each C (authors: 10).
         testing: draws with the best C (authors: 100).
-        trials: of the random search of the supervised network (paper: 64); 0 leaves it out.
-        held_out: training images that are the validation set where the data have no such split (authors: 10,000).
+        trials: of the supervised network's random search (paper: 64); 0 leaves it out.
+        held_out: training images for validation, unless the data have such a split (authors: 10,000).
     """
 
     title = "classification with 1,000 labels"
@@ -55,13 +55,13 @@ class FewLabelsError(Item):
         "features": "7168",
     }
     differs: ClassVar = (
-        "which training images are held out for validation is fixed by a seed; the authors left it to chance",
-        "what the supervised network's random search draws from is not told in the paper, see ganlab.probes.supervised",
-        "a value of the paper's with * is one that is widely quoted; it was not checked against the paper",
+        "the choice of validation images is fixed by a seed; the authors' is random",
+        "the paper does not state the space of its random search; ours is in ganlab.probes.supervised",
+        QUOTED,
     )
     claims: ClassVar = (
-        Claim("features of the trained discriminator err less than random ones", "error_random", "error"),
-        Claim("and less than the supervised network of the same layout", "supervised_test", "error"),
+        Claim("features of the trained discriminator err less than those of random weights", "error_random", "error"),
+        Claim("they err less than the supervised network of the same layout", "supervised_test", "error"),
     )
 
     def __init__(
@@ -70,44 +70,46 @@ class FewLabelsError(Item):
         self.per_class, self.grid, self.choosing, self.testing = per_class, list(grid), choosing, testing
         self.trials, self.held_out = trials, held_out
 
-    def make(self, material: Material) -> Outcome:
-        """Measure the trained discriminator, one of random weights, and the supervised network."""
+    def make(self, inputs: FigureInputs) -> FigureResult:
+        """Measure the trained discriminator, one with random weights, and the supervised network."""
         if self.trials:
-            self.require_layout(material)
-        parts = self.parts(material)
+            self.require_layout(inputs)
+        parts = self.parts(inputs)
         counts = ", ".join(f"{len(images):,}" for images, _ in parts)
-        outcome = Outcome(remarks=[f"{counts} training, validation and test images; spread: 1.96 deviations of a draw"])
-        random = material.random_discriminator()
-        for suffix, network in (("", material.model.discriminator), ("_random", random)):
-            outcome.scores |= self.measure(network, material, parts, suffix)
-            material.interim(outcome)
+        result = FigureResult(
+            remarks=[f"{counts} training, validation and test images; spread: 1.96 deviations of a draw"]
+        )
+        random = inputs.random_discriminator()
+        for suffix, network in (("", inputs.model.discriminator), ("_random", random)):
+            result.scores |= self.measure(network, inputs, parts, suffix)
+            inputs.save_partial(result)
         if self.trials:
-            outcome.scores |= self.supervised(material, parts)
-        return outcome
+            result.scores |= self.supervised(inputs, parts)
+        return result
 
-    def layout(self, told: Callable[[str], str]) -> list[list[str]]:
-        """Return the paper's table 2 and our rows, which name the number of labels where it is not the paper's."""
-        noted = "" if self.per_class == PER_CLASS else f", {self.per_class} labels a class"
-        ours = [[f"ours, {name}{noted}", told(score)] for score, name in OURS.items()]
+    def layout(self, score: Callable[[str], str]) -> list[list[str]]:
+        """Return table 2 with our rows, which state the number of labels if it is not the paper's."""
+        noted = "" if self.per_class == PER_CLASS else f", {self.per_class} labels per class"
+        ours = [[f"ours, {name}{noted}", score(key)] for key, name in OURS.items()]
         return [["model", "error"], *PAPER, *ours]
 
     @staticmethod
-    def require_layout(material: Material) -> None:
-        """Raise an error, before hours of work, where no supervised network can be made of the discriminator."""
-        model = material.model
-        if model.label is not None:
+    def require_layout(inputs: FigureInputs) -> None:
+        """Raise an error, before hours of work, if the discriminator cannot become a supervised network."""
+        model = inputs.model
+        if model.fixed_label is not None:
             raise UserError(
-                f"{model.name} is conditional, and a network of its layout would be given the labels that it is to "
-                "find: type table.trials=0"
+                f"{model.name} is conditional, so a network of its layout would be given the labels that it should "
+                "predict: type table.trials=0"
             )
-        classifier_like(model.discriminator, 2, material.seed)
+        classifier_like(model.discriminator, 2, inputs.seed)
 
     def measure(
-        self, network: nn.Module, material: Material, parts: list[tuple[np.ndarray, np.ndarray]], suffix: str
+        self, network: nn.Module, inputs: FigureInputs, parts: list[tuple[np.ndarray, np.ndarray]], suffix: str
     ) -> dict[str, float]:
-        """Return the errors upon a network's features, which are gone from memory afterwards."""
-        model = material.model
-        features = PooledFeatures(network, model.image()[0], model.value_range, label=model.label)
+        """Return the errors on a network's features, which are freed afterwards."""
+        model = inputs.model
+        features = PooledFeatures(network, model.discriminator_inputs()[0], model.value_range, label=model.fixed_label)
         features.freeze(parts[0][0])
         found: FewLabels = measure_few_labels(
             *((features.extract(images), labels) for images, labels in parts),
@@ -115,46 +117,46 @@ class FewLabelsError(Item):
             grid=self.grid,
             choosing=self.choosing,
             testing=self.testing,
-            seed=material.seed,
+            seed=inputs.seed,
             device=model.device,
         )
         errors = {"error": found.mean, "spread": found.spread, "c": found.c}
         return {f"{name}{suffix}": value for name, value in errors.items()} | {"features": features.length}
 
-    def parts(self, material: Material) -> list[tuple[np.ndarray, np.ndarray]]:
+    def parts(self, inputs: FigureInputs) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return images and labels of training, validation and test."""
-        test, validation = material.held_out(), material.pack("validation")
-        train = material.pack("train_without_validation") if validation is not None else material.training
-        assert train is not None, "data with one of the two splits have both"
+        test, validation = inputs.held_out(), inputs.pack("validation")
+        train = inputs.pack("train_without_validation") if validation is not None else inputs.training
+        assert train is not None, "data with a validation split have both"
         for pack in (train, test):
             if pack.labels is None or pack.labels.ndim != 1:
-                raise UserError(f"{pack.manifest['source']} has no class an image to classify: type data=svhn")
+                raise UserError(f"{pack.manifest['source']} does not have one class per image: type data=svhn")
         if validation is not None:
             return [_arrays(pack) for pack in (train, validation, test)]
         if self.held_out >= len(train):
             raise UserError(
-                f"{train.manifest['source']} has {len(train):,} training images, and {self.held_out:,} are to be held "
-                f"out for validation: type table.held_out={len(train) // 5}"
+                f"{train.manifest['source']} has {len(train):,} training images, too few to hold out {self.held_out:,} "
+                f"for validation: type table.held_out={len(train) // 5}"
             )
-        order = np.random.default_rng(material.seed).permutation(len(train))
+        order = np.random.default_rng(inputs.seed).permutation(len(train))
         images, labels = _arrays(train)
         held, kept = np.split(order, [self.held_out])
         return [(images[kept], labels[kept]), (images[held], labels[held]), _arrays(test)]
 
-    def supervised(self, material: Material, parts: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
+    def supervised(self, inputs: FigureInputs, parts: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
         """Return the best validation error of the random search on one draw of labels, and that trial's test error."""
         (images, labels), validation, test = parts
-        drawn = balanced_draw(labels, self.per_class, np.random.default_rng(material.seed))
+        drawn = balanced_draw(labels, self.per_class, np.random.default_rng(inputs.seed))
         best = (1.0, 1.0)
-        for number, trial in enumerate(tqdm(list(trials(self.trials, material.seed)), desc="trials", disable=None)):
-            network = classifier_like(material.model.discriminator, int(labels.max()) + 1, material.seed + number)
+        for number, trial in enumerate(tqdm(list(trials(self.trials, inputs.seed)), desc="trials", disable=None)):
+            network = classifier_like(inputs.model.discriminator, int(labels.max()) + 1, inputs.seed + number)
             classify = train_supervised(
-                network.to(material.model.device),
+                network.to(inputs.model.device),
                 images[drawn],
                 labels[drawn],
                 trial,
-                material.model.value_range,
-                material.seed + number,
+                inputs.model.value_range,
+                inputs.seed + number,
             )
             wrong = [float((classify(x) != torch.from_numpy(y)).double().mean()) for x, y in (validation, test)]
             best = min(best, (wrong[0], wrong[1]))

@@ -1,4 +1,4 @@
-"""Figure 7: sums of concepts in the latent space, and the same sums in pixels."""
+"""Figure 7: vector arithmetic for visual concepts in the latent space, and the same sums in pixels."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -10,13 +10,13 @@ from ganlab.arguments import Count, Natural, Share
 from ganlab.classifiers.labelled import Labelled
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
-from ganlab.latent.arithmetic import neighbourhood, pixel_total, total
-from ganlab.latent.exemplars import Wanted, choose_exemplars, judge_of, read_exemplars
+from ganlab.latent.arithmetic import concept_sum, neighbourhood, pixel_sum
+from ganlab.latent.exemplars import Attributes, attribute_classifier, choose_exemplars, read_exemplars
 from ganlab.latent.pictures import arithmetic_picture
 from ganlab.latent.sampler import Sampler
-from ganlab.latent.scoring import Sum, distances_to_shown, draw_sums, score_arithmetic
+from ganlab.latent.scoring import ConceptSum, distances_to_samples, draw_sums, score_arithmetic
 from ganlab.metrics.extractors.classifier import ClassifierFeatures
-from ganlab.paper.figure import Choices, Claim, Item, Material, Outcome
+from ganlab.paper.figure import STANDING, Candidates, Claim, Figure, FigureInputs, FigureResult
 from ganlab.systems.clock import generator_of
 
 OFFERED = 144  # samples that a person picks from
@@ -24,28 +24,27 @@ CONCEPTS = ("first", "second", "third")  # first - second + third
 DISTANT = ("means_of_three", "single", "pixels_of_three", "pixels_single")  # sums that are compared with samples
 
 
-class VectorArithmetic(Item):
-    """Means of exemplars of three concepts, added and subtracted: first - second + third, and eight neighbours.
+class VectorArithmetic(Figure):
+    """first - second + third of the means of three concepts' exemplars, with eight neighbours.
 
     Args:
-        concepts: by ``first``, ``second``, ``third`` and ``result``: what a classifier trained on the data's labels is
-            to see, as ``["hair:1", "glasses:0"]``. Exemplars that a person has named take the places of those that it
-            would choose, not of its scores.
-        exemplars: of each concept.
+        concepts: ``first``, ``second``, ``third`` and ``result``: attributes by the data's labels, such as
+            ``["hair:1", "glasses:0"]``. Exemplars from a file replace those of the picture, not those of the scores.
+        exemplars: per concept.
         trials: sums that are scored.
-        pool: exemplars that the trials choose among, of each concept.
+        pool: exemplars per concept that the trials draw from.
         least: probability that makes an exemplar.
     """
 
     title = "vector arithmetic for visual concepts"
     published: ClassVar = {"means_of_three": "stable (by eye)", "single": "unstable (by eye)"}
-    differs: ClassVar = ("standing batch statistics (the authors: of the batch)",)
+    differs: ClassVar = (STANDING,)
     claims: ClassVar = (
-        Claim("the sum of means shows what is wanted more often than samples at random", "means_of_three", "chance"),
+        Claim("the sum of means shows the result more often than random samples", "means_of_three", "chance"),
         Claim("means of three are more stable than single exemplars", "means_of_three", "single"),
-        Claim("sums of latents show it more often than sums of pixels", "means_of_three", "pixels_of_three"),
+        Claim("sums of latents show the result more often than sums of pixels", "means_of_three", "pixels_of_three"),
         Claim(
-            "sums of latents are nearer to samples that show it by themselves than sums of pixels are",
+            "sums of latents are closer to samples that show the result than sums of pixels are",
             "fid_classifier_pixels_of_three",
             "fid_classifier_means_of_three",
         ),
@@ -54,26 +53,26 @@ class VectorArithmetic(Item):
     def __init__(
         self, concepts: Mapping[str, Sequence[str]], exemplars: Count, trials: Natural, pool: Count, least: Share
     ) -> None:
-        self.sum = Sum(**{name: wanted(values) for name, values in concepts.items()})
+        self.sum = ConceptSum(**{name: attributes(values) for name, values in concepts.items()})
         self.exemplars, self.trials, self.pool, self.least = exemplars, trials, pool, least
 
-    def make(self, material: Material) -> Outcome:
-        """Draw the figure, and score sums where the data's labels tell what they show."""
-        sampler, outcome = material.model.sampler(), Outcome()
+    def make(self, inputs: FigureInputs) -> FigureResult:
+        """Draw the figure, and score sums if the data have labels of the concepts."""
+        sampler, result, pack = inputs.model.sampler(), FigureResult(), inputs.training
         concepts = [getattr(self.sum, name) for name in CONCEPTS]
-        pack = material.training
-        told = told_apart(pack)
-        asked = dict.fromkeys(factor for part in (*concepts, self.sum.result) for factor in part)
-        named = None if material.exemplars is None else read_exemplars(material.exemplars, CONCEPTS, sampler)
-        judged = bool(told) if named is None else self.trials > 0 and asked.keys() <= told
-        classifier = material.judges.classifier(pack) if judged else None
-        if named is not None:
-            chosen = [named[name] for name in CONCEPTS]
-            outcome.remarks.append(f"exemplars: {material.exemplars}")
-        elif classifier is not None:
-            outcome.differs.append("exemplars shown are chosen by a classifier of the labels; the paper's were by eye")
+        known = factors_of(pack)
+        needed = dict.fromkeys(factor for part in (*concepts, self.sum.result) for factor in part)
+        picked = None if inputs.exemplars is None else read_exemplars(inputs.exemplars, CONCEPTS, sampler)
+        scored = bool(known) if picked is None else self.trials > 0 and needed.keys() <= known
+        features = inputs.classifiers.classifier(pack) if scored else None
+        if picked is not None:
+            chosen = [picked[name] for name in CONCEPTS]
+            result.remarks.append(f"exemplars: {inputs.exemplars}")
+        elif features is not None:
+            result.differs.append("a classifier of the labels chooses the exemplars shown; the paper's are by eye")
+            classifier = attribute_classifier(features)
             chosen = [
-                choose_exemplars(sampler, judge_of(classifier), concept, self.exemplars, material.seed + n, self.least)
+                choose_exemplars(sampler, classifier, concept, self.exemplars, inputs.seed + n, self.least)
                 for n, concept in enumerate(concepts)
             ]
         else:
@@ -81,67 +80,63 @@ class VectorArithmetic(Item):
                 f"{pack.manifest['source']} has no labels to choose exemplars by: name them in a file, "
                 "exemplars=FILE (python src/reproduce.py figure=7 checkpoint=... pick=PAGE.html makes one by clicks)"
             )
-        outcome.pictures[""] = self.picture(sampler, chosen, material.seed)
-        if classifier is not None:
-            known = [factor for factor in asked if factor in classifier.accuracy]
-            outcome.scores = {f"classifier_{factor}": classifier.accuracy[factor] for factor in known}
-            outcome.remarks.append(
-                f"classifier_...: its share of right answers on {classifier.held_out:,} images held out, by factor"
-            )
+        result.pictures[""] = self.picture(sampler, chosen, inputs.seed)
+        if features is not None:
+            result.scores = {
+                f"classifier_{name}": features.accuracy[name] for name in needed if name in features.accuracy
+            }
+            result.remarks.append(f"classifier_...: its accuracy by factor on {features.held_out:,} held-out images")
             if self.trials:
-                self.score(outcome, sampler, classifier, material.seed)
-        return outcome
+                self.score(result, sampler, features, inputs.seed)
+        return result
 
-    def score(self, outcome: Outcome, sampler: Sampler, classifier: ClassifierFeatures, seed: int) -> None:
-        """Add how often sums show what is wanted, and how far they are from samples that show it by themselves."""
-        judge, result = judge_of(classifier), self.sum.result
-        images = draw_sums(sampler, judge, self.sum, self.trials, seed, self.pool, self.least)
-        outcome.scores |= {name: share.value for name, share in score_arithmetic(images, judge, result).items()}
+    def score(self, result: FigureResult, sampler: Sampler, features: ClassifierFeatures, seed: int) -> None:
+        """Add how often sums show the result, and their distance to samples that show it."""
+        classifier, wanted = attribute_classifier(features), self.sum.result
+        images = draw_sums(sampler, classifier, self.sum, self.trials, seed, self.pool, self.least)
+        shares = score_arithmetic(images, classifier, wanted)
+        result.scores |= {name: share.value for name, share in shares.items()}
         compared = {name: images[name] for name in DISTANT}
-        distances = distances_to_shown(sampler, classifier, compared, result, seed, self.least)
-        outcome.scores |= {f"fid_classifier_{name}": distance for name, distance in distances.items()}
-        outcome.remarks += [
-            f"shares of {self.trials} sums that show {spelt(result)}",
-            f"fid_classifier: of {self.trials} sums to as many samples that show {spelt(result)} by themselves, in the "
-            "features of the same classifier",
+        distances = distances_to_samples(sampler, features, compared, wanted, seed, self.least)
+        result.scores |= {f"fid_classifier_{name}": distance for name, distance in distances.items()}
+        shown = ", ".join(f"{factor}:{value}" for factor, value in wanted.items())
+        result.remarks += [
+            f"shares of {self.trials} sums that show {shown}",
+            f"fid_classifier: of {self.trials} sums to as many samples that show {shown}, in the features of the same "
+            "classifier",
         ]
-        outcome.differs.append(
-            "exemplars of the sums that are scored, and what these show, are told by a classifier of the labels; the "
-            "paper's were chosen and judged by eye"
+        result.differs.append(
+            "a classifier of the labels chooses the exemplars of scored sums and classifies the sums; the paper's are "
+            "by eye"
         )
 
-    def choices(self, material: Material) -> Choices:
-        """Samples to name the three concepts in."""
-        sampler = material.model.sampler()
-        latents = sampler.draw(OFFERED, material.seed)
+    def candidates(self, inputs: FigureInputs) -> Candidates:
+        """Samples to pick the exemplars of the three concepts from."""
+        sampler = inputs.model.sampler()
+        latents = sampler.draw(OFFERED, inputs.seed)
         task = f"Choose a concept, then click {self.exemplars} samples that show it. The sum is first - second + third."
-        return Choices(latents, sampler(latents), CONCEPTS, task)
+        return Candidates(latents, sampler(latents), CONCEPTS, task)
 
     @staticmethod
     def picture(sampler: Sampler, chosen: list[Tensor], seed: int) -> Tensor:
         """Return the figure of exemplars (n, latent_size) of three concepts."""
         shown = torch.stack([sampler(latents) for latents in chosen])
         means = sampler(torch.stack([latents.mean(dim=0) for latents in chosen]))
-        sums = sampler(neighbourhood(total(*chosen), generator_of(seed)))
-        return arithmetic_picture(shown, means, sums, pixel_total(*shown))
+        sums = sampler(neighbourhood(concept_sum(*chosen), generator_of(seed)))
+        return arithmetic_picture(shown, means, sums, pixel_sum(*shown))
 
 
-def told_apart(pack: Pack) -> set[str]:
-    """Return what a pack's labels tell apart; nothing where it has none."""
+def factors_of(pack: Pack) -> set[str]:
+    """Return the factors of a pack's labels; none if it has no labels."""
     try:
         return set(Labelled.of(pack).factors)
     except UserError:
         return set()
 
 
-def wanted(values: Sequence[str]) -> Wanted:
-    """Return values by factor, of ``["hair:1", "glasses:0"]``; ``UserError`` for anything else."""
+def attributes(values: Sequence[str]) -> Attributes:
+    """Return values by factor, from ``["hair:1", "glasses:0"]``; ``UserError`` for anything else."""
     pairs = [str(value).partition(":")[::2] for value in values]
     if not all(number.strip().isdecimal() for _, number in pairs):
-        raise UserError(f"figure.concepts: {list(values)} are no values: type them as [hair:1,glasses:0]")
+        raise UserError(f"figure.concepts: {list(values)} is malformed: type values as [hair:1,glasses:0]")
     return {factor.strip(): int(number) for factor, number in pairs}
-
-
-def spelt(values: Wanted) -> str:
-    """Return ``hair:1, glasses:0``."""
-    return ", ".join(f"{factor}:{value}" for factor, value in values.items())

@@ -5,9 +5,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
 from ganlab.probes.few_labels import balanced_draw, measure_few_labels
-from ganlab.probes.linear import cross_entropy, fit_logistic, probe
+from ganlab.probes.linear import choose_svm, cross_entropy, fit_logistic, fit_svm, linear_probe, squared_hinge
 from ganlab.probes.solver import Linear
-from ganlab.probes.svm import choose_svm, fit_svm, squared_hinge
 
 
 def examples(count: int = 300, width: int = 20, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -78,14 +77,14 @@ def test_c_is_chosen_by_validation() -> None:
 
 
 def test_linear_probe_answers() -> None:
-    accuracy, choice = probe(examples(200), examples(100, seed=1), examples(400, seed=2), dtype=torch.float64)
+    accuracy, choice = linear_probe(examples(200), examples(100, seed=1), examples(400, seed=2), dtype=torch.float64)
     assert accuracy > 0.4 and set(choice.errors) == {1e-3, 1e-2, 1e-1, 1.0, 10.0}
 
 
-def test_what_did_not_converge_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_what_did_not_converge_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     features, labels = examples()
     assert not fit_svm(features, labels, 10.0, tolerance=1e-9, max_steps=2).converged
-    assert "not at its optimum after 2 steps" in caplog.text
+    assert "did not converge in 2 steps" in caplog.text
 
 
 def test_balanced_draws() -> None:

@@ -1,22 +1,21 @@
-"""The ideal image of a feature: gradient ascent on the pixels (Erhan et al. 2009; Mordvintsev et al. 2015).
+"""Activation maximisation: the image that maximises a feature (Erhan et al. 2009; Mordvintsev et al. 2015).
 
-The image is a sum of pictures of several scales (octaves), each enlarged, then squashed to the network's range, so that
-large forms grow as readily as pixels; before each step it is shifted by some pixels, so that nothing depends on the
-exact place; and neighbours are held alike (total variation). Adam climbs.
+The image is a sum of several up-sampled scales (octaves), squashed to the network's range, so that large shapes grow as
+readily as pixels. Before each step it is shifted by a few pixels, so that nothing depends on the exact position, and
+total variation penalises roughness. The optimiser is Adam.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ganlab.networks.statistics import Averages, sampling
+from ganlab.networks.statistics import Averages
 from ganlab.probes.features import with_label
-from ganlab.probes.guided import mode_of
-from ganlab.probes.layers import Layer, recorded
+from ganlab.probes.layers import Layer, fixed_statistics, recorded
 from ganlab.systems.images import Range
 
 
-def ideal_images(
+def maximise_activations(
     network: nn.Module,
     image: Tensor,
     layer: Layer,
@@ -32,21 +31,21 @@ def ideal_images(
     seed: int = 0,
     label: int | None = None,
 ) -> Tensor:
-    """Return for each feature the image (F, C, H, W), in the network's range, to which its map responds most.
+    """Return for each feature an image (F, C, H, W), in the network's range, that maximises its mean activation.
 
     Args:
         network: a discriminator; its batch norm uses fixed statistics.
-        image: of the form that it takes, (1, C, H, W); its values do not matter.
-        layer: whose maps are looked at.
-        features: numbers of the maps; the mean of each map is what grows.
+        image: of its input's shape, (1, C, H, W); the values do not matter.
+        layer: of the features.
+        features: channels of the layer.
         steps: of Adam.
-        lr: its step, in halves of the range before squashing.
-        octaves: scales, each twice as coarse as the one before.
-        jitter: pixels by which the image is shifted at most, in each direction.
+        lr: of Adam, before squashing.
+        octaves: number of scales, each half as large as the one before.
+        jitter: largest shift in pixels, in each direction.
         total_variation: weight of the mean absolute difference of neighbours, in deviations of the response to noise.
         averages: fixed statistics of batch norm; None: the running ones.
-        value_range: of the images that the network takes.
-        seed: of the start and of the shifts.
+        value_range: of the network's input.
+        seed: of the initial noise and the shifts.
         label: given to a conditional discriminator.
     """
     rng = torch.Generator().manual_seed(seed)
@@ -62,14 +61,14 @@ def ideal_images(
         enlarged = [functional.interpolate(p, (height, width), mode="bilinear", align_corners=False) for p in parts]
         return middle + half * torch.stack(enlarged).sum(dim=0).tanh()
 
-    with sampling(network, mode_of(averages), averages), torch.enable_grad(), recorded(network, [layer]) as maps:
+    with fixed_statistics(network, averages), torch.enable_grad(), recorded(network, [layer]) as outputs:
         unit: Tensor | None = None
         for _ in range(steps):
             pixels = draw()
             shift = torch.randint(-jitter, jitter + 1, (2,), generator=rng).tolist()
             network(*with_label(pixels.roll(shift, (2, 3)), label))
-            response = maps[layer.name][index]
-            if unit is None:  # in these units all features climb at one rate
+            response = outputs[layer.name][index]
+            if unit is None:  # so that all features grow at the same rate
                 unit = response.detach().std((1, 2)).clamp(min=1e-6)
             rough = pixels.diff(dim=2).abs().mean((1, 2, 3)) + pixels.diff(dim=3).abs().mean((1, 2, 3))
             loss = (total_variation * rough - response.mean((1, 2)) / unit).sum()

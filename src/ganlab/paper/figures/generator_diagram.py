@@ -1,4 +1,4 @@
-"""Figure 1: the generator, drawn from the network itself."""
+"""Figure 1: a diagram of the generator, drawn from the network itself."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,50 +9,50 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from ganlab.networks.latents import LatentGenerator
-from ganlab.paper.figure import Item, Material, Outcome
+from ganlab.paper.figure import Figure, FigureInputs, FigureResult
 from ganlab.probes.layers import CONVOLUTIONS, find_layers
 
 HEIGHT, MARGIN, GAP = 420, 40, 60  # of the picture, in pixels
-TALLEST, SMALLEST = 260, 34  # sides of the largest and the smallest maps drawn
-DEEPEST, THINNEST = 150, 16  # lengths of the most and the fewest maps drawn
-SLANT = 0.35  # of a side, by which its far edge is moved up and to the right
+TALLEST, SMALLEST = 260, 34  # drawn sides of the largest and the smallest feature maps
+DEEPEST, THINNEST = 150, 16  # drawn depths of the most and the fewest channels
+SLANT = 0.35  # shift of the far edge up and to the right, relative to a side
 FACE, TOP, SIDE, INK = (214, 226, 240), (235, 241, 248), (186, 203, 224), (40, 52, 70)
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Feature maps between two layers, and how the next ones are made of them."""
+class Stack:
+    """The feature maps between two layers, and the operation that outputs them."""
 
-    maps: int
+    channels: int
     height: int
     width: int
     step: str
 
 
-def stages_of(generator: LatentGenerator, *labels: Tensor) -> list[Stage]:
-    """Return the stacks of feature maps from the projection to the image, in the order of computation.
+def stacks_of(generator: LatentGenerator, *labels: Tensor) -> list[Stack]:
+    """Return the stacks of feature maps from the projection to the image, in forward order.
 
     Raises:
         ValueError: the generator has no convolutions.
     """
     latents = generator.draw_latents(2, torch.Generator().manual_seed(0)).to(next(generator.parameters()).device)
     layers = find_layers(generator, latents, *labels)
-    modules, stages = dict(generator.named_modules()), []
+    modules, stacks = dict(generator.named_modules()), []
     first = modules[layers[0].name]
     if isinstance(first, CONVOLUTIONS):
         height, width = _size_before(generator, layers[0].name, latents, *labels)
-        stages.append(Stage(int(first.in_channels), height, width, "project and reshape"))
+        stacks.append(Stack(int(first.in_channels), height, width, "project and reshape"))
     for layer in layers:
         module = modules[layer.name]
         kernel, stride = module.kernel_size, module.stride  # type: ignore[union-attr]
         step = f"{kernel[0]}x{kernel[1]}" + (f", stride {stride[0]}" if stride[0] > 1 else "")  # type: ignore[index]
-        stages.append(Stage(layer.maps, layer.height, layer.width, step))
-    return stages
+        stacks.append(Stack(layer.channels, layer.height, layer.width, step))
+    return stacks
 
 
-def draw(stages: list[Stage], latent_size: int) -> Tensor:
-    """Return the drawing, uint8 (3, height, width): a block for each stack of maps, its depth their number."""
-    blocks = [(_scaled(s.height, stages), _scaled(s.width, stages), _depth(s.maps, stages)) for s in stages]
+def draw(stacks: list[Stack], latent_size: int) -> Tensor:
+    """Return the diagram, uint8 (3, height, width): one block per stack, whose depth grows with the channels."""
+    blocks = [(_scaled(s.height, stacks), _scaled(s.width, stacks), _depth(s.channels, stacks)) for s in stacks]
     widths = [depth + int(SLANT * width) for _, width, depth in blocks]
     total = 2 * MARGIN + 120 + sum(widths) + GAP * len(blocks) + 60
     picture = Image.new("RGB", (total, HEIGHT), "white")
@@ -61,42 +61,42 @@ def draw(stages: list[Stage], latent_size: int) -> Tensor:
     pen.rectangle((x, middle - 60, x + 12, middle + 60), fill=FACE, outline=INK)
     pen.text((x - 6, middle + 68), f"{latent_size} z", fill=INK, font=font)
     x += 12 + GAP
-    for stage, (height, width, depth), whole in zip(stages, blocks, widths, strict=True):
+    for stack, (height, width, depth), total_width in zip(stacks, blocks, widths, strict=True):
         shift = int(SLANT * width)
         top = middle - height // 2 + shift // 2
-        pen.text((x - GAP + 4, middle + 92), stage.step.replace(", ", "\n"), fill=INK, font=small)
+        pen.text((x - GAP + 4, middle + 92), stack.step.replace(", ", "\n"), fill=INK, font=small)
         _arrow(pen, x - GAP + 24, x - 12, middle)
         corners = ((x, top), (x + depth, top), (x + depth, top + height), (x, top + height))
         pen.polygon(corners, fill=FACE, outline=INK)
         far = [(a + shift, b - shift) for a, b in corners]
         pen.polygon((corners[0], corners[1], far[1], far[0]), fill=TOP, outline=INK)
         pen.polygon((corners[1], far[1], far[2], corners[2]), fill=SIDE, outline=INK)
-        pen.text((x + depth / 2, top + height + 6), str(stage.maps), fill=INK, font=font, anchor="ma")
-        pen.text((x + depth + shift + 4, top - shift + height / 2), str(stage.height), fill=INK, font=small)
-        pen.text((x + depth / 2 + shift / 2, top - shift - 4), str(stage.width), fill=INK, font=small, anchor="ms")
-        x += whole + GAP
+        pen.text((x + depth / 2, top + height + 6), str(stack.channels), fill=INK, font=font, anchor="ma")
+        pen.text((x + depth + shift + 4, top - shift + height / 2), str(stack.height), fill=INK, font=small)
+        pen.text((x + depth / 2 + shift / 2, top - shift - 4), str(stack.width), fill=INK, font=small, anchor="ms")
+        x += total_width + GAP
     pen.text((x - GAP + 14, middle - 8), "G(z)", fill=INK, font=font)
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1)
 
 
-class GeneratorDrawing(Item):
-    """The generator's layers with their shapes, as the network itself tells them."""
+class GeneratorDiagram(Figure):
+    """The generator's layers with their shapes, read from the network."""
 
     title = "the generator, drawn from the network"
     needs: ClassVar = ()
     published: ClassVar = {"stacks": "5 (1024x4x4, 512x8x8, 256x16x16, 128x32x32, 3x64x64)"}
 
-    def make(self, material: Material) -> Outcome:
-        """Draw it."""
-        model = material.model
-        labels = () if model.label is None else (torch.zeros(2, dtype=torch.long, device=model.device),)
-        stages = stages_of(model.generator, *labels)
-        shapes = ", ".join(f"{s.maps}x{s.height}x{s.width}" for s in stages)
+    def make(self, inputs: FigureInputs) -> FigureResult:
+        """Draw the diagram and count parameters."""
+        model = inputs.model
+        labels = () if model.fixed_label is None else (torch.zeros(2, dtype=torch.long, device=model.device),)
+        stacks = stacks_of(model.generator, *labels)
+        shapes = ", ".join(f"{s.channels}x{s.height}x{s.width}" for s in stacks)
         parameters = sum(parameter.numel() for parameter in model.generator.parameters())
-        return Outcome(
-            {"": draw(stages, model.generator.latent_size)},
-            scores={"stacks": len(stages), "parameters": parameters},
-            remarks=[f"stacks of maps: {shapes}"],
+        return FigureResult(
+            {"": draw(stacks, model.generator.latent_size)},
+            scores={"stacks": len(stacks), "parameters": parameters},
+            remarks=[f"feature maps: {shapes}"],
         )
 
 
@@ -112,14 +112,14 @@ def _size_before(generator: LatentGenerator, name: str, *inputs: Tensor) -> tupl
     return sizes[0]
 
 
-def _scaled(side: int, stages: list[Stage]) -> int:
-    largest = max(max(stage.height, stage.width) for stage in stages)
+def _scaled(side: int, stacks: list[Stack]) -> int:
+    largest = max(max(stack.height, stack.width) for stack in stacks)
     return max(SMALLEST, round(TALLEST * (side / largest) ** 0.7))
 
 
-def _depth(maps: int, stages: list[Stage]) -> int:
-    most = max(stage.maps for stage in stages)
-    return max(THINNEST, round(DEEPEST * (maps / most) ** 0.7))
+def _depth(channels: int, stacks: list[Stack]) -> int:
+    most = max(stack.channels for stack in stacks)
+    return max(THINNEST, round(DEEPEST * (channels / most) ** 0.7))
 
 
 def _arrow(pen: ImageDraw.ImageDraw, start: float, end: float, y: float) -> None:

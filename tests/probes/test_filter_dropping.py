@@ -4,17 +4,19 @@ import torch
 
 from ganlab.networks import dcgan
 from ganlab.networks.statistics import sampling
-from ganlab.probes.filters import against_random, compare, counted_down, dropping, positions, regress
+from ganlab.probes.filter_dropping import against_random, compare, dropping, layer_from_top, positions, regress
 from ganlab.probes.layers import find_layers, recorded
 
 
 def test_the_second_highest_layer_of_the_papers_generator() -> None:
-    layer = counted_down(dcgan.Generator(64, width=8), 2, torch.zeros(1, 100))
-    assert (layer.name, layer.end, layer.maps, layer.height) == ("upsample.1.0", "upsample.1.2", 2 * 8, 16)
-    assert counted_down(dcgan.Generator(64, width=8), 1, torch.zeros(1, 100)).maps == 8
+    layer = layer_from_top(dcgan.Generator(64, width=8), 2, torch.zeros(1, 100))
+    assert (layer.name, layer.end, layer.channels, layer.height) == ("upsample.1.0", "upsample.1.2", 2 * 8, 16)
+    assert layer_from_top(dcgan.Generator(64, width=8), 1, torch.zeros(1, 100)).channels == 8
     for number in (0, 2):
-        with pytest.raises(ValueError, match=f"2 convolutional layers, and {number} was"):
-            counted_down(dcgan.Generator(16, width=2), number, torch.zeros(1, 100))
+        with pytest.raises(
+            ValueError, match=f"layer={number} does not exist: the generator has 1 convolutional layers"
+        ):
+            layer_from_top(dcgan.Generator(16, width=2), number, torch.zeros(1, 100))
 
 
 def test_positions_are_halved_between_inside_and_outside() -> None:
@@ -50,21 +52,21 @@ def test_too_little_to_learn_from() -> None:
     maps, boxes = planted()
     with pytest.raises(ValueError, match="3 samples have boxes"):
         regress(maps, {number: boxes[number] for number in range(3)})
-    with pytest.raises(ValueError, match="hold 0 positions of the 8x8 maps"):
+    with pytest.raises(ValueError, match="contain 0 positions of the 8x8 feature maps"):
         regress(maps, {number: np.array([[0, 0, 0.01, 0.01]]) for number in range(8)})
 
 
 def test_dropping() -> None:
     torch.manual_seed(0)
     generator, latents = dcgan.Generator(32, width=2).eval(), torch.rand(3, 100)
-    layer, last = counted_down(generator, 2, latents[:1]), find_layers(generator, latents[:1])[-1]
+    layer, last = layer_from_top(generator, 2, latents[:1]), find_layers(generator, latents[:1])[-1]
     with sampling(generator, "running"), recorded(generator, [layer, last]) as maps:
         before = generator(latents)
         kept = maps[layer.name].clone()
         with dropping(generator, layer, [0, 3]), recorded(generator, [layer]) as dropped:
             without = generator(latents)
         assert dropped[layer.name][:, [0, 3]].abs().max() == 0
-        others = [number for number in range(layer.maps) if number not in (0, 3)]
+        others = [number for number in range(layer.channels) if number not in (0, 3)]
         assert torch.equal(dropped[layer.name][:, others], kept[:, others])
         assert not torch.equal(without, before) and torch.equal(generator(latents), before)
         with dropping(generator, layer, []):
@@ -79,7 +81,7 @@ def test_scores_by_hand() -> None:
     after[2, 3, :2] = 0  # half of the third's bed turned to wall
     result = compare(before, after, [5])
     assert (result.gone, result.area, result.showing) == (0.5, 0.75, 2)
-    assert result.by_kind[1] == pytest.approx(2 / 12) and result.by_kind[0] == pytest.approx(2 / 30)
+    assert result.by_class[1] == pytest.approx(2 / 12) and result.by_class[0] == pytest.approx(2 / 30)
     assert result.others == pytest.approx((2 / 12 + 2 / 30) / 2)
     assert compare(before, before, [5]).area == compare(before, before, [5]).others == 0
     with pytest.raises(ValueError, match="none of 3 samples shows"):

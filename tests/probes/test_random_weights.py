@@ -8,9 +8,8 @@ from torch import nn
 
 from ganlab.networks import dcgan, resnet, sndcgan
 from ganlab.networks.statistics import batch_norms
-from ganlab.probes.fresh import draw_anew
-from ganlab.probes.guided import random_filters
 from ganlab.probes.layers import find_layers, recorded
+from ganlab.probes.random_weights import random_filters, randomise
 from ganlab.probes.supervised import classifier_like
 
 TRAINED = 7.0  # the value of all that was learned
@@ -71,7 +70,7 @@ def test_modes_batch_norms_and_embeddings() -> None:
     network(torch.randn(4, 3, 16, 16))
     norm = batch_norms(network)[0]
     norm.running_mean.fill_(TRAINED)
-    draw_anew(network, 0)
+    randomise(network, 0)
     assert not network.training and (norm.running_mean == 0).all() and (norm.running_var == 1).all()
     assert 0.9 < norm.weight.mean() < 1.1
     conditional = resnet.Discriminator(32, 3, 5, width=4).eval()

@@ -6,7 +6,7 @@ import torch
 
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
-from ganlab.probes.windows import Segmenter, boxes_of, intersection_over_union, numbers_of, train_segmenter
+from ganlab.probes.segmenter import Segmenter, boxes_from_masks, intersection_over_union, mask_values, train_segmenter
 
 
 def squares(count: int = 64, side: int = 16) -> Pack:
@@ -30,7 +30,7 @@ def test_a_segmenter_learns_what_is_where() -> None:
     network = train_segmenter(pack, 1600, batch_size=16, lr=0.02, width=4)
     found = network.masks(torch.from_numpy(pack.images).permute(0, 3, 1, 2), batch_size=50)
     assert found.shape == (64, 16, 16) and intersection_over_union(found, pack.arrays["masks"], [2]) > 0.8
-    boxes = boxes_of(found, [2])
+    boxes = boxes_from_masks(found, [2])
     assert len(boxes) > 55 and all(rows.shape[1] == 4 for rows in boxes.values())
 
 
@@ -41,12 +41,12 @@ def test_any_side(side: int) -> None:
 
 def test_names_and_small_parts() -> None:
     pack = squares()
-    assert numbers_of(pack, "window") == numbers_of(pack, "window_1") == [2]
-    with pytest.raises(UserError, match="has no lamp: take one of wall, floor, window_1"):
-        numbers_of(pack, "lamp")
+    assert mask_values(pack, "window") == mask_values(pack, "window_1") == [2]
+    with pytest.raises(UserError, match="has no lamp: choose one of wall, floor, window_1"):
+        mask_values(pack, "lamp")
     masks = np.zeros((2, 20, 20), np.uint8)
     masks[1, 3, 4] = 2
-    assert boxes_of(masks, [2], least=0.01) == {} and list(boxes_of(masks, [2], least=0.0)) == [1]
+    assert boxes_from_masks(masks, [2], least=0.01) == {} and list(boxes_from_masks(masks, [2], least=0.0)) == [1]
 
 
 def test_a_pack_without_masks() -> None:

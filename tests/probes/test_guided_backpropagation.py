@@ -4,9 +4,16 @@ import torch
 from torch import nn
 
 from ganlab.networks import dcgan, resnet, sndcgan
-from ganlab.probes.guided import explain, find_peaks, guided, patch, random_filters, receptive_field
+from ganlab.probes.guided_backpropagation import (
+    explain,
+    find_peaks,
+    guided,
+    receptive_field,
+    square_around,
+)
 from ganlab.probes.layers import find_layers, recorded
 from ganlab.probes.patches import feature_patches, lift
+from ganlab.probes.random_weights import random_filters
 
 
 def test_the_rule_by_hand() -> None:
@@ -92,8 +99,8 @@ def test_nothing_outside_the_field_changes_a_unit(kind: type[nn.Module]) -> None
 
 
 def test_patches_lie_in_the_image() -> None:
-    assert patch((10, 18, 39, 47), 29, 64) == (slice(18, 47), slice(10, 39))
-    assert patch((42, 0, 64, 15), 29, 64) == (slice(0, 29), slice(35, 64))
+    assert square_around((10, 18, 39, 47), 29, 64) == (slice(18, 47), slice(10, 39))
+    assert square_around((42, 0, 64, 15), 29, 64) == (slice(0, 29), slice(35, 64))
 
 
 @pytest.mark.parametrize("normalization", ["batch", "spectral", "weight"])
@@ -126,7 +133,7 @@ def test_a_feature_that_looks_at_an_object_has_its_response_there() -> None:
     assert [one.feature for one in found] == [0, 1]
     assert found[0].pixels.shape == found[0].guided.shape == (3, 3, 13, 13) and found[0].pixels.dtype == torch.uint8
     assert found[0].pixels[:, 0].float().amax() == 250 and lift(found) > 1.2
-    with pytest.raises(ValueError, match="13 patches of a feature need as many images, and there are 12"):
+    with pytest.raises(ValueError, match="13 patches per feature need as many images, and there are 12"):
         feature_patches(network, images, layer, [0], 13)
     without = feature_patches(network, images, layer, [0], 3)[0]
     assert without.inside is None and torch.equal(without.pixels, found[0].pixels)
