@@ -94,7 +94,7 @@ def test_fifty_steps_have_the_losses_of_the_plain_path(
     assert expected.shape == (fast_path.STEPS, 2) and (expected.amax(0) - expected.amin(0)).min() > 0.1
     system, losses = train(tmp_path, fast=True, mode=mode, resident=resident, extra=extra)
     fast_path.assert_alike(losses, expected)
-    mine, theirs = (list(each.sampler("generator").cpu().parameters()) for each in (system, slow))
+    mine, theirs = (list(each.ema_or_raw("generator").cpu().parameters()) for each in (system, slow))
     for one, other in zip(mine, theirs, strict=True):
         assert torch.dist(one, other) < 0.1 * other.norm() + 0.01
 

@@ -91,21 +91,12 @@ class Family(L.LightningModule):
     def sampling_protocol(self) -> dict[str, Any]:
         """Return how images are made: what a metric has to state with its value."""
 
-    def sample(self, count: int, seed: int = 0, batch_size: int = BLOCK, label: int | None = None) -> Tensor:
+    def sample(self, count: int, seed: int = 0, label: int | None = None) -> Tensor:
         """Return the first ``count`` samples of a seed, uint8 (count, C, H, W) on the CPU, of one class if given."""
         labels = None if label is None else torch.full((count,), label)
         request = Request(torch.arange(count), labels=labels)
         parts = [request.rows(slice(start, start + BLOCK)) for start in range(0, count, BLOCK)]
         return torch.cat([self.respond(part, seed).cpu() for part in parts])
-
-    def generation_batch(self, index: int, size: int, seed: int, labels: Tensor | int | None = None) -> Tensor:
-        """Return batch ``index`` of the endless samples of a seed, of given classes (size,): uint8 (size, C, H, W)."""
-        labels = torch.full((size,), labels) if isinstance(labels, int) else labels
-        return self.respond(Request(torch.arange(index * size, (index + 1) * size), labels=labels), seed)
-
-    def generation_labels(self, index: int, size: int, seed: int) -> Tensor | None:
-        """Return the labels (size,) that ``generation_batch`` draws for the same batch; None where there are none."""
-        return self.labels_for(Request(torch.arange(index * size, (index + 1) * size)), seed)
 
     def preview_images(self, references: Mapping[str, Request]) -> Batch:
         """Return pictures for a person to look at, by name: uint8 (N, C, H, W), of the same requests every time.
@@ -120,10 +111,6 @@ class Family(L.LightningModule):
             in_colour = [pictures.expand(-1, 3, -1, -1) for pictures in row]
             previews[task or "images"] = torch.cat(in_colour, dim=3) if len(row) > 1 else output
         return previews
-
-    def sampler(self, name: str) -> Any:
-        """Return `ema_or_raw`."""
-        return self.ema_or_raw(name)
 
     def ema_or_raw(self, name: str) -> Any:
         """Return the network that images are made with: the moving average where there is one."""

@@ -209,10 +209,6 @@ class GAN(AdversarialSystem):
         order = torch.cat([rows for _, rows in request.blocks()])
         return torch.cat(images)[order.argsort()]
 
-    def show(self, latents: Tensor, labels: Tensor | None, statistics: str) -> Tensor:
-        """Return images uint8 (N, C, H, W) of latents, and labels."""
-        return self.respond(Request.first(len(latents), latents=latents, labels=labels, statistics=statistics), 0)
-
     def pass_latents(self, network: Any, latents: Tensor, labels: Tensor | None) -> Tensor:
         """Return a network's images of latents (n, latent_size) and labels (n,)."""
         given = [value.to(self.device) for value in (latents, *self.condition(labels))]
@@ -244,7 +240,7 @@ class GAN(AdversarialSystem):
             labels[rows] = drawn[request.indices[rows] % BLOCK]
         return labels
 
-    def sample(self, count: int, seed: int = 0, batch_size: int = BLOCK, label: int | None = None) -> Tensor:
+    def sample(self, count: int, seed: int = 0, label: int | None = None) -> Tensor:
         """Return the first ``count`` samples of a seed, uint8 (count, C, H, W) on the CPU, of one class if given.
 
         Raises:
@@ -253,7 +249,7 @@ class GAN(AdversarialSystem):
         if label is not None and not 0 <= label < self.classes:
             known = f"classes 0 to {self.classes - 1}" if self.classes else "no classes"
             raise UserError(f"label={label} is not there, the generator knows {known}: type label=null, or another")
-        return super().sample(count, seed, batch_size, label)
+        return super().sample(count, seed, label)
 
     def preview_images(self, references: Mapping[str, Request]) -> Batch:
         """Return the requested images; with classes, one class a row and one latent a column instead.
