@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
+from ganlab.images import to_floats
 from ganlab.objectives.losses import LeastSquares, NonSaturating
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.adversary import Adversary, Moment
 from ganlab.systems.clock import generator_of, seed_step
 from ganlab.systems.family import Batch
-from ganlab.systems.images import to_floats
 from ganlab.systems.request import BLOCK, Request
 from ganlab.systems.stages import Growing, Stage
 from ganlab.systems.update import Player, UpdateRule, generator_first, in_turn, sequential

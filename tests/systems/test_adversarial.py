@@ -12,12 +12,12 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from ganlab.callbacks.stop import StopAtImages
+from ganlab.images import to_floats
 from ganlab.objectives.losses import NonSaturating
 from ganlab.objectives.penalties import R1
 from ganlab.systems.adversary import Adversary
 from ganlab.systems.clock import generator_of, seed_step
 from ganlab.systems.gan import GAN
-from ganlab.systems.images import to_floats
 from ganlab.systems.request import Request
 from ganlab.systems.schedules import Linear
 from ganlab.systems.update import UpdateRule, alternating, sequential, simultaneous

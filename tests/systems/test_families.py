@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, softplus
 
 from ganlab.callbacks.stop import StopAtImages
+from ganlab.images import to_floats
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.clock import generator_of, seed_step
-from ganlab.systems.images import to_floats
 from ganlab.systems.update import in_turn, sequential, simultaneous
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from ganlab.data.packs.pack import Pack
 from ganlab.data.packs.source import HELD_OUT
 from ganlab.errors import UserError
+from ganlab.images import Range
 from ganlab.latent.sampler import Sampler
 from ganlab.networks.latents import LatentGenerator
 from ganlab.paper.classifiers import Classifiers
 from ganlab.probes.features import with_label
 from ganlab.probes.random_weights import random_filters
 from ganlab.systems.gan import GAN
-from ganlab.systems.images import Range
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR
 
 QUOTED = "values of the paper marked with * are widely quoted; they were not checked against the paper"

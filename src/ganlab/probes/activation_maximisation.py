@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ganlab.images import Range
 from ganlab.networks.statistics import Averages
 from ganlab.probes.features import with_label
 from ganlab.probes.layers import Layer, fixed_statistics, recorded
-from ganlab.systems.images import Range
 
 
 def maximise_activations(

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ganlab.images import Range, to_floats
 from ganlab.networks.statistics import Averages, standing_averages
 from ganlab.probes.layers import Layer, feature_layers, fixed_statistics, pick, recorded
-from ganlab.systems.images import Range, to_floats
 
 SIDE = 4  # of the pooled feature maps
 BATCH = 128  # the authors' batch size for batch-norm statistics

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ganlab.images import Range
 from ganlab.networks.statistics import Averages
 from ganlab.probes.features import float_batches, with_label
 from ganlab.probes.layers import ACTIVATIONS, Layer, fixed_statistics, recorded
-from ganlab.systems.images import Range
 
 RULES = ("leaky", "relu")
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.data.batches import channels_first
+from ganlab.images import Range, to_bytes, to_floats
 from ganlab.networks.statistics import Averages
 from ganlab.probes.boxes import cells_inside, share_inside
 from ganlab.probes.guided_backpropagation import Peak, explain, find_peaks, receptive_field, square_around
 from ganlab.probes.layers import Layer
-from ganlab.systems.images import Range, to_bytes, to_floats
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ganlab.images import Range, to_floats
 from ganlab.networks.statistics import sampling
 from ganlab.probes.features import float_batches, real_averages
 from ganlab.probes.random_weights import randomise
-from ganlab.systems.images import Range, to_floats
 
 BATCH = 500  # images classified per pass
 

@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganlab.systems.averaging import Average
+from ganlab.systems.checkpoint import apply_configuration
 from ganlab.systems.clock import Clock, generator_of, seed_step
 from ganlab.systems.data_parallel import PlayerParallel
 from ganlab.systems.fakes import Fakes
 from ganlab.systems.family import Batch, Family
-from ganlab.systems.optimizers import apply_configuration
 from ganlab.systems.schedules import Schedule
 from ganlab.systems.stages import Stages, Unstaged
 from ganlab.systems.update import GENERATOR, Iteration, Phase, Player, UpdateRule, resolve_roles

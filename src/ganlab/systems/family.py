@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from ganlab.systems.images import Range, to_bytes
+from ganlab.images import Range, to_bytes
 from ganlab.systems.request import BLOCK, Request
 from ganlab.systems.stages import Stage
 

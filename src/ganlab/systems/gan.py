@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from ganlab.errors import UserError
+from ganlab.images import to_floats
 from ganlab.networks.statistics import Averages, sampling, standing_averages
 from ganlab.objectives.regularizers import Regularizer
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.adversary import Adversary, Moment
 from ganlab.systems.clock import generator_of
 from ganlab.systems.family import Batch
-from ganlab.systems.images import to_floats
 from ganlab.systems.request import BLOCK, Request
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR, Player, UpdateRule
 

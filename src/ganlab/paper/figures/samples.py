@@ -8,10 +8,10 @@ from torch import Tensor
 
 from ganlab.arguments import Count
 from ganlab.errors import UserError
+from ganlab.images import to_floats
 from ganlab.latent.pictures import image_grid
 from ganlab.networks.statistics import sampling
 from ganlab.paper.figure import Figure, FigureInputs, FigureResult, Model
-from ganlab.systems.images import to_floats
 from ganlab.systems.request import Request
 
 

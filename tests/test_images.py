@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from ganlab.systems.images import to_bytes, to_floats
+from ganlab.images import to_bytes, to_floats
 
 
 @pytest.mark.parametrize("value_range", [(-1.0, 1.0), (0.0, 1.0)])
