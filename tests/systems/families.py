@@ -21,7 +21,7 @@ from ganlab.systems.stages import Growing, Stage
 from ganlab.systems.update import Player, UpdateRule, generator_first, in_turn, sequential
 
 SEED = 7
-SIDE = 8
+SIDE = 16
 
 
 def adam(parameters: Any) -> torch.optim.Optimizer:

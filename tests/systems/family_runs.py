@@ -1,4 +1,4 @@
-"""Trains the families of families.py with data, previews and checkpoints: family_runs.py PROCESSES FOLDER.
+"""Trains the families of families.py with the callbacks of every run: family_runs.py PROCESSES FOLDER.
 
 Each family runs straight to the end, and once more in two halves; what came out lies in FOLDER.
 """
@@ -14,25 +14,29 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).parent))
 from families import FAMILIES, SEED, SIDE  # noqa: E402
 
-from ganlab.callbacks.checkpoints import Checkpoints, Signals  # noqa: E402
-from ganlab.callbacks.samples import Samples  # noqa: E402
-from ganlab.callbacks.stop import Length  # noqa: E402
-from ganlab.callbacks.writer import Writer  # noqa: E402
 from ganlab.data.module import ImageDataModule  # noqa: E402
 from ganlab.data.packs.pictures import PictureProtocol  # noqa: E402
 from ganlab.data.packs.source import Record, Source  # noqa: E402
 from ganlab.data.spec import PackSpec  # noqa: E402
 from ganlab.runs.build import build_trainer, load_weights  # noqa: E402
-from ganlab.runs.callbacks import preview_requests  # noqa: E402
+from ganlab.runs.callbacks import build_callbacks  # noqa: E402
+from ganlab.runs.folder import RunFolder  # noqa: E402
 from ganlab.systems.checkpoint import LAST, Checkpoint, read  # noqa: E402
 
 BATCH = 8
 LENGTHS = {"pix2pix": (24, 48), "cycle_of_two": (24, 48), "cycle_of_four": (24, 48), "growing": (68, 120)}
+TRAINER = {"accelerator": "cpu", "num_nodes": 1, "strategy": "auto", "plugins": None}
+METRICS = {
+    "swd": {"_target_": "ganlab.metrics.measures.swd.SWD", "patches": 8, "seed": 0},
+    "l1": {"_target_": "ganlab.metrics.measures.paired.L1", "pixels": "all"},
+}
+LIMITS = {"worse": 2.0, "swing": 0.25, "diversity": 0.3, "coverage": 0.5, "vanished": 0.01}
+DIAGNOSTICS = {"on_trouble": "warn", "warm_up": 0, **LIMITS}
 BOUNDARY = 48  # images at which the growing one enters its second level
 
 
 class Noise(Source):
-    """Thirty records of random grey pictures."""
+    """Thirty records of random grey pictures, as many as metrics compare with."""
 
     name = "noise"
 
@@ -69,13 +73,20 @@ def train(name: str, folder: Path, images: int, devices: int, **options: Any) ->
                 network[index] = nn.Identity()  # drawn by each rank for itself
     data = data_of(system.learns_from, folder.parent)
     data.batch_size_at = lambda seen: system.stages(seen).batch_size or BATCH
-    writer, reals = Writer(), torch.zeros(4, 1, SIDE, SIDE, dtype=torch.uint8)
-    checkpoints = Checkpoints(folder / "checkpoints", {}, None, None, Signals(), writer)
-    previews = Samples(folder / "samples", reals, preview_requests(data, system), None, writer)
-    (folder / "samples").mkdir(parents=True, exist_ok=True)
-    options = {"accelerator": "cpu", "devices": devices, "num_nodes": 1, "strategy": "auto", "plugins": None}
-    trainer = build_trainer({"trainer": options}, [previews, Length(images), writer, checkpoints], [], writer)
-    last = folder / "checkpoints" / LAST
+    metrics = {name: node for name, node in METRICS.items() if name != "l1" or "targets" in system.learns_from}
+    config = {
+        "seed": SEED,
+        "every": {"log": 24, "samples": None, "metrics": None, "checkpoint": None, "keep": None, "diagnostics": 24},
+        "metrics": metrics | {"count": 24, "batch_size": 100, "best": None},
+        "diagnostics": DIAGNOSTICS,
+    }
+    run = RunFolder(folder)
+    run.samples.mkdir(parents=True, exist_ok=True)
+    watch = build_callbacks(run, config, data, system, images)
+    trainer = build_trainer({"trainer": TRAINER | {"devices": devices}}, watch.callbacks, [], watch.writer)
+    if trainer.is_global_zero:
+        watch.evaluations.evaluator.prepare_reals()
+    last = run.checkpoints / LAST
     if last.is_file():
         load_weights(system, Checkpoint(last, read(last)))
     trainer.fit(system, datamodule=data, ckpt_path=last if last.is_file() else None, weights_only=True)

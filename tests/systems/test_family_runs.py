@@ -1,5 +1,6 @@
-"""Runs of four families: previewed, continued bit for bit, and trained on two processes."""
+"""Runs of four families: previewed, evaluated, continued bit for bit, and trained on two processes."""
 
+import json
 import os
 import subprocess
 import sys
@@ -74,9 +75,31 @@ def test_previews_stand_next_to_inputs_and_truths(runs: dict[int, Path]) -> None
         folder = runs[1] / f"{name}-straight" / "samples"
         return {path.name: np.asarray(Image.open(path)).shape[:2] for path in sorted(folder.iterdir())}
 
-    assert sizes("pix2pix")["images_000000048.png"] == (4 * 10 + 2, 4 * 26 + 2)  # 16 of input | output | truth
+    assert sizes("pix2pix")["images_000000048.png"] == (4 * 18 + 2, 4 * 50 + 2)  # 16 of input | output | truth
     assert sizes("cycle_of_two").keys() == {
         f"{name}_{seen:09d}.png" for name in ("a_to_b", "b_to_a") for seen in (0, 48)
     } | {"reals.png"}
-    assert sizes("cycle_of_four")["b_to_a_000000048.png"] == (4 * 10 + 2, 4 * 18 + 2)  # input | output
-    assert sizes("growing")["images_000000120.png"] == (8 * 10 + 2, 8 * 10 + 2)
+    assert sizes("cycle_of_four")["b_to_a_000000048.png"] == (4 * 18 + 2, 4 * 34 + 2)  # input | output
+    assert sizes("growing")["images_000000120.png"] == (8 * 18 + 2, 8 * 18 + 2)
+
+
+def summary(run: Path) -> dict[str, Any]:
+    return json.loads((run / "summary.json").read_text())
+
+
+def test_each_task_is_measured_against_its_own_truth(runs: dict[int, Path]) -> None:
+    pix2pix, cycle = (summary(runs[1] / f"{name}-straight") for name in ("pix2pix", "cycle_of_four"))
+    assert pix2pix["metrics"].keys() == {"swd", "l1"} and 0 < pix2pix["metrics"]["l1"] < 0.5
+    assert cycle["metrics"].keys() == {"swd/a_to_b", "swd/b_to_a"}
+    assert len(set(cycle["metrics"].values())) == 2
+    assert cycle["protocol"]["swd/a_to_b"]["pack"] != cycle["protocol"]["swd/b_to_a"]["pack"]
+    assert summary(runs[1] / "growing-straight")["metrics"].keys() == {"swd"}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_run_in_two_halves_and_two_processes_measure_the_same(runs: dict[int, Path], name: str) -> None:
+    for folder in runs.values():
+        assert summary(folder / f"{name}-halves")["metrics"] == summary(folder / f"{name}-straight")["metrics"]
+    two = "two" if "cycle" in name else "straight"
+    one, other = summary(runs[1] / f"{name}-one")["metrics"], summary(runs[2] / f"{name}-{two}")["metrics"]
+    assert one == {key: pytest.approx(value, rel=0.02) for key, value in other.items()}  # bytes are rounded
