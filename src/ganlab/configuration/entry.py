@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ganlab.configuration.command_line import check_overrides, check_reached, explain
+from ganlab.configuration.recipes import add_recipe, expand_variants, variants_of
 from ganlab.errors import UserError
 from ganlab.runs.ranks import rank
 
@@ -43,7 +44,13 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
             show_frames = os.environ.get("HYDRA_FULL_ERROR") == "1" and first
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing its own frames
             try:
-                sys.argv[1:] = check_overrides(sys.argv[1:], CONF)
+                arguments, remark = check_overrides(sys.argv[1:], CONF), ""
+                if name == "train":
+                    arguments, remark = add_recipe(arguments, CONF)
+                    arguments = expand_variants(arguments, variants_of(arguments, CONF))
+                sys.argv[1:] = arguments  # the other ranks are started with them
+                if remark and first and not {"-c", "--cfg", "--help", "-h"} & set(arguments):
+                    print(remark, flush=True)
                 if os.environ.get("WORLD_SIZE", "1") != "1" and not named and "run=" not in " ".join(sys.argv):
                     raise UserError("several processes were started from outside: type run=NAME, the same for all")
                 if {"--help", "-h"} & set(sys.argv):
