@@ -24,7 +24,7 @@ def add_recipe(arguments: Sequence[str], conf: Path) -> tuple[list[str], str]:
     data = conf / "data" / f"{typed.get('data')}.yaml"
     if "data" in typed and not data.is_file():  # several data sets, of which each job has one; or a mistake
         return list(arguments), ""
-    if data.is_file() and (recipe := OmegaConf.load(data).get("experiment")):
+    if data.is_file() and (recipe := OmegaConf.select(OmegaConf.load(data), "experiment")):
         place = list(arguments).index(f"data={data.stem}") + 1
         line = f"recipe    {recipe}, named by conf/data/{data.name}; another one: experiment=NAME"
         return [*arguments[:place], f"experiment={recipe}", *arguments[place:]], line
