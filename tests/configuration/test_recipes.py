@@ -1,5 +1,7 @@
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -152,17 +154,25 @@ def write_bedrooms(folder: Path, count: int) -> None:
             writer.put(f"{number:040x}".encode(), file.getvalue())
 
 
-def test_the_papers_bedrooms_train_and_continue_on_two_processes(command: Callable, tmp_path: Path) -> None:
+def test_the_papers_bedrooms_train_and_continue_on_two_processes(tmp_path: Path) -> None:
     write_bedrooms(tmp_path / "bedroom_train_lmdb", 64)
     typed = ["data=lsun", "trainer.devices=2", "trainer.accelerator=cpu", f"data.root={tmp_path}", "run=bedrooms"]
     typed += ["data.image_size=16", "architecture.width=4", "data.batch_size=16", "metrics=none", "logger=none"]
-    typed += ["data.deduplication.images=1024", "data.max_dropped=0.9", f"outputs={tmp_path}", f"packs={tmp_path}"]
-    started = command("train", *typed, "max_images=32")
-    assert started.code == 0, started.err
-    assert started.out.startswith("recipe    lsun_bedrooms, named by conf/data/lsun.yaml")
-    continued = command("train", *typed, "max_images=64")
-    assert continued.code == 0 and f"from {tmp_path}/bedrooms/checkpoints/last.ckpt" in continued.out
-    assert json.loads((tmp_path / "bedrooms/summary.json").read_text())["images_seen"] == 64
-    config = yaml.safe_load((tmp_path / "bedrooms/config.yaml").read_text())
+    typed += ["data.deduplication.images=1024", "data.max_dropped=0.9"]
+
+    def train(*length: str) -> str:
+        command = [sys.executable, str(CONF.parent / "src/train.py"), *typed, *length]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    started = train("max_images=32")
+    assert started.startswith("recipe    lsun_bedrooms, named by conf/data/lsun.yaml") and started.count("recipe") == 1
+    assert "from outputs/bedrooms/checkpoints/last.ckpt" in train("max_images=64")
+    run = tmp_path / "outputs/bedrooms"
+    assert json.loads((run / "summary.json").read_text())["images_seen"] == 64
+    config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["experiment"] == "lsun_bedrooms" and config["data"]["deduplicate"] is True
     assert config["optimizer"]["generator"]["weight_decay"] == 1e-5
+    starts = json.loads((run / "environment.json").read_text())
+    assert [start["overrides"][:2] for start in starts] == [["data=lsun", "experiment=lsun_bedrooms"]] * 2
