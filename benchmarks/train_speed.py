@@ -75,7 +75,7 @@ class Noise(Source):
 
 def configuration(size: int, width: int, batch: int, typed: list[str]) -> dict[str, Any]:
     """Return the configuration of a run of a network of three colours, checked, but not settled."""
-    values = ["experiment=none", f"data.image_size={size}", "data.channels=3", f"data.batch_size={batch}"]
+    values = ["experiment=paper", f"data.image_size={size}", "data.channels=3", f"data.batch_size={batch}"]
     values += [f"architecture.width={width}", "run=bench", "name=bench", "logger=none", "metrics=none", *typed]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return check(compose("train", values))
@@ -165,7 +165,7 @@ def compare_whole(size: int, width: int, batch: int, options: argparse.Namespace
     count = sum(1 for _ in pictures.iterdir())
     images = -(-options.whole // count) * (count // batch * batch)  # the tutorial drops an epoch's last, smaller batch
     epochs = str(images // (count // batch * batch))
-    typed = ["experiment=none", "data=folder", f"data.root={pictures}", f"data.image_size={size}", "max_epochs=null"]
+    typed = ["experiment=paper", "data=folder", f"data.root={pictures}", f"data.image_size={size}", "max_epochs=null"]
     typed += [f"data.batch_size={batch}", f"architecture.width={width}", f"max_images={images}", "logger=none"]
     typed += ["metrics=none", "diagnostics=none", f"outputs={folder}/outputs", *options.set]
     values = ["--root", str(pictures.parent), "--size", str(size), "--width", str(width), "--batch", str(batch)]

@@ -1,4 +1,4 @@
-"""Hydra's door to ``ganlab.sweeps.sweep``; Hydra finds launchers in a folder of this name on ``sys.path`` only."""
+"""Hydra launcher of ``ganlab.sweeps.sweep``; Hydra finds launchers only in a folder of this name on ``sys.path``."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, read_write
 
+from ganlab.configuration.recipes import Variants, add_recipe, expand_variants
 from ganlab.errors import UserError
 from ganlab.sweeps.devices import DevicePool
 from ganlab.sweeps.job import Job, override_key
@@ -27,13 +28,16 @@ class ProcessLauncher(Launcher, Callback):
     the job and not the sweep.
     """
 
-    def __init__(self, devices: Sequence[int | str] | None = None, jobs_per_device: int = 1) -> None:
-        self.devices, self.jobs_per_device = devices, jobs_per_device
+    def __init__(
+        self, devices: Sequence[int | str] | None = None, jobs_per_device: int = 1, variants: Variants | None = None
+    ) -> None:
+        self.devices, self.jobs_per_device, self.variants = devices, jobs_per_device, variants or {}
         self.sweep: Sweep | None = None
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Store what the sweeper passes before it defines the jobs."""
         self.loader, self.config = hydra_context.config_loader, config
+        self.conf = next(Path(each.path) for each in config.hydra.runtime.config_sources if each.provider == "main")
         self.composed: dict[tuple[str, ...], DictConfig] = {}
         self.groups: dict[str, bool] = {}
         hydra_context.callbacks.callbacks.append(self)  # only callbacks are called after the last batch of jobs
@@ -89,7 +93,9 @@ class ProcessLauncher(Launcher, Callback):
         """Return the configuration of a job, or of an earlier job that differs only in plain values, such as the seed.
 
         Composing takes a quarter of a second, and plain values change neither the keys nor the devices.
+        The job's own process adds the recipe and expands variants again, and records both.
         """
+        overrides = expand_variants(add_recipe(overrides, self.conf)[0], self.variants)
         keys = [override_key(each) for each in overrides]
         alike = tuple(key if self._plain(key) else each for key, each in zip(keys, overrides, strict=True))
         if alike not in self.composed:

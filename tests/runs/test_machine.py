@@ -244,6 +244,16 @@ def test_several_devices_train_in_data_parallel_and_in_no_other_way() -> None:
         build_trainer({"trainer": options | {"strategy": "fsdp"}}, [], [])
 
 
+@pytest.mark.parametrize(("device", "devices", "shared"), [("cuda", 2, True), ("cuda", 1, False), ("cpu", 2, False)])
+def test_batch_statistics_are_those_of_several_gpus(
+    monkeypatch: pytest.MonkeyPatch, device: str, devices: int, shared: bool
+) -> None:
+    monkeypatch.setattr(Machine, "here", lambda accelerator: Machine(device, device))
+    options = {"accelerator": "cpu", "devices": devices, "num_nodes": 1, "strategy": "auto", "plugins": None}
+    strategy = build_trainer({"trainer": options | {"sync_batchnorm": "auto"}}, [], []).strategy
+    assert bool(getattr(strategy, "_layer_sync", None)) is shared
+
+
 def test_a_run_keeps_its_choices_on_another_machine(
     command: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,7 +28,7 @@ TINY = [
 # Some learning rates are small so that the rounding of another processor does not grow beyond the tolerance.
 CASES = {
     "default": [],
-    "paper": ["experiment=none"],
+    "paper": ["experiment=paper"],
     "dcgan_modern": ["experiment=dcgan_modern"],
     "alternating": ["update=alternating"],
     "simultaneous": ["update=simultaneous"],

@@ -1,4 +1,4 @@
-"""Progress: one line that tells how training goes."""
+"""Progress of a run: losses, speed and time left, and at its start whether the recipe suits the machine."""
 
 import sys
 import time
@@ -13,6 +13,9 @@ from ganlab.systems.adversarial import AdversarialSystem
 
 SHORT = {"loss/discriminator": "D", "loss/generator": "G"}
 SECONDS_BETWEEN_LINES = 15.0  # where the output is not a terminal
+SMALL = "small"
+LARGER = ("lsun_bedrooms", "faces", "imagenet32", "svhn", "paper", "dcgan_modern")  # recipes for a GPU
+LONG = 3600.0  # seconds
 
 
 class Progress(L.Callback):
@@ -82,3 +85,42 @@ class Progress(L.Callback):
         left = f", {(self.max_images - seen) / rate / 60:.1f} min left" if self.max_images and rate else ""
         of = f" of {self.max_images:,}" if self.max_images else ""
         return f"{seen:,}{of} images, {rate:,.0f} images/s{left}: {self.status()}"
+
+
+class Outlook(L.Callback):
+    """Says at the start where the recipe and the machine do not suit each other: hours on a CPU, or a GPU that idles.
+
+    Args:
+        recipe: ``experiment`` of the run.
+        max_images: the length of the run; None where it has none.
+        command: trains the small recipe on the same data.
+    """
+
+    def __init__(self, recipe: str, max_images: int | None, command: str) -> None:
+        self.recipe, self.max_images, self.command = recipe, max_images, command
+        self.steps, self.began = 0, 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        if trainer.is_global_zero and self.recipe == SMALL and pl_module.device.type == "cuda":
+            print(f"{SMALL} is made for two CPU cores; for this GPU: experiment={', '.join(LARGER)}", file=sys.stderr)
+
+    def on_train_batch_start(
+        self, trainer: L.Trainer, pl_module: AdversarialSystem, batch: Any, batch_idx: int
+    ) -> None:
+        self.began = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.steps += 1
+        if self.steps == 2 and trainer.is_global_zero and pl_module.device.type == "cpu":  # the first one warms up
+            clock, seconds = pl_module.clock, time.monotonic() - self.began
+            if line := self.line(seconds / (clock.images_seen - clock.previous), clock.images_seen):
+                tqdm.write(line, file=sys.stderr)
+
+    def line(self, seconds: float, seen: int) -> str:
+        """Return the estimate of a long run, at so many seconds an image; empty for a short one."""
+        left = seconds * (self.max_images - seen) if self.max_images else 0.0
+        if self.recipe == SMALL or left < LONG:
+            return ""
+        return f"{self.recipe} will take about {left / 3600:,.0f} hours on this CPU; in minutes: {self.command}"

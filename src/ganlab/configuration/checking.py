@@ -47,8 +47,8 @@ KEYS: tuple[tuple[Any, str], ...] = (
     (NonNegative, "optimizer.*weight_decay"),
     (NonNegative | None, "optimizer.*clip_norm"),
     (bool, "data.deduplicate grid from_scratch"),
-    (bool | None, "trainer.sync_batchnorm trainer.detect_anomaly trainer.deterministic"),
-    (Literal["auto"] | bool | None, "trainer.benchmark"),
+    (bool | None, "trainer.detect_anomaly trainer.deterministic"),
+    (Literal["auto"] | bool | None, "trainer.benchmark trainer.sync_batchnorm"),
     (Literal["auto"] | bool, "machine.channels_last machine.fused machine.tf32 machine.data_on_device"),
     (MODES, "machine.compile"),
 )

@@ -32,7 +32,7 @@ REFUSED = {
     "trainer.limit_train_batches": "max_images=",
 }
 # Keys and options that were renamed.
-RENAMED = {"kid.subset_size": "metrics.kid.subset_size"}
+RENAMED = {"kid.subset_size": "metrics.kid.subset_size", "experiment=none": "experiment=paper"}
 
 
 STRUCTURED = re.compile(r"""[\[{'"(]|\w+\(""")  # lists, mappings, quoted text, and functions such as range(...)
@@ -114,7 +114,7 @@ def _options(group: Path) -> list[str]:
 
 
 def _unknown_part(value: str, data: object) -> str:
-    """Say which parts a data set has; ``data`` is its configuration."""
+    """Name the parts that a data set has; ``data`` is its configuration."""
     if not isinstance(data, DictConfig):
         return f"{value} is not in this data set: see its file in conf/data for the choices"
     asked = re.search(r"data\.classes_of\.\$\{([\w.]+)\}", str(OmegaConf.to_container(data)))

@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ganlab.configuration.command_line import check_overrides, check_reached, explain
+from ganlab.configuration.recipes import add_recipe, expand_variants, variants_of
 from ganlab.errors import UserError
 from ganlab.runs.ranks import rank
 
@@ -30,20 +31,28 @@ CONF = Path(__file__).parents[3] / "conf"
 def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
     """Make a function of a configuration into the application of ``conf/<name>.yaml``.
 
-    A `UserError`, and whatever Hydra has to say about a key or a value, is printed as one line and ends the process
-    with exit code 1. ``HYDRA_FULL_ERROR=1`` shows the stack of frames instead.
+    A `UserError`, or an error of Hydra about a key or a value, is printed as one line and ends the process with exit
+    code 1. ``HYDRA_FULL_ERROR=1`` shows the traceback instead.
     """
 
     def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
         def application() -> None:
-            # One name for the run, told to the processes that a distributed strategy starts.
+            # One name for the run, which the processes of a distributed strategy inherit.
             named = "GANLAB_RUN" in os.environ
             os.environ.setdefault("GANLAB_RUN", datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3])
             first = rank() == 0
             show_frames = os.environ.get("HYDRA_FULL_ERROR") == "1" and first
-            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing its own frames
+            os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing
             try:
                 sys.argv[1:] = check_overrides(sys.argv[1:], CONF)
+                if name == "train":
+                    sys.argv[1:], remark = add_recipe(sys.argv[1:], CONF)
+                    sys.argv[1:] = expand_variants(sys.argv[1:], variants_of(sys.argv[1:], CONF))
+                    flags = {argument for argument in sys.argv[1:] if argument.startswith("-")}
+                    if (
+                        remark and first and flags <= {"-m", "--multirun"}
+                    ):  # and not such as --cfg, whose output is YAML
+                        print(remark, flush=True)
                 if os.environ.get("WORLD_SIZE", "1") != "1" and not named and "run=" not in " ".join(sys.argv):
                     raise UserError("several processes were started from outside: type run=NAME, the same for all")
                 if {"--help", "-h"} & set(sys.argv):
@@ -81,7 +90,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
 
 
 def list_groups_at_once() -> None:
-    """Let Hydra list its groups from where they lie: for each it would copy all sources first, most of its time."""
+    """Let Hydra list its groups without its copy of all sources for each, most of the time of ``--help``."""
     original = ConfigLoaderImpl.get_group_options
 
     def options(self: Any, group_name: str, results_filter: Any = ObjectType.CONFIG, *more: Any, **named: Any) -> Any:

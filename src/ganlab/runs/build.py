@@ -26,7 +26,7 @@ from ganlab.errors import UserError
 from ganlab.evaluation.build import build_evaluator, needs_features
 from ganlab.evaluation.evaluator import Evaluator
 from ganlab.metrics.extractors.choosing import choose_features
-from ganlab.runs.machine import has_fused_kernel
+from ganlab.runs.machine import AUTO, Machine, has_fused_kernel
 from ganlab.runs.ranks import rank
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.adversary import Adversary
@@ -247,7 +247,10 @@ def build_trainer(
     ``writer`` writes its checkpoints; without one training waits until they are written.
     """
     options = {key: value for key, value in config["trainer"].items() if key != "_target_"}
-    if device_count(options["devices"]) > 1 or options["num_nodes"] > 1:
+    several = device_count(options["devices"]) > 1 or options["num_nodes"] > 1
+    if options.get("sync_batchnorm") == AUTO:  # decided at each start: PyTorch has it for GPUs alone
+        options["sync_batchnorm"] = several and Machine.here(options["accelerator"]).device == "cuda"
+    if several:
         if options["strategy"] not in ("auto", "ddp"):
             raise UserError(
                 f"trainer.strategy={options['strategy']}: two players are trained in data parallel, type "

@@ -1,5 +1,6 @@
 """What watches a run: its callbacks, in their order."""
 
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from ganlab.callbacks.checkpoints import Checkpoints, Signals
 from ganlab.callbacks.diagnostics import Diagnostics
 from ganlab.callbacks.evaluations import Evaluations
 from ganlab.callbacks.metric_logger import MetricLogger
-from ganlab.callbacks.progress import Progress
+from ganlab.callbacks.progress import SMALL, Outlook, Progress
 from ganlab.callbacks.sample_statistics import SampleStatistics
 from ganlab.callbacks.samples import Samples
 from ganlab.callbacks.stop import StopAtImages
@@ -74,6 +75,7 @@ def build_callbacks(
         signals,
         metric_logger,
         Progress(length, metric_logger, evaluations),
+        Outlook(str(config.get("experiment")), length, small_command(config["data"])),
         Samples(folder.samples, reals, preview_requests(data, system), every["samples"], writer),
         evaluations,
         diagnostics,
@@ -111,3 +113,9 @@ def sample_statistics(data: ImageDataModule, system: AdversarialSystem) -> list[
 def first_rows(pack: Pack, seed: int, count: int) -> np.ndarray:
     """Return the pictures that training sees first, at most ``count``."""
     return EndlessOrder(len(pack), seed).indices(0, min(count, len(pack)))
+
+
+def small_command(data: dict[str, Any]) -> str:
+    """Return the command that trains the small recipe on a data set."""
+    root = [f"data.root={data['root']}"] if data.get("root") else []
+    return shlex.join(["python", "src/train.py", f"experiment={SMALL}", f"data={data['name']}", *root])

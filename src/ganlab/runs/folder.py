@@ -33,6 +33,8 @@ FREE = (
     "machine",
     "trainer.precision",
     "trainer.benchmark",
+    "experiment",  # only names the recipe; its values are compared
+    "data.experiment",
 )
 
 
