@@ -53,7 +53,7 @@ class Evaluator:
         references: the inputs and real images of each task. With inputs, no more images than inputs are generated.
         features: the feature network that the metrics share; None if none needs one.
         count: generated images, and real ones for metrics that take a sample of them.
-        batch_size: images of one batch; it bounds memory and changes no value.
+        batch_size: images of one batch; it bounds memory and changes values by float32's rounding only.
         seed: of the latents, the order of the inputs, and the sample of real images.
         best: the value that chooses best.ckpt; None for FID, else for the first value that may.
 
