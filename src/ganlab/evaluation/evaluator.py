@@ -58,7 +58,7 @@ class Evaluator:
         best: the value that chooses best.ckpt; None for FID, else for the first value that may.
 
     Raises:
-        UserError: ``best`` is not measured.
+        UserError: ``best`` is not measured, or a metric cannot be computed for these references.
 
     Attributes:
         score_name: the value that chooses best.ckpt; None if no value may.
@@ -80,8 +80,11 @@ class Evaluator:
         self.count, self.batch_size, self.seed = count, batch_size, seed
         self.inputs: dict[str, np.ndarray] = {}  # which ones are shown, in their order, of tasks that have inputs
         for task, reference in references.items():
-            if reference.shown(np.arange(1)):
+            if shown := reference.shown(np.arange(1)):
                 self.inputs[task] = np.random.default_rng(seed).permutation(reference.count)[:count]
+            for key in metrics:
+                if task_of(key) == task:
+                    metrics[key].require(shown)
         self.score_name = self._choose_score(best)
         self.warnings: dict[str, str] = {}
         self.pictures: dict[str, Tensor] = {}
