@@ -47,9 +47,9 @@ def test_nothing_left_is_an_error() -> None:
 
 def test_each_task_has_metrics_of_its_own(pixels: type) -> None:
     references = dict.fromkeys(("a_to_b", "b_to_a"), REFERENCES[""])
-    evaluator = build_evaluator(config("fid", "psnr"), references, pixels(4), seed=0)
+    evaluator = build_evaluator(config("fid", "kid"), references, pixels(4), seed=0)
     assert evaluator is not None
-    assert list(evaluator.metrics) == ["fid/a_to_b", "fid/b_to_a", "psnr/a_to_b", "psnr/b_to_a"]
+    assert list(evaluator.metrics) == ["fid/a_to_b", "fid/b_to_a", "kid/a_to_b", "kid/b_to_a"]
     assert len(set(map(id, evaluator.metrics.values()))) == 4
     assert evaluator.score_name == "fid_pixels/a_to_b"
     with pytest.raises(UserError, match="metrics.psnr: pixels=edge must be all or hole"):

@@ -73,6 +73,16 @@ def test_crops_and_resizes_of_one_pack_are_kept_side_by_side(
     assert len(list(tmp_path.iterdir())) == 3
 
 
+def test_both_directions_of_pairs_are_kept_side_by_side(
+    reals_of: Callable[..., Reals], noise: Callable[..., np.ndarray], pixels: type, tmp_path: Path
+) -> None:
+    for crc32 in (1, 2, 1):
+        reals = reals_of(noise(10, 2, 2, 1))
+        reals.pack.manifest["arrays"]["targets"] = {"crc32": crc32}
+        reals.statistics(pixels(4))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_features_of_the_sample_are_kept_and_a_shorter_sample_is_their_beginning(
     reals_of: Callable[..., Reals], noise: Callable[..., np.ndarray], pixels: type, tmp_path: Path
 ) -> None:

@@ -53,12 +53,12 @@ class Evaluator:
         references: the inputs and real images of each task. With inputs, no more images than inputs are generated.
         features: the feature network that the metrics share; None if none needs one.
         count: generated images, and real ones for metrics that take a sample of them.
-        batch_size: images of one batch; it bounds memory and changes no value.
+        batch_size: images of one batch; it bounds memory and changes values by float32's rounding only.
         seed: of the latents, the order of the inputs, and the sample of real images.
         best: the value that chooses best.ckpt; None for FID, else for the first value that may.
 
     Raises:
-        UserError: ``best`` is not measured.
+        UserError: ``best`` is not measured, or a metric cannot be computed for these references.
 
     Attributes:
         score_name: the value that chooses best.ckpt; None if no value may.
@@ -80,8 +80,11 @@ class Evaluator:
         self.count, self.batch_size, self.seed = count, batch_size, seed
         self.inputs: dict[str, np.ndarray] = {}  # which ones are shown, in their order, of tasks that have inputs
         for task, reference in references.items():
-            if reference.shown(np.arange(1)):
+            if shown := reference.shown(np.arange(1)):
                 self.inputs[task] = np.random.default_rng(seed).permutation(reference.count)[:count]
+            for key in metrics:
+                if task_of(key) == task:
+                    metrics[key].require(shown)
         self.score_name = self._choose_score(best)
         self.warnings: dict[str, str] = {}
         self.pictures: dict[str, Tensor] = {}

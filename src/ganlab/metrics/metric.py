@@ -1,5 +1,6 @@
 """Base classes of all metrics."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,9 @@ class Metric(torchmetrics.Metric):
     def fits(cls, features: Features | None) -> bool:
         """Return whether this metric can be computed from such a feature network."""
         return cls.needs is None or isinstance(features, cls.needs)
+
+    def require(self, shown: Collection[str]) -> None:
+        """Raise ``UserError`` unless it can be computed where each image comes with ``inputs``, ``targets``, ..."""
 
     def take_reals(self, reals: Reals) -> None:
         """Remember the real images, in place of earlier ones."""

@@ -126,6 +126,8 @@ class Reals:
 
     def _file(self, what: str, features: Features) -> Path:
         seen = repr((self.pack.images.shape, sorted(features.protocol().items())))  # crops of one pack may differ
+        if targets := self.pack.manifest["arrays"].get("targets"):  # which of a pair depends on the direction
+            seen += str(targets["crc32"])
         return self.pack.folder / f"{what}-{features.name}-{hashlib.sha256(seen.encode()).hexdigest()[:12]}.npz"
 
     def _origin(self, features: Features) -> str:

@@ -73,9 +73,10 @@ def test_neither_batches_nor_other_images_change_a_value(kind: type, noise: Call
 
 def test_what_has_no_truth_or_no_hole_is_refused() -> None:
     with pytest.raises(UserError, match=r"psnr compares outputs with their true images, and this system has none"):
-        PSNR("all").update(Generated(grey(1, 2), None, torch.arange(2)))
-    with pytest.raises(UserError, match=r"metrics.l1.pixels=hole needs data with masks: type metrics.l1.pixels=all"):
-        L1("hole").update(Generated(grey(1), None, torch.arange(1), None, grey(2)))
+        PSNR("all").require(())
+    with pytest.raises(UserError, match=r"l1_hole needs data with masks: take all pixels with pixels=all"):
+        L1("hole").require(("inputs", "targets"))
+    L1("hole").require(("inputs", "targets", "masks"))
     with pytest.raises(UserError, match="ssim needs images of 6 pixels or more"):
         value(SSIM("all"), grey(1)[..., :5], grey(2)[..., :5])
 

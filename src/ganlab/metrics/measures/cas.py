@@ -55,11 +55,9 @@ class CAS(PerClassMetric):
             self.real_accuracy = self.score(labelled(reals.pack.images[drawn], classes[drawn], count))
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Return the images (n, C, H, W)."""
         return batch.images[kept]
 
     def compute(self) -> dict[str, float]:
-        """Return the score; nothing without real images."""
         if self.tested is None:
             return {}
         images = self.in_order().permute(0, 2, 3, 1).cpu().numpy()
@@ -82,7 +80,6 @@ class CAS(PerClassMetric):
             torch.set_num_threads(threads)
 
     def protocol(self) -> dict[str, Any]:
-        """Return how the classifier was trained and tested."""
         values = self.training_values
         real = {} if self.real_accuracy is None else {"real_accuracy": round(self.real_accuracy, 4)}
         return {

@@ -47,14 +47,11 @@ class FID(Metric):
         self.outer += features.T @ features
 
     def compute(self) -> dict[str, float]:
-        """Return the distance; nothing without real images."""
         fake = FeatureStatistics(int(self.count), self.total, self.outer)
         return {} if self.real is None else {self.names[0]: frechet_distance(self.real, fake)}
 
     def fitted(self, count: int) -> int:
-        """Return that the covariance is fitted to all images."""
         return count
 
     def protocol(self) -> dict[str, Any]:
-        """Return the feature network and the number of real images."""
         return {**self.features.protocol(), **({"real": self.real.count} if self.real else {})}

@@ -44,17 +44,14 @@ class InceptionScore(PerSampleMetric):
         require_count("is.splits", self.splits, 1, reals.count)
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Return the class probabilities (n, K)."""
         return batch.probabilities[kept]
 
     def compute(self) -> dict[str, float]:
-        """Return the score; nothing on a process without samples."""
         if self.shape is None:
             return {}
         logits = self.in_order().double().clamp(min=torch.finfo(torch.float32).tiny).log().cpu()
         return {self.names[0]: isc_features_to_metric(logits, self.splits, True, self.seed)[KEY_METRIC_ISC_MEAN]}
 
     def protocol(self) -> dict[str, Any]:
-        """Return the network, its number of classes and the splits."""
         classes = {} if self.shape is None else {"classes": self.shape[0]}
         return {**self.features.protocol(), **classes, "splits": self.splits, "is_seed": self.seed}

@@ -50,11 +50,9 @@ class IntraClassFID(PerClassMetric):
             )
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Return the features (n, D)."""
         return batch.features[kept]
 
     def compute(self) -> dict[str, float]:
-        """Return the mean; nothing without real images."""
         if not self.real:
             return {}
         rows, labels = self.in_order(), self.labels_in_order()
@@ -72,6 +70,5 @@ class IntraClassFID(PerClassMetric):
         return count // max(len(self.real), 1)
 
     def protocol(self) -> dict[str, Any]:
-        """Return the feature network, the number of classes and of real images."""
         real = sum(statistics.count for statistics in self.real.values())
         return {**self.features.protocol(), "classes": self.measured, "real": real}

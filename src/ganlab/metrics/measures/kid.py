@@ -50,7 +50,6 @@ class KID(FeatureSetMetric):
         self.size = self.subset_size or min(SUBSET_SIZE, reals.sample_count)
 
     def compare(self, real: Tensor, fake: Tensor) -> tuple[float, ...]:
-        """Return the mean over the subsets."""
         self.size = min(self.size, len(fake))
         draws = np.random.RandomState(self.seed)  # torch-fidelity's generator
         distances = []
@@ -63,7 +62,6 @@ class KID(FeatureSetMetric):
         return (sum(distances) / len(distances),)
 
     def protocol(self) -> dict[str, Any]:
-        """Return the network, the kernel and the subsets."""
         subsets = {"subset_size": self.size, "subsets": self.subsets, "kid_seed": self.seed}
         return {**super().protocol(), "kernel": "(x.y / dimensions + 1)^3", **subsets}
 

@@ -73,7 +73,6 @@ class LPIPS(PairedMetric):
             return torch.cat([self._distances(*pair) for pair in pairs])
 
     def protocol(self) -> dict[str, Any]:
-        """Return the network and the pixels that count."""
         outside = {"outside": "pixels of the true image"} if self.pixels == "hole" else {}
         return {**super().protocol(), "backbone": BACKBONES[self.name.removeprefix("lpips_")], **outside}
 

@@ -76,7 +76,6 @@ class Memorisation(FeatureSetMetric):
         return self._picture
 
     def protocol(self) -> dict[str, Any]:
-        """Return the network and the numbers of training and held-out images."""
         if self.held_out is None:
             return {**super().protocol(), "held_out": "none: leave-one-out distances of the training images instead"}
         count = min(len(self.held_out), super().protocol()["real"])

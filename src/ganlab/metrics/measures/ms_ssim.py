@@ -49,11 +49,9 @@ class MSSSIM(PerSampleMetric):
         self.of_reals = similarity(channels_first(images).to(reals.device))
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Return the images (n, C, H, W)."""
         return batch.images[kept]
 
     def compute(self) -> dict[str, float]:
-        """Return the mean similarity; nothing on a process without samples."""
         if self.shape is None:
             return {}
         images = self.in_order()
@@ -61,7 +59,6 @@ class MSSSIM(PerSampleMetric):
         return {"ms_ssim": similarity(images)}
 
     def protocol(self) -> dict[str, Any]:
-        """Return the number of pairs and scales, and the value of the real images."""
         used = {} if self.shape is None else {"scales": scales(min(self.shape[1:]))}
         return {"pairs": self.compared or self.pairs, **used, "real_pairs": self.of_reals}
 

@@ -1,5 +1,6 @@
 """Pixel errors between outputs and their true images: L1, L2, PSNR and SSIM."""
 
+from collections.abc import Collection
 from math import nan
 from typing import Any, Literal
 
@@ -35,25 +36,22 @@ class PairedMetric(PerSampleMetric):
         self.pixels = pixels
         self.names = (self.name if pixels == "all" else f"{self.name}_hole",)
 
-    def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Return the value of each image (n,); NaN for an image without a hole.
-
-        Raises:
-            UserError: the generator has no true images or, with ``pixels=hole``, no masks.
-        """
-        if batch.targets is None:
+    def require(self, shown: Collection[str]) -> None:
+        if "targets" not in shown:
             raise UserError(
                 f"{self.names[0]} compares outputs with their true images, and this system has none: leave it out of "
                 "metrics=[...], or train a system that learns from pairs"
             )
+        if self.pixels == "hole" and "masks" not in shown:
+            raise UserError(f"{self.names[0]} needs data with masks: take all pixels with pixels=all")
+
+    def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
+        """Return the value of each image (n,); NaN for an image without a hole."""
+        assert batch.targets is not None
         images, targets = batch.images[kept], batch.targets[kept]
-        if self.pixels == "all":
-            region = torch.ones_like(images, dtype=torch.bool)
-        elif batch.masks is None:
-            raise UserError(
-                f"metrics.{self.name}.pixels=hole needs data with masks: type metrics.{self.name}.pixels=all"
-            )
-        else:
+        region = torch.ones_like(images, dtype=torch.bool)
+        if self.pixels == "hole":
+            assert batch.masks is not None
             region = (batch.masks[kept] > 0).expand_as(images)
         values = self.compare(images, targets, region)
         return values.double().where(region.flatten(1).any(dim=1), nan)
@@ -63,11 +61,9 @@ class PairedMetric(PerSampleMetric):
         raise NotImplementedError
 
     def compute(self) -> dict[str, float]:
-        """Return the mean; nothing on a process without samples."""
         return {} if self.shape is None else {self.names[0]: self.in_order().nanmean().item()}
 
     def protocol(self) -> dict[str, Any]:
-        """Return the unit and the pixels that count."""
         return {"unit": self.unit, "pixels": self.pixels}
 
 
@@ -78,7 +74,6 @@ class L1(PairedMetric):
     name, unit = "l1", "mean |difference| of pixels in [0, 1]"
 
     def compare(self, images: Tensor, targets: Tensor, region: Tensor) -> Tensor:
-        """Return the error (n,)."""
         return mean_over(region, (images.double() - targets).abs() / 255)
 
 
@@ -89,7 +84,6 @@ class L2(PairedMetric):
     name, unit = "l2", "mean squared difference of pixels in [0, 1]"
 
     def compare(self, images: Tensor, targets: Tensor, region: Tensor) -> Tensor:
-        """Return the error (n,)."""
         return mean_over(region, ((images.double() - targets) / 255).square())
 
 
@@ -100,7 +94,6 @@ class PSNR(L2):
     name, unit = "psnr", "dB, mean over images, peak 1"
 
     def compare(self, images: Tensor, targets: Tensor, region: Tensor) -> Tensor:
-        """Return the ratio (n,)."""
         return -10 * super().compare(images, targets, region).log10()
 
 

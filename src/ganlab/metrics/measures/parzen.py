@@ -48,11 +48,9 @@ class Parzen(PerSampleMetric):
         self.real = torch.cat([images.cpu() for images in (reals.held_out or reals).sample()])
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Return the images (n, C, H, W)."""
         return batch.images[kept]
 
     def compute(self) -> dict[str, float]:
-        """Return the mean log-likelihood; nothing without real images."""
         if self.real is None:
             return {}
         fake = self.in_order()
@@ -63,7 +61,6 @@ class Parzen(PerSampleMetric):
         return {"parzen": log_likelihood(test, fake, [self.deviation]).mean().item()}
 
     def protocol(self) -> dict[str, Any]:
-        """Return the real images, the selected window, and a warning."""
         real = 0 if self.real is None else len(self.real)
         return {
             "real": real - self._part(),

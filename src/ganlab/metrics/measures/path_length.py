@@ -62,7 +62,6 @@ class PathLength(PerSampleMetric):
         self.paths = "spherical" if is_spherical(probes) else "straight"
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Return the length (n,) of one path a sample."""
         request = Request(batch.indices[kept].cpu())
         lengths = torch.empty(len(request), dtype=torch.float64, device=self.device)
         for number, rows in request.blocks():
@@ -70,7 +69,6 @@ class PathLength(PerSampleMetric):
         return lengths
 
     def compute(self) -> dict[str, float]:
-        """Return the mean; nothing on a process without samples."""
         if self.shape is None:
             return {}
         lengths = self.in_order().sort().values
@@ -78,7 +76,6 @@ class PathLength(PerSampleMetric):
         return {self.names[0]: lengths[discarded : len(lengths) - discarded].mean().item()}
 
     def protocol(self) -> dict[str, Any]:
-        """Return the network, the paths and the step."""
         paths = {"paths": self.paths, "samples": self.samples, "epsilon": self.epsilon, "sampling": "full"}
         return {**self.features.protocol(), **paths, "discarded": f"{DISCARDED:.0%} at either end"}
 

@@ -39,7 +39,6 @@ class ManifoldMetric(FeatureSetMetric):
         require_count(f"{self.value}.neighbours", self.neighbours, 1, reals.sample_count - 1)
 
     def protocol(self) -> dict[str, Any]:
-        """Return the network and the number of neighbours."""
         return {**super().protocol(), "neighbours": self.neighbours}
 
 
@@ -52,7 +51,6 @@ class Precision(ManifoldMetric):
     value = "precision"
 
     def compare(self, real: Tensor, fake: Tensor) -> tuple[float, ...]:
-        """Return the share."""
         return ((overlap(real, fake, self.neighbours, True).holders > 0).double().mean().item(),)
 
 
@@ -62,7 +60,6 @@ class Recall(ManifoldMetric):
     value = "recall"
 
     def compare(self, real: Tensor, fake: Tensor) -> tuple[float, ...]:
-        """Return the share."""
         reached = overlap(real, fake, self.neighbours, True).reached
         assert reached is not None
         return (reached.double().mean().item(),)
@@ -77,7 +74,6 @@ class Density(ManifoldMetric):
     value = "density"
 
     def compare(self, real: Tensor, fake: Tensor) -> tuple[float, ...]:
-        """Return the mean number over k."""
         return (overlap(real, fake, self.neighbours, False).holders.double().mean().item() / self.neighbours,)
 
 
@@ -91,5 +87,4 @@ class Coverage(ManifoldMetric):
     value = "coverage"
 
     def compare(self, real: Tensor, fake: Tensor) -> tuple[float, ...]:
-        """Return the share."""
         return (overlap(real, fake, self.neighbours, False).covered.double().mean().item(),)

@@ -58,7 +58,6 @@ class SIFID(PerSampleMetric):
         return torch.stack(rows).to(batch.images.device)
 
     def compute(self) -> dict[str, float]:
-        """Return the mean distance; nothing without real images."""
         if not self.real:
             return {}
         distances = []
@@ -69,7 +68,6 @@ class SIFID(PerSampleMetric):
         return {self.names[0]: sum(distances) / len(distances)}
 
     def protocol(self) -> dict[str, Any]:
-        """Return the network, its layer and the number of images."""
         return {
             **self.features.protocol(),
             "resize": "none",

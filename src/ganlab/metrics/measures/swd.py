@@ -67,7 +67,6 @@ class SWD(Metric):
         return torch.stack([cut(level, at) for level, at in zip(levels, corners, strict=True)], dim=2)
 
     def compute(self) -> dict[str, float]:
-        """Return the distance; nothing without real images."""
         if not self.real_patches:
             return {}
         fakes = dim_zero_cat(self.fake_patches)
@@ -77,7 +76,6 @@ class SWD(Metric):
         return {"swd": 1000 * sum(distances) / len(distances)}
 
     def protocol(self) -> dict[str, Any]:
-        """Return the number of patches, directions and real images."""
         real = sum(map(len, self.real_patches)) // self.patches
         return {"patches": self.patches, "directions": REPEATS * DIRECTIONS, "swd_seed": self.seed, "real": real}
 
