@@ -61,7 +61,7 @@ def test_exemplars_are_what_the_sampler_shows(gan, conditional_gan, tmp_path):
     labels = torch.tensor([1, 1, 2, 0])
     assert len(read(6, None, [[2, 1]], plain)) == 1
     assert len(read(6, labels, [[1, 1], [1, 2]], shown)) == 2
-    assert len(read(6, None, [[2, 1]], shown)) == 1  # a grid that does not tell
+    assert len(read(6, None, [[2, 1]], shown)) == 1  # a grid without classes
     for size, given, places, sampler, message in (
         (5, None, [[1, 1]], plain, "names latents of 5 numbers, and the generator takes 6: pick among"),
         (6, labels, [[1, 1]], plain, "names samples of class 1, and the generator is unconditional: pick among"),

@@ -37,7 +37,7 @@ def test_sums_of_a_latent_space_that_adds_up_beat_chance(known, classify_known):
 
 
 class Quarters(Features):
-    """The brightness of each quarter; the upper two answer as the fixtures' judge does."""
+    """The brightness of each quarter; the upper two answer as the fixtures' classifier does."""
 
     name, num_features = "quarters", 4
 

@@ -16,7 +16,7 @@ from ganlab.paper.figures.samples import Samples, SortedSamples, discriminate
 from ganlab.systems.request import Request
 
 Packs = dict[str | None, Pack]
-CELL, SMALL = 32 + 2, 16 + 2  # pixels of a sample and the line beside it, of drawn sets and of digits
+CELL, SMALL = 32 + 2, 16 + 2  # pixels of a sample and the line next to it, of procedural sets and of digits
 
 
 def test_the_papers_generator_is_drawn_with_the_papers_stacks() -> None:

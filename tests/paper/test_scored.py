@@ -20,7 +20,7 @@ from ganlab.paper.figures.turn_vector import SCORED, TurnVector
 from ganlab.paper.figures.vector_arithmetic import VectorArithmetic, attributes
 
 Packs = dict[str | None, Pack]
-CELL = 32 + 2  # pixels of a sample and the line beside it
+CELL = 32 + 2  # pixels of a sample and the line next to it
 READER = {"images": 3_000, "batch_size": 32, "learning_rate": 3e-3, "width": 4, "seed": 0}
 LIGHT = {
     "first": ["smile:1"],
@@ -70,7 +70,7 @@ def test_windows_are_found_dropped_and_counted(
         scores["boxes"] == scores["samples_with_boxes"] == 8
         and 0 < scores["channels_dropped"] < scores["channels"] == 8
     )
-    assert "gone" not in scores  # nothing tells what a window is
+    assert "gone" not in scores  # there are no masks to score by
     assert result.differs == [] and result.remarks[0] == f"boxes: {tmp_path / 'boxes.json'}"
 
 
@@ -189,7 +189,7 @@ def test_what_a_person_may_choose_from(plain: Callable, figure_inputs: Callable,
     assert TurnVector(2, 5, 3, 40, 1.0, "pose", 20, READER).candidates(given).concepts == ("left", "right")
     boxed = FilterDropping("window", 20, 5, 40, 2, 64).candidates(given)
     assert len(boxed.images) == 20 and boxed.concepts == ()
-    assert FeatureResponses(1, 1, 10, 1, "leaky").candidates(given) is None
+    assert FeatureResponses(1, 1, 10, 2, "leaky").candidates(given) is None
 
 
 def test_networks_too_small_to_have_a_second_highest_layer(

@@ -157,7 +157,7 @@ def test_one_number_is_no_list() -> None:
         lambda: FeatureAccuracy(1e-3, 0.2, 20, 2, None),
         lambda: FewLabelsError(10, 1e-3, 2, 3, 1, 300),
     ):
-        with pytest.raises(TypeError, match="not iterable"):
+        with pytest.raises(ValueError, match="must be a list"):
             make()
 
 

@@ -52,7 +52,7 @@ def test_logistic_regression_equals_scikit_learns() -> None:
     theirs = LogisticRegression(C=0.1, tol=1e-10, max_iter=10_000).fit(features, labels)
     ours = fit_logistic(features, labels, 0.1, tolerance=1e-7, dtype=torch.float64)
     np.testing.assert_allclose(ours.weights.T, theirs.coef_, atol=1e-4)
-    middle = theirs.intercept_ - theirs.intercept_.mean()  # free intercepts are told but for a constant
+    middle = theirs.intercept_ - theirs.intercept_.mean()  # unregularised intercepts are unique up to a constant
     np.testing.assert_allclose(ours.intercepts - ours.intercepts.mean(), middle, atol=1e-3)
 
 

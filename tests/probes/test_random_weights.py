@@ -1,4 +1,4 @@
-"""Nothing trained is left of a network whose weights are drawn anew."""
+"""Nothing trained is left of a network with random weights."""
 
 from collections.abc import Callable
 

@@ -14,13 +14,8 @@ def turn_vector(left: Tensor, right: Tensor) -> Tensor:
 def along(latents: Tensor, direction: Tensor, steps: int, reach: float = 1.0) -> Tensor:
     """Return rows (R, steps, latent_size): each latent moved from ``-reach`` to ``reach`` times the direction.
 
-    The paper's figure has 5 rows of 11 images; its reach is not stated.
-
-    Args:
-        latents: (R, latent_size), the middle of each row if ``steps`` is odd.
-        direction: (latent_size,), such as a `turn_vector`.
-        steps: latents per row.
-        reach: largest multiple of the direction.
+    The latents (R, latent_size) are the middle of each row if ``steps`` is odd. The paper's figure has 5 rows of 11
+    images; its reach is not stated.
     """
     return latents[:, None] + multiples(steps, reach).to(latents)[None, :, None] * direction.to(latents)
 
@@ -37,11 +32,7 @@ def multiples(steps: int, reach: float) -> Tensor:
 
 
 def regression_direction(latents: Tensor, values: Tensor) -> Tensor:
-    """Return the unit vector (latent_size,) along which a value grows, by linear regression with an intercept.
-
-    Args:
-        latents: (N, latent_size) with N > latent_size.
-        values: (N,), such as a pose.
+    """Return the unit vector (latent_size,) along which values (N,) grow, by linear regression on latents.
 
     Raises:
         ValueError: too few latents, or constant values.
@@ -55,10 +46,7 @@ def regression_direction(latents: Tensor, values: Tensor) -> Tensor:
 def classification_direction(latents: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor:
     """Return the unit normal (latent_size,) of a logistic regression, from label 0 towards label 1.
 
-    Args:
-        latents: (N, latent_size) with N > latent_size.
-        labels: (N,), 0 or 1 each.
-        strength: scikit-learn's ``C``, the inverse of the L2 penalty.
+    ``strength`` is scikit-learn's ``C``, the inverse of the L2 penalty.
 
     Raises:
         ValueError: too few latents, a single label, or labels other than 0 and 1.
@@ -71,13 +59,9 @@ def classification_direction(latents: Tensor, labels: Tensor, strength: float = 
 
 
 def orthogonalise(direction: Tensor, others: Tensor) -> Tensor:
-    """Return the unit vector (latent_size,) of the part of a direction that is orthogonal to others.
+    """Return the unit vector (latent_size,) of the part of a direction that is orthogonal to others (K, latent_size).
 
     Moving along it changes nothing that is linear in the others: a turn without a change of smile.
-
-    Args:
-        direction: (latent_size,).
-        others: (K, latent_size), of any lengths, not necessarily independent.
 
     Raises:
         ValueError: nothing is left.

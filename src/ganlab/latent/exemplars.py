@@ -80,12 +80,8 @@ def read_exemplars(path: Path, names: tuple[str, ...] = (), sampler: Sampler | N
     """Return the latents (n, latent_size) of each concept in a JSON file of rows and columns, counted from 1.
 
     ``{"latents": "last_000100000_seed0.npz", "exemplars": {"smiling woman": [[3, 5], [4, 1], [8, 2]], ...}}``; the
-    .npz lies in the folder of the JSON file.
-
-    Args:
-        path: of the JSON file.
-        names: concepts that it must have, with equal numbers of exemplars.
-        sampler: checks that the latents, and their class, are those of its generator; None: no check.
+    .npz lies in the folder of the JSON file. The concepts ``names`` must have equal numbers of exemplars, and the
+    latents, and their class, must be those of the sampler's generator.
 
     Raises:
         UserError: a missing or malformed file, a cell outside the grid, a missing concept, unequal numbers of
@@ -156,14 +152,7 @@ def choose_exemplars(
 ) -> Tensor:
     """Return the first ``count`` latents (count, latent_size) whose images show the attributes.
 
-    Args:
-        sampler: makes the images.
-        classifier: such as `attribute_classifier` returns.
-        attributes: value by factor.
-        count: of exemplars; three per concept in the paper.
-        seed: of the latents.
-        least: probability that each attribute needs.
-        most: latents to search.
+    Each attribute needs a probability of ``least``; ``most`` latents are searched. The paper takes three per concept.
 
     Raises:
         UserError: too few are found.

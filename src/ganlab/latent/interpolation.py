@@ -10,14 +10,9 @@ Distance = Callable[[Tensor], Tensor]  # uint8 images (N, C, H, W) to features (
 
 
 def lerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
-    """Return points on the straight line from ``start`` to ``end``.
+    """Return points on the straight line from ``start`` to ``end`` (..., latent_size), exact at shares 0 and 1.
 
     It stays in the cube of a uniform prior, but passes through vectors shorter than those of a normal prior.
-
-    Args:
-        start: (..., latent_size), reached exactly at share 0.
-        end: likewise, reached exactly at share 1.
-        share: 0..1, of a shape that broadcasts against (...).
     """
     return torch.lerp(start, end, share.to(start)[..., None])
 
@@ -27,11 +22,6 @@ def slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
 
     The direction turns at constant speed while the length changes linearly. It keeps the length of a normal or
     spherical prior, but may leave the cube of a uniform one. Between parallel vectors, or if one is zero, it is `lerp`.
-
-    Args:
-        start: (..., latent_size), reached exactly at share 0.
-        end: likewise, reached exactly at share 1.
-        share: 0..1, of a shape that broadcasts against (...).
 
     Raises:
         ValueError: the ends are opposite, so that the great circle is not unique.
@@ -59,12 +49,7 @@ def walk(points: Tensor, steps: int, how: str = "linear") -> Tensor:
 
     The last latent of a row is the first of the next. The paper's figure has 10 rows of 10 images "between a series of
     9 random points". We read these as the 9 points where two rows meet, so that 10 rows take 11 points. The kind of
-    interpolation is not stated; its uniform prior suggests a linear one.
-
-    Args:
-        points: (P, latent_size), two or more.
-        steps: latents per row, two or more.
-        how: ``linear`` or ``spherical``, see `lerp` and `slerp`.
+    interpolation is not stated; its uniform prior suggests a linear one. ``how`` is ``linear`` or ``spherical``.
 
     Raises:
         ValueError: too few points or steps, or another ``how``.
@@ -96,14 +81,10 @@ def pixels(images: Tensor) -> Tensor:
 
 
 def smoothness(images: Tensor, distance: Distance = pixels) -> Smoothness:
-    """Return the smoothness of each row of a walk.
+    """Return the smoothness of each row of a walk, uint8 (rows, steps, C, H, W), in the features of ``distance``.
 
     A generator that memorised its training images jumps from one to the next; the paper looks for such sharp
     transitions (sec. 6.1).
-
-    Args:
-        images: uint8 (rows, steps, C, H, W), three steps or more.
-        distance: features that images are compared in: `pixels`, or those of a network.
     """
     rows, steps = images.shape[:2]
     if steps < 3:

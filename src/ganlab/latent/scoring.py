@@ -72,16 +72,8 @@ def draw_sums(
     """Return images uint8 (N, C, H, W) of ``trials`` sums of concepts, computed in several ways.
 
     Each trial draws three exemplars of each concept from its pool; the first of them is also used alone. The paper
-    claims that single exemplars are unstable and means of three are not.
-
-    Args:
-        sampler: makes all images.
-        classifier: trained on real labels.
-        task: the sum.
-        trials: number of sums.
-        seed: of pools, trials and noise.
-        pool: exemplars of each concept to draw from.
-        least: probability that makes an exemplar, see `choose_exemplars`.
+    claims that single exemplars are unstable and means of three are not. ``least`` is the probability that makes an
+    exemplar, see `choose_exemplars`.
 
     Returns:
         ``means_of_three`` and ``single`` (sums of latents), ``neighbours`` (all nine latents around the sum of means),
@@ -117,30 +109,17 @@ def draw_sums(
 def score_arithmetic(
     images: Mapping[str, Tensor], classifier: AttributeClassifier, result: Attributes
 ) -> dict[str, Share]:
-    """Return the share of images (N, C, H, W) of each name in which the classifier sees all attributes of the result.
-
-    Args:
-        images: of `draw_sums`.
-        classifier: trained on real labels.
-        result: attributes that a sum is to show.
-    """
+    """Return the share of `draw_sums`' images (N, C, H, W) in which the classifier sees the result's attributes."""
     return {name: share_of(least_probability(classifier(found), result) > 0.5) for name, found in images.items()}
 
 
 def distances_to_samples(
     sampler: Sampler, features: Features, images: Mapping[str, Tensor], result: Attributes, seed: int, least: float
 ) -> dict[str, float]:
-    """Return the Frechet distance of images (N, C, H, W) of each name to as many samples that show the result.
+    """Return the Frechet distance of `draw_sums`' images (N, C, H, W) to as many samples that show the result.
 
-    It detects what `score_arithmetic` cannot: a blend of faces may show all attributes and still be no face.
-
-    Args:
-        sampler: makes the samples.
-        features: a `ClassifierFeatures` trained on real labels.
-        images: of `draw_sums`, equally many of each.
-        result: attributes of the samples.
-        seed: of the samples.
-        least: probability that each attribute of a sample needs.
+    It detects what `score_arithmetic` cannot: a blend of faces may show all attributes and still be no face. Each
+    attribute of a sample needs a probability of ``least``.
 
     Raises:
         UserError: too few such samples are found.
@@ -172,16 +151,7 @@ class DirectionScore(NamedTuple):
 def score_direction(
     sampler: Sampler, regressor: Regressor, latents: Tensor, direction: Tensor, steps: int, reach: float
 ) -> DirectionScore:
-    """Return how a value, such as the pose, follows a direction added to latents, see `ganlab.latent.directions.along`.
-
-    Args:
-        sampler: makes the images.
-        regressor: predicts the value, see `ganlab.latent.regression.train_factor_regressor`.
-        latents: (R, latent_size), to which the direction is added.
-        direction: (latent_size,).
-        steps: images per row.
-        reach: largest multiple of the direction.
-    """
+    """Return how a regressor's value follows a direction (latent_size,) `along` latents (R, latent_size)."""
     images = sampler(along(latents, direction, steps, reach))
     values = regressor(images.flatten(0, 1)).view(len(latents), steps).double()
     moved = multiples(steps, reach).double().expand_as(values)
@@ -199,12 +169,8 @@ def random_direction(like: Tensor, seed: int) -> Tensor:
 def memorised(images: Tensor, reals: Tensor, distance: Distance = pixels) -> Tensor:
     """Return a walk (rows, steps, C, H, W) as a model would show it that has memorised its training images.
 
-    Each image is replaced by its nearest real image. The smoothness of the result is the baseline of a real walk.
-
-    Args:
-        images: uint8 (rows, steps, C, H, W).
-        reals: uint8 (N, C, H, W).
-        distance: features that images are compared in.
+    Each image is replaced by the nearest of the real ones, uint8 (N, C, H, W), in the features of ``distance``. The
+    smoothness of the result is the baseline of a walk.
     """
     queries = distance(images.flatten(0, 1)).float()
     nearest = torch.full((len(queries),), torch.inf)
@@ -217,13 +183,7 @@ def memorised(images: Tensor, reals: Tensor, distance: Distance = pixels) -> Ten
 
 
 def score_walk(images: Tensor, reals: Tensor | None = None, distance: Distance = pixels) -> dict[str, Smoothness]:
-    """Return the smoothness of a ``walk`` and, given reals, of its ``memorised`` counterpart.
-
-    Args:
-        images: uint8 (rows, steps, C, H, W).
-        reals: uint8 (N, C, H, W) of the training set.
-        distance: features that images are compared in.
-    """
+    """Return the smoothness of a ``walk`` (rows, steps, C, H, W) and, given reals (N, C, H, W), of `memorised`."""
     scores = {"walk": smoothness(images, distance)}
     if reals is not None:
         scores["memorised"] = smoothness(memorised(images, reals, distance), distance)

@@ -10,24 +10,19 @@ from ganlab.files import atomic_write
 
 
 def frames(images: Tensor, back: bool = False) -> Tensor:
-    """Return the images of a walk in order, uint8 (T, C, H, W), without repeating the points where two rows meet.
+    """Return the images of a walk (rows, steps, C, H, W) in order, (T, C, H, W), without repeating meeting points.
 
-    Args:
-        images: uint8 (rows, steps, C, H, W), the last of a row equal to the first of the next.
-        back: append the way back, so that the animation loops without a jump.
+    ``back`` appends the way back, so that the animation loops without a jump.
     """
     shown = torch.cat([images[0, :1], *images[:, 1:]])
     return torch.cat([shown, shown[1:-1].flip(0)]) if back else shown
 
 
 def save_gif(images: Tensor, path: Path, rate: float = 12.5, scale: int = 1) -> None:
-    """Write images as an endless GIF, atomically.
+    """Write images uint8 (T, C, H, W), grey or RGB, as an endless GIF, atomically.
 
-    Args:
-        images: uint8 (T, C, H, W), grey or RGB. A GIF has 256 colours per image and merges equal neighbours.
-        path: of the file; its folder is created.
-        rate: images per second, up to 50; a GIF counts in hundredths of a second.
-        scale: integer factor of enlargement.
+    ``rate`` is in images per second, rounded to hundredths of a second per image. Pixels are enlarged by ``scale``. A
+    GIF has 256 colours per image and merges equal neighbours.
 
     Raises:
         ValueError: another number of channels, or an invalid rate or scale.

@@ -63,15 +63,15 @@ def measure_few_labels(
     seed: int = 0,
     **options: Any,
 ) -> FewLabels:
-    """Choose C by the mean validation error over class-balanced draws, then test new draws with it.
+    """Choose C by the mean validation error over class-balanced draws of training labels, then test new draws with it.
 
     Args:
-        train: features (N, features) and labels (N,) to draw from.
-        validation: features and labels that choose C.
-        test: features and labels that are tested.
+        train: features (N, features) and labels (N,), as in the other two.
+        validation: to choose C.
+        test: to test.
         per_class: labels per class in a draw (SVHN: 100; CIFAR-10: 400).
         grid: values of C.
-        choosing: new draws for each C (authors: 10).
+        choosing: draws for each C (authors: 10).
         testing: draws with the best C (authors: 100).
         seed: of all draws.
         **options: of `fit_svm`.

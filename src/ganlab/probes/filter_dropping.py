@@ -69,12 +69,8 @@ class Regression:
 def positions(maps: Tensor, boxes: Boxes, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return features (P, C), whether inside a box (P,), and the sample (P,), of positions in samples with boxes.
 
-    These are all positions with their centres inside a box, and equally many random ones outside, per sample.
-
-    Args:
-        maps: features of all samples, (N, C, H, W).
-        boxes: of some samples.
-        rng: draws the positions outside.
+    These are all positions of the feature maps (N, C, H, W) with their centres inside a box, and equally many random
+    ones outside, per sample.
     """
     features, inside, samples = [], [], []
     for number in sorted(boxes):
@@ -155,13 +151,9 @@ class DropScore:
 
 
 def compare(before: np.ndarray, after: np.ndarray, classes: Sequence[int], least: float = 0.005) -> DropScore:
-    """Score a drop by segmentation masks of the same samples before and after.
+    """Score a drop by segmentation masks (N, H, W) of the same samples before and after.
 
-    Args:
-        before: class of each pixel, (N, H, W).
-        after: the same for the same latents with channels dropped.
-        classes: of the object.
-        least: share of its pixels from which on a sample shows the object.
+    A sample shows the object if a share ``least`` of its pixels has one of the object's ``classes``.
 
     Raises:
         ValueError: no sample shows the object.
@@ -183,15 +175,7 @@ def compare(before: np.ndarray, after: np.ndarray, classes: Sequence[int], least
 def against_random(
     score: Callable[[list[int]], DropScore], channels: int, dropped: list[int], draws: int, seed: int = 0
 ) -> tuple[DropScore, list[DropScore]]:
-    """Return the score of dropping channels, and of dropping as many random ones of the layer, ``draws`` times.
-
-    Args:
-        score: samples without the given channels and compares.
-        channels: number of channels of the layer.
-        dropped: the channels that draw the object.
-        draws: random choices.
-        seed: of the random choices.
-    """
+    """Return ``score(dropped)`` and the scores of dropping as many random channels of the layer, ``draws`` times."""
     rng = np.random.default_rng(seed)
     others = [rng.choice(channels, len(dropped), replace=False).tolist() for _ in range(draws)]
     return score(dropped), [score(choice) for choice in others]

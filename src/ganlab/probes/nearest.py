@@ -88,13 +88,10 @@ class NearestLabels:
 def scores_by_count(
     queries: Tensor, labels: Tensor, batches: Iterable[tuple[Tensor, Tensor]], counts: Iterable[int]
 ) -> Iterator[NearestScore]:
-    """Yield the score after each of the counts of samples of a stream (table 3: 1k to 10M).
+    """Yield the score of queries (N, ...) and labels (N,) after each of the counts of samples (table 3: 1k to 10M).
 
-    Args:
-        queries: images (N, ...) to classify.
-        labels: of the queries (N,).
-        batches: samples (m, ...) and their labels (m,), consumed lazily.
-        counts: of samples; if the stream ends before the largest, the last score is of all samples.
+    Batches of samples (m, ...) and their labels (m,) are consumed lazily. If they end before the largest count, the
+    last score is of all samples.
     """
     nearest, waiting, scored = NearestLabels(queries), sorted(set(counts)), 0
     for samples, given in batches:

@@ -27,12 +27,7 @@ def randomise(network: nn.Module, seed: int, deviation: float = 0.02) -> None:
     """Draw weights from N(0, deviation) and gains from N(1, deviation), in place; biases become 0.
 
     Nothing trained is left: the tensors under spectral and weight norm and embeddings are drawn as well, and batch
-    norms lose their running averages.
-
-    Args:
-        network: a discriminator on the CPU, where equal seeds give equal weights.
-        seed: of all draws; the global generator is left as it is.
-        deviation: standard deviation of weights and gains.
+    norms lose their running averages. On the CPU equal seeds give equal weights. The global generator is left as it is.
     """
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(seed)

@@ -63,15 +63,8 @@ def train_segmenter(
 ) -> Segmenter:
     """Train a segmenter on a pack's images and masks, on the CPU.
 
-    Images are randomly blurred a little, because a generator's samples are softer than real images.
-
-    Args:
-        pack: with ``masks`` (N, H, W) and their ``mask_kinds``.
-        images: seen in training, counting repetitions.
-        batch_size: of a step.
-        lr: maximum of AdamW's one-cycle schedule.
-        width: channels of the first scale.
-        seed: of weights, order and blur.
+    Images are randomly blurred a little, because a generator's samples are softer than real images. ``images`` counts
+    repetitions; ``lr`` is the maximum of AdamW's one-cycle schedule.
 
     Raises:
         UserError: the pack has no masks.

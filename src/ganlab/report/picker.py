@@ -40,7 +40,7 @@ def save_picker(
         title: of the page.
         task: instruction for the person.
         columns: of the grid.
-        concepts: names of the concepts.
+        concepts: names of the concepts; none for boxes.
         origin: identifies the samples; copied into the JSON file.
     """
     height, width = images.shape[2:]

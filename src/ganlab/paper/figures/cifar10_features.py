@@ -1,13 +1,14 @@
 """Table 1: classification of CIFAR-10 on the discriminator's features."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from ganlab.arguments import Count, Positive, Several, Share
+from ganlab.arguments import Count, Positive, Several, Share, checked
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.paper.figure import QUOTED, Claim, Figure, FigureInputs, FigureResult
@@ -25,16 +26,16 @@ PAPER = [
 ]
 
 
+@checked
+@dataclass
 class FeatureAccuracy(Figure):
-    """Accuracy of a linear L2-SVM on all convolutional layers, max-pooled to 4x4, with all labels and with few.
+    """Accuracy of a linear L2-SVM on all convolutional layers, max-pooled to 4x4, with all labels and with few."""
 
-    Args:
-        grid: values of C, chosen on held-out training images.
-        held_out: share of the training set that is held out for C.
-        per_class: labels per class in the second column (paper: 400).
-        draws: of so many labels.
-        images: training images to use; null: all.
-    """
+    grid: list[Positive]  # values of C, chosen on held-out training images
+    held_out: Share  # share of the training set that is held out for C
+    per_class: Count  # labels per class in the second column (paper: 400)
+    draws: Count  # of so many labels
+    images: Several | None  # training images to use; None: all
 
     title = "classification on the discriminator's features"
     published: ClassVar = {
@@ -51,12 +52,6 @@ class FeatureAccuracy(Figure):
         Claim("features of the trained discriminator beat those of random weights", "accuracy", "accuracy_random"),
         Claim("the same with few labels", "accuracy_few", "accuracy_few_random"),
     )
-
-    def __init__(
-        self, grid: list[Positive], held_out: Share, per_class: Count, draws: Count, images: Several | None
-    ) -> None:
-        self.grid, self.held_out, self.per_class = list(grid), held_out, per_class
-        self.draws, self.images = draws, images
 
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Measure the trained discriminator and one with random weights."""

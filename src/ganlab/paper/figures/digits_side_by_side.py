@@ -1,11 +1,12 @@
 """Figure 9: real digits, samples of the original GAN and of the DCGAN, side by side."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ganlab.arguments import Count
+from ganlab.arguments import Count, checked
 from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
 from ganlab.latent.pictures import image_grid, side_by_side
@@ -16,13 +17,13 @@ from ganlab.systems.request import BLOCK, Request
 SCORED = 2_000  # samples that are classified
 
 
+@checked
+@dataclass
 class SideBySide(Figure):
-    """Three grids: real images, samples of the baseline GAN, samples of the DCGAN.
+    """Three grids: real images, samples of the baseline GAN, samples of the DCGAN."""
 
-    Args:
-        rows: of each grid (paper: 20 rows of 10).
-        columns: of each grid.
-    """
+    rows: Count  # of each grid (paper: 20 rows of 10)
+    columns: Count
 
     title = "real digits, the original GAN's and the DCGAN's"
     needs: ClassVar = ("checkpoint", "baseline")
@@ -30,9 +31,6 @@ class SideBySide(Figure):
     claims: ClassVar = (
         Claim("the DCGAN draws the requested digit more often than the GAN", "dcgan_right", "baseline_right"),
     )
-
-    def __init__(self, rows: Count, columns: Count) -> None:
-        self.rows, self.columns = rows, columns
 
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Draw the grids, and classify samples of conditional models."""

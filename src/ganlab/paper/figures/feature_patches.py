@@ -1,11 +1,12 @@
 """Figure 5: guided backpropagation of the discriminator's last features, against random filters."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ganlab.arguments import Count, Several
+from ganlab.arguments import Count, Several, checked
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.latent.pictures import image_grid, side_by_side
@@ -17,16 +18,16 @@ from ganlab.probes.patches import FeaturePatches, feature_patches, lift
 AVERAGED = 5_000  # training images for batch norm's statistics
 
 
+@checked
+@dataclass
 class FeatureResponses(Figure):
-    """The strongest patches of the last convolution's features and their guided derivatives, trained and random.
+    """The strongest patches of the last convolution's features and their guided derivatives, trained and random."""
 
-    Args:
-        features: features shown, the first of the layer (paper: 6).
-        patches: per feature (paper: 5).
-        images: held-out images to search.
-        scored: features that are scored, at least those shown.
-        rule: see `ganlab.probes.guided_backpropagation.guided`.
-    """
+    features: Count  # features shown, the first of the layer (paper: 6)
+    patches: Count  # per feature (paper: 5)
+    images: Count  # held-out images to search
+    scored: Several  # features that are scored, at least those shown
+    rule: str  # see `ganlab.probes.guided_backpropagation.guided`
 
     title = "what the discriminator's features respond to"
     published: ClassVar = {"lift": "beds and windows (by eye)", "lift_random": "nothing in particular (by eye)"}
@@ -35,10 +36,6 @@ class FeatureResponses(Figure):
         "the score: the share of the guided derivative in objects' boxes, relative to a uniform derivative",
     )
     claims: ClassVar = (Claim("trained features respond to objects more than random ones do", "lift", "lift_random"),)
-
-    def __init__(self, features: Count, patches: Count, images: Count, scored: Several, rule: str) -> None:
-        self.features, self.patches, self.images = features, patches, images
-        self.scored, self.rule = max(scored, features), rule
 
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Find and explain the patches of trained and of random filters."""
@@ -65,7 +62,7 @@ class FeatureResponses(Figure):
             network,
             held_out.images[: self.images],
             layer,
-            list(range(min(self.scored, layer.channels))),
+            list(range(min(max(self.scored, self.features), layer.channels))),
             self.patches,
             boxes=None if boxes is None else boxes[: self.images],
             averages=real_averages(network, training.images[:AVERAGED], model.value_range, model.fixed_label),

@@ -1,5 +1,6 @@
 """Figure 6: dropping the generator's filters that draw windows."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -7,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ganlab.arguments import Count, Several
+from ganlab.arguments import Count, Several, checked
 from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
 from ganlab.latent.pictures import image_grid
@@ -23,19 +24,19 @@ BOXED, SHOWN, SCORED = range(3)  # random streams of a seed
 CHECKED = 500  # held-out images on which the segmenter is evaluated
 
 
+@checked
+@dataclass
 class FilterDropping(Figure):
-    """Samples with and without the channels that a logistic regression finds in boxes around windows.
+    """Samples with and without the channels that a logistic regression finds in boxes around windows."""
 
-    Args:
-        thing: object to drop, a kind of the data's masks.
-        samples: samples with boxes (paper: 150).
-        columns: samples shown (paper: 10).
-        scored: samples scored.
-        draws: of equally many random channels, the baseline.
-        segmenter: training images of the network that finds the object in samples.
-        layer: whose channels are dropped, counted from the one below the image (paper: 2).
-        strongest: number of channels to drop, those of the largest weights; None: all of positive weight (paper).
-    """
+    thing: str  # object to drop, a kind of the data's masks
+    samples: Several  # samples with boxes (paper: 150)
+    columns: Count  # samples shown (paper: 10)
+    scored: Several  # samples scored
+    draws: Count  # of equally many random channels, the baseline
+    segmenter: Count  # training images of the network that finds the object in samples
+    layer: Count = 2  # whose channels are dropped, counted from the one below the image (paper: 2)
+    strongest: Count | None = None  # channels to drop, of the largest weights; None: of positive weight (paper)
 
     title = "forgetting to draw windows"
     published: ClassVar = {
@@ -50,27 +51,12 @@ class FilterDropping(Figure):
         Claim("other things change less than by dropping as many random channels", "others_random", "others"),
     )
 
-    def __init__(
-        self,
-        thing: str,
-        samples: Several,
-        columns: Count,
-        scored: Several,
-        draws: Count,
-        segmenter: Count,
-        layer: Count = 2,
-        strongest: Count | None = None,
-    ) -> None:
-        self.thing, self.samples, self.columns = thing, samples, columns
-        self.scored, self.draws, self.segmenter = scored, draws, segmenter
-        self.number, self.strongest = layer, strongest
-
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Find the channels, drop them, and score the effect if the data have masks."""
         pack, sampler, result = inputs.training, inputs.model.sampler(), FigureResult()
         masked = "masks" in pack.arrays
         latents = sampler.draw(self.samples, inputs.seed, BOXED)
-        layer = self.layer(inputs, latents)
+        layer = self.find_layer(inputs, latents)
         with recorded(sampler.network, [layer]) as outputs:
             parts = [(sampler(part), outputs[layer.name].cpu()) for part in latents.split(BLOCK)]
         images, features = (torch.cat(column) for column in zip(*parts, strict=True))
@@ -143,9 +129,7 @@ class FilterDropping(Figure):
         task = f"Draw a box around each {self.thing} with the mouse, in many samples. Click a box to remove it."
         return Candidates(latents, sampler(latents), (), task)
 
-    def layer(self, inputs: FigureInputs, latents: Tensor) -> Layer:
+    def find_layer(self, inputs: FigureInputs, latents: Tensor) -> Layer:
         """Return the layer of the generator; ``ValueError`` if there is none."""
         model = inputs.model
-        return layer_from_top(
-            model.generator, self.number, *with_label(latents[:2].to(model.device), model.fixed_label)
-        )
+        return layer_from_top(model.generator, self.layer, *with_label(latents[:2].to(model.device), model.fixed_label))

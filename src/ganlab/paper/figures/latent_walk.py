@@ -1,8 +1,9 @@
 """Figure 4: latent interpolation between random points."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
-from ganlab.arguments import Count
+from ganlab.arguments import Count, checked
 from ganlab.data.batches import channels_first
 from ganlab.latent.interpolation import walk
 from ganlab.latent.pictures import image_grid
@@ -13,15 +14,15 @@ from ganlab.paper.figure import Claim, Figure, FigureInputs, FigureResult
 REALS = 10_000  # training images of the memorising baseline
 
 
+@checked
+@dataclass
 class LatentWalk(Figure):
-    """Rows of images from one random point to the next; the last image of a row is the first of the next.
+    """Rows of images from one random point to the next; the last image of a row is the first of the next."""
 
-    Args:
-        rows: of the figure; the paper's 10 rows join 11 points, see `ganlab.latent.interpolation.walk`.
-        columns: images per row.
-        how: ``linear`` or ``spherical``.
-        statistics: of batch norm, see `ganlab.latent.sampler.Sampler`.
-    """
+    rows: Count  # the paper's 10 rows join 11 points, see `ganlab.latent.interpolation.walk`
+    columns: Count  # images per row
+    how: str  # linear or spherical
+    statistics: str  # of batch norm, see `ganlab.latent.sampler.Sampler`
 
     title = "a walk in the latent space"
     differs: ClassVar = (
@@ -34,9 +35,6 @@ class LatentWalk(Figure):
             "largest_step",
         ),
     )
-
-    def __init__(self, rows: Count, columns: Count, how: str, statistics: str) -> None:
-        self.rows, self.columns, self.how, self.statistics = rows, columns, how, statistics
 
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Draw and animate the walk, and score its smoothness."""

@@ -1,6 +1,7 @@
 """Table 3: nearest-neighbour classification of real digits by generated ones."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ganlab.arguments import Count
+from ganlab.arguments import Count, checked
 from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
 from ganlab.paper.figure import QUOTED, Claim, Figure, FigureInputs, FigureResult, Model
@@ -26,14 +27,14 @@ PAPER = [
 ]
 
 
+@checked
+@dataclass
 class NearestDigits(Figure):
-    """Test error of 1-NN classifiers on real images and on up to millions of labelled samples of two models.
+    """Test error of 1-NN classifiers on real images and on up to millions of labelled samples of two models."""
 
-    Args:
-        counts: of samples.
-        reals: training images in the row of real data (paper: 50,000).
-        test: test images; null: all.
-    """
+    counts: list[Count]  # of samples
+    reals: Count  # training images in the row of real data (paper: 50,000)
+    test: Count | None  # test images; None: all
 
     title = "nearest neighbours among generated digits"
     needs: ClassVar = ("checkpoint", "baseline")
@@ -57,10 +58,10 @@ class NearestDigits(Figure):
         ),
     )
 
-    def __init__(self, counts: list[Count], reals: Count, test: Count | None) -> None:
-        self.counts, self.reals, self.test = sorted(counts), reals, test
-        if not self.counts or self.counts[0] < 1:
-            raise UserError(f"table.counts={counts} is empty: type numbers of samples, such as [1000,10000]")
+    def __post_init__(self) -> None:
+        if not self.counts:
+            raise UserError("table.counts=[] is empty: type numbers of samples, such as [1000,10000]")
+        self.counts = sorted(self.counts)
 
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Classify the test set by real images and by a stream of samples of each model."""

@@ -1,12 +1,13 @@
 """Figures 2, 3, 10 and 11: random samples, unsorted or sorted by the discriminator."""
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ganlab.arguments import Count
+from ganlab.arguments import Count, checked
 from ganlab.errors import UserError
 from ganlab.images import to_floats
 from ganlab.latent.pictures import image_grid
@@ -15,19 +16,16 @@ from ganlab.paper.figure import Figure, FigureInputs, FigureResult, Model
 from ganlab.systems.request import Request
 
 
+@checked
+@dataclass
 class Samples(Figure):
-    """A grid of random samples, not hand-picked.
+    """A grid of random samples, not hand-picked."""
 
-    Args:
-        rows: of the grid.
-        columns: of the grid.
-    """
+    rows: Count
+    columns: Count
 
     title = "samples"
     published: ClassVar = {"epochs": "1 (figure 2), 5 (figure 3), 25 (figure 10)"}
-
-    def __init__(self, rows: Count, columns: Count) -> None:
-        self.rows, self.columns = rows, columns
 
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Draw rows x columns samples."""
@@ -45,19 +43,16 @@ class Samples(Figure):
         return result
 
 
+@checked
+@dataclass
 class SortedSamples(Figure):
-    """A grid of samples in descending order of the discriminator's probability of being real.
+    """A grid of samples in descending order of the discriminator's probability of being real."""
 
-    Args:
-        rows: of the grid.
-        columns: of the grid.
-    """
+    rows: Count
+    columns: Count
 
     title = "samples, sorted by the discriminator"
     differs: ClassVar = ("the discriminator's batch norm uses all samples as one batch, as in the authors' sampling",)
-
-    def __init__(self, rows: Count, columns: Count) -> None:
-        self.rows, self.columns = rows, columns
 
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Draw rows x columns samples and sort them."""

@@ -1,6 +1,7 @@
 """Table 2: SVHN with 1,000 labels, on the discriminator's features and purely supervised."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from ganlab.arguments import Count, Natural, Positive
+from ganlab.arguments import Count, Natural, Positive, checked
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.paper.figure import QUOTED, Claim, Figure, FigureInputs, FigureResult
@@ -36,17 +37,17 @@ OURS = {
 }
 
 
+@checked
+@dataclass
 class FewLabelsError(Figure):
-    """Test error with few labels, C chosen by the mean validation error over draws of labels.
+    """Test error with few labels, C chosen by the mean validation error over draws of labels."""
 
-    Args:
-        per_class: labels per class in a draw (authors: 100).
-        grid: values of C.
-        choosing: draws for each C (authors: 10).
-        testing: draws with the best C (authors: 100).
-        trials: of the supervised network's random search (paper: 64); 0 leaves it out.
-        held_out: training images for validation, unless the data have such a split (authors: 10,000).
-    """
+    per_class: Count  # labels per class in a draw (authors: 100)
+    grid: list[Positive]  # values of C
+    choosing: Count  # draws for each C (authors: 10)
+    testing: Count  # draws with the best C (authors: 100)
+    trials: Natural  # of the supervised network's random search (paper: 64); 0 leaves it out
+    held_out: Count  # training images for validation, unless the data have such a split (authors: 10,000)
 
     title = "classification with 1,000 labels"
     published: ClassVar = {
@@ -63,12 +64,6 @@ class FewLabelsError(Figure):
         Claim("features of the trained discriminator err less than those of random weights", "error_random", "error"),
         Claim("they err less than the supervised network of the same layout", "supervised_test", "error"),
     )
-
-    def __init__(
-        self, per_class: Count, grid: list[Positive], choosing: Count, testing: Count, trials: Natural, held_out: Count
-    ) -> None:
-        self.per_class, self.grid, self.choosing, self.testing = per_class, list(grid), choosing, testing
-        self.trials, self.held_out = trials, held_out
 
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Measure the trained discriminator, one with random weights, and the supervised network."""

@@ -1,11 +1,12 @@
 """Figure 8: the turn vector, from faces that look left to faces that look right."""
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ganlab.arguments import Count, NonNegative, Several
+from ganlab.arguments import Count, NonNegative, Several, checked
 from ganlab.classifiers.training import Training
 from ganlab.errors import UserError
 from ganlab.latent.directions import along, turn_vector
@@ -22,19 +23,19 @@ RANDOM = 10  # random directions of the baseline
 ENDS = ("left", "right")
 
 
+@checked
+@dataclass
 class TurnVector(Figure):
-    """The difference between the means of a few exemplars of either side, added to random samples.
+    """The difference between the means of a few exemplars of either side, added to random samples."""
 
-    Args:
-        rows: samples that are turned.
-        columns: steps of the turn.
-        exemplars: of either side.
-        among: samples from which the exemplars are chosen, by their smallest and largest predicted values.
-        reach: largest multiple of the turn vector, in both directions.
-        factor: that a network trained on the data predicts from images.
-        scored: samples scored.
-        reader: hyperparameters of that network, see `ganlab.classifiers.training.Training`.
-    """
+    rows: Count  # samples that are turned
+    columns: Count  # steps of the turn
+    exemplars: Count  # of either side
+    among: Several  # samples from which the exemplars are chosen, by their smallest and largest predicted values
+    reach: NonNegative  # largest multiple of the turn vector, in both directions
+    factor: str  # that a network trained on the data predicts from images
+    scored: Several  # samples scored
+    reader: dict  # hyperparameters of that network, see `ganlab.classifiers.training.Training`
 
     title = "the turn vector"
     differs: ClassVar = (STANDING, "the paper does not state the reach of the interpolation")
@@ -42,19 +43,10 @@ class TurnVector(Figure):
         Claim("the pose follows the steps more closely than along random directions", "correlation", "random"),
     )
 
-    def __init__(
-        self,
-        rows: Count,
-        columns: Count,
-        exemplars: Count,
-        among: Several,
-        reach: NonNegative,
-        factor: str,
-        scored: Several,
-        reader: dict,
-    ) -> None:
-        self.rows, self.columns, self.exemplars, self.among = rows, columns, exemplars, among
-        self.reach, self.factor, self.scored, self.training = reach, factor, scored, Training(**reader)
+    @property
+    def training(self) -> Training:
+        """Hyperparameters of the regressor."""
+        return Training(**self.reader)
 
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Compute the vector, draw the figure, and correlate the factor with the steps."""

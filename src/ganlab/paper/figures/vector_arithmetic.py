@@ -1,12 +1,13 @@
 """Figure 7: vector arithmetic for visual concepts in the latent space, and the same sums in pixels."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from ganlab.arguments import Count, Natural, Share
+from ganlab.arguments import Count, Natural, Share, checked
 from ganlab.classifiers.labelled import Labelled
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
@@ -24,17 +25,19 @@ CONCEPTS = ("first", "second", "third")  # first - second + third
 DISTANT = ("means_of_three", "single", "pixels_of_three", "pixels_single")  # sums that are compared with samples
 
 
+@checked
+@dataclass
 class VectorArithmetic(Figure):
     """first - second + third of the means of three concepts' exemplars, with eight neighbours.
 
-    Args:
-        concepts: ``first``, ``second``, ``third`` and ``result``: attributes by the data's labels, such as
-            ``["hair:1", "glasses:0"]``. Exemplars from a file replace those of the picture, not those of the scores.
-        exemplars: per concept.
-        trials: sums that are scored.
-        pool: exemplars per concept that the trials draw from.
-        least: probability that makes an exemplar.
+    Exemplars from a file replace those of the picture, not those of the scores.
     """
+
+    concepts: Mapping[str, Sequence[str]]  # label values of first, second, third and result: ["hair:1", "glasses:0"]
+    exemplars: Count  # per concept
+    trials: Natural  # sums that are scored
+    pool: Count  # exemplars per concept that the trials draw from
+    least: Share  # probability that makes an exemplar
 
     title = "vector arithmetic for visual concepts"
     published: ClassVar = {"means_of_three": "stable (by eye)", "single": "unstable (by eye)"}
@@ -50,11 +53,8 @@ class VectorArithmetic(Figure):
         ),
     )
 
-    def __init__(
-        self, concepts: Mapping[str, Sequence[str]], exemplars: Count, trials: Natural, pool: Count, least: Share
-    ) -> None:
-        self.sum = ConceptSum(**{name: attributes(values) for name, values in concepts.items()})
-        self.exemplars, self.trials, self.pool, self.least = exemplars, trials, pool, least
+    def __post_init__(self) -> None:
+        self.sum = ConceptSum(**{name: attributes(values) for name, values in self.concepts.items()})
 
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Draw the figure, and score sums if the data have labels of the concepts."""
