@@ -37,13 +37,8 @@ def not_converging(
 ) -> str | None:
     """Non-convergence: the score, lower is better, is far above its best, or never fell below the untrained network's.
 
-    Args:
-        scores: of the trained network, by measurement.
-        untrained: score before the first step, None if it was not measured.
-        accuracy: share of (real, fake) pairs that the discriminator ranks correctly. Near 1 it is no trouble by itself
-            while samples improve, but a likely cause when they do not.
-        name: of the score.
-        limits: ``worse`` is used.
+    ``accuracy``, the share of (real, fake) pairs that the discriminator ranks correctly, is a likely cause near 1, but
+    no trouble by itself while samples improve. ``untrained`` is None if it was not measured.
     """
     if len(scores) < 3 or not all(map(isfinite, scores)):
         return None

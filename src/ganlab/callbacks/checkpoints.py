@@ -31,24 +31,21 @@ class Signals(L.Callback):
     """Records SIGINT and SIGTERM for `Checkpoints`: Lightning would save within a step, or exit with code 0.
 
     It must be the first callback, since a measurement before the first minibatch may take long.
-
-    Attributes:
-        number: of the signal received, None before; a second signal has its default effect.
     """
 
     def __init__(self) -> None:
-        self.number: int | None = None
+        self.number: int | None = None  # of the signal received; a second one has its default effect
         self.before: dict[int, Any] = {}
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+    def on_train_start(self, *_: Any) -> None:
         self.before = {number: signal.signal(number, self.note) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(self, number: int, _: Any) -> None:
-        """Record a signal."""
+        """Handle a signal."""
         self.number = number
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+    def teardown(self, *_: Any, **__: Any) -> None:
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
@@ -58,7 +55,7 @@ class Checkpoints(L.Callback):
 
     Args:
         folder: the run's ``checkpoints`` folder.
-        config: the run's configuration, plain containers, kept in every checkpoint.
+        config: the run's configuration in plain containers, part of every checkpoint.
         interval: images between two saves; None for about every 30 seconds.
         kept: images between two checkpoints that are kept; None to keep none.
         signals: received while training.
@@ -76,9 +73,9 @@ class Checkpoints(L.Callback):
     ) -> None:
         self.folder, self.config, self.interval, self.kept = folder, config, interval, kept
         self.signals, self.writer = signals, writer
-        self.saved = -1
+        self.saved = -1  # images seen at the last save
         self.saved_at = self.polled_at = time.monotonic()
-        self.polled, self.next_poll = 0, 0
+        self.polled = self.next_poll = 0
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
         self.saved_at = self.polled_at = time.monotonic()
@@ -87,9 +84,7 @@ class Checkpoints(L.Callback):
         if trainer.ckpt_path and not self.place(pl_module).exists():  # the process was killed before it was kept
             self.keep(Path(trainer.ckpt_path), trainer, pl_module)
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: AdversarialSystem, *_: Any) -> None:
         clock = pl_module.clock
         self.poll(trainer, pl_module, due=clock.crossed(self.interval) or clock.crossed(self.kept))
 
@@ -149,11 +144,7 @@ class Checkpoints(L.Callback):
 
 
 def keep(checkpoint: Path, place: Path) -> None:
-    """Hard-link a checkpoint to ``place``, or copy it where the file system has no hard links.
-
-    Raises:
-        UserError: it cannot be written.
-    """
+    """Hard-link a checkpoint to ``place``, or copy it where the file system has no hard links."""
     try:
         place.unlink(missing_ok=True)
         try:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from copy import copy
 from math import isfinite
 from typing import Any, Literal
 
@@ -11,8 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ganlab.arguments import Natural, checked
-from ganlab.callbacks import alarms
-from ganlab.callbacks.alarms import Thresholds
+from ganlab.callbacks.alarms import SNAPSHOTS, Thresholds, collapsed, not_converging, not_finite, oscillates, vanished
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.evaluations import Evaluations
 from ganlab.callbacks.metric_logger import MetricLogger
@@ -24,6 +24,7 @@ from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR
 
 KEPT = 32  # last values of a signal's history
+PLAIN = ("untrained", "tripped", "gradients", "watched", "sampled", "scored")  # attributes saved as they are
 Findings = dict[str, str | None]  # by alarm: its message, None where there is no trouble
 
 
@@ -44,9 +45,6 @@ class Diagnostics(L.Callback):
         on_trouble: ``warn``, or ``stop`` to end training with a `UserError`.
         warm_up: generator steps before any alarm except that of non-finite numbers.
         **thresholds: of `Thresholds`.
-
-    Attributes:
-        tripped: name, images seen and message of each alarm.
     """
 
     def __init__(
@@ -66,8 +64,8 @@ class Diagnostics(L.Callback):
         self.on_trouble, self.warm_up, self.limits = on_trouble, warm_up, Thresholds(**thresholds)
         self.history: dict[str, list[Any]] = defaultdict(list)
         self.untrained: float | None = None  # score before the first step
-        self.tripped: list[dict[str, Any]] = []
-        self.first_bad: Tensor | None = None  # on the device: first minibatch with a non-finite term, 0 for none
+        self.tripped: list[dict[str, Any]] = []  # name, images seen and message of each alarm
+        self.first_bad = torch.zeros((), dtype=torch.long)  # first minibatch with a non-finite term, 0 for none
         self.gradients_due: set[str] = set()
         self.gradients: dict[str, float] = {}
         self.watched = self.sampled = self.scored = -1  # images seen at the last minibatch, samples and score
@@ -75,29 +73,23 @@ class Diagnostics(L.Callback):
     # When signals are measured
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
-        """Measure the untrained generator, or what was due when the run was stopped."""
         self.watch(trainer, pl_module)
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: AdversarialSystem, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: L.Trainer, pl_module: AdversarialSystem, batch: Any, *_: Any) -> None:
         seen, interval = pl_module.clock.images_seen, self.metric_logger.interval
         images = trainer.world_size * len(next(iter(batch.values())))
         if interval and (seen + images) // interval > seen // interval:
             self.gradients_due = set(pl_module.players)
 
-    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
+    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: AdversarialSystem, optimizer: Optimizer) -> None:
         """Measure each player's gradient in the minibatch before a log, or at its first step after it."""
         if self.gradients_due:
-            assert isinstance(pl_module, AdversarialSystem)
             player = list(pl_module.players)[trainer.optimizers.index(optimizer)]
             if player in self.gradients_due:
                 self.gradients_due.remove(player)
                 self.gradients |= gradient_norms(player, pl_module)
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, *_: Any) -> None:
         self.note_finite(outputs, pl_module.clock.minibatches)
         self.watch(trainer, pl_module)
 
@@ -128,8 +120,6 @@ class Diagnostics(L.Callback):
     def note_finite(self, terms: dict[str, Tensor], minibatch: int) -> None:
         """Remember the first minibatch with a non-finite term, on the device: nothing is fetched."""
         total = torch.stack([value.float() for value in terms.values()]).sum()
-        if self.first_bad is None:
-            self.first_bad = torch.zeros((), dtype=torch.long, device=total.device)
         first_bad = self.first_bad.to(total.device)
         self.first_bad = torch.where((first_bad == 0) & ~total.isfinite(), minibatch, first_bad)
 
@@ -138,13 +128,13 @@ class Diagnostics(L.Callback):
         latest, seen = self.metric_logger.latest, system.clock.images_seen
         record(trainer, system, self.gradients)
         bad = [name for name, value in latest.items() if not isfinite(value)]
-        first = int(self.first_bad) if bad and self.first_bad is not None else 0
+        first = int(self.first_bad) if bad else 0
         slopes = signals(latest, "slope", players(system, GENERATOR))
         if self.is_warm(system) and slopes:
             self.note("slope", min(slopes))
         return {
-            "not_finite": alarms.not_finite(bad, first, seen) if first else None,
-            "vanishing_gradient": alarms.vanished(self.history["slope"], self.limits),
+            "not_finite": not_finite(bad, first, seen) if first else None,
+            "vanishing_gradient": vanished(self.history["slope"], self.limits),
         }
 
     @torch.no_grad()
@@ -159,12 +149,12 @@ class Diagnostics(L.Callback):
                 continue
             record(trainer, system, {f"{name}{of}": value for name, value in values.items()})
             if self.is_warm(system):
-                self.note(f"mean{of}", statistics.mean, keep=alarms.SNAPSHOTS)
+                self.note(f"mean{of}", statistics.mean, keep=SNAPSHOTS)
                 self.note(f"diversity{of}", values["diversity"])
                 self.note(f"coverage{of}", values.get("coverage"))
             diversity, coverage, means = (self.history[f"{name}{of}"] for name in ("diversity", "coverage", "mean"))
-            found[f"mode_collapse{of}"] = alarms.collapsed(diversity, coverage, self.limits)
-            found[f"oscillation{of}"] = alarms.oscillates(means, self.limits)
+            found[f"mode_collapse{of}"] = collapsed(diversity, coverage, self.limits)
+            found[f"oscillation{of}"] = oscillates(means, self.limits)
         return found
 
     def score_is_new(self, system: AdversarialSystem) -> bool:
@@ -187,7 +177,7 @@ class Diagnostics(L.Callback):
             self.note("score", score, keep=None)
         accuracies = signals(self.metric_logger.latest, "accuracy", players(system, DISCRIMINATOR))
         accuracy = max(accuracies, default=None)
-        message = alarms.not_converging(self.history["score"], self.untrained, accuracy, name, self.limits)
+        message = not_converging(self.history["score"], self.untrained, accuracy, name, self.limits)
         return {"non_convergence": message}
 
     def is_warm(self, system: AdversarialSystem) -> bool:
@@ -225,23 +215,17 @@ class Diagnostics(L.Callback):
                 print(f"trouble at {seen:,} images: {message}", flush=True)
 
     def state_dict(self) -> dict[str, Any]:
-        return {
+        return {name: copy(getattr(self, name)) for name in PLAIN} | {
             "history": {name: list(values) for name, values in self.history.items()},
-            "untrained": self.untrained,
-            "tripped": list(self.tripped),
-            "first_bad": 0 if self.first_bad is None else int(self.first_bad),
-            "gradients": dict(self.gradients),
+            "first_bad": int(self.first_bad),
             "gradients_due": sorted(self.gradients_due),
-            "watched": self.watched,
-            "sampled": self.sampled,
-            "scored": self.scored,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for name in PLAIN:
+            setattr(self, name, copy(state_dict[name]))
         self.history = defaultdict(list, {name: list(values) for name, values in state_dict["history"].items()})
-        self.untrained, self.gradients = state_dict["untrained"], dict(state_dict["gradients"])
-        self.tripped, self.gradients_due = list(state_dict["tripped"]), set(state_dict["gradients_due"])
-        self.watched, self.sampled, self.scored = (state_dict[key] for key in ("watched", "sampled", "scored"))
+        self.gradients_due = set(state_dict["gradients_due"])
         self.first_bad = torch.tensor(state_dict["first_bad"])
 
 

@@ -24,10 +24,6 @@ class Evaluations(L.Callback):
         folder: the run's ``checkpoints`` folder, for ``best.ckpt``.
         interval: images between two measurements.
         pause: called between batches of samples; may end training.
-
-    Attributes:
-        latest: the last values, by full name.
-        best: the best score so far and the images seen then; None before the first.
     """
 
     def __init__(
@@ -38,18 +34,15 @@ class Evaluations(L.Callback):
         pause: Callable[[L.Trainer, AdversarialSystem], None] | None = None,
     ) -> None:
         self.evaluator, self.folder, self.interval, self.pause = evaluator, folder, interval, pause
-        self.latest: dict[str, float] = {}
-        self.best: dict[str, Any] | None = None
+        self.latest: dict[str, float] = {}  # by full name
+        self.best: dict[str, Any] | None = None  # best score so far, and the images seen then
         self.measured = -1
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
-        """Measure at the start, or if a measurement was due when the run was stopped."""
-        if pl_module.clock.images_seen == 0 or pl_module.clock.crossed(self.interval):
+        if pl_module.clock.images_seen == 0 or pl_module.clock.crossed(self.interval):  # due when the run was stopped
             self.measure(trainer, pl_module)
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: AdversarialSystem, *_: Any) -> None:
         if pl_module.clock.crossed(self.interval):
             self.measure(trainer, pl_module)
 
@@ -61,9 +54,7 @@ class Evaluations(L.Callback):
         seen = system.clock.images_seen
         if seen == self.measured:
             return
-        pause = None
-        if self.pause and trainer.world_size == 1:
-            pause = partial(self._pause, trainer, system)
+        pause = partial(self._pause, trainer, system) if self.pause and trainer.world_size == 1 else None
         self.latest = self.evaluator.measure(system, trainer.global_rank, trainer.world_size, pause)
         self.measured = seen
         record(trainer, system, self.latest)

@@ -29,9 +29,7 @@ class MetricLogger(L.Callback):
         self.sums = {name: total.to(pl_module.device) for name, total in self.sums.items()}  # from a checkpoint
         self.since = (time.monotonic(), pl_module.clock.images_seen)
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, *_: Any) -> None:
         for name, value in outputs.items():
             self.sums[name] = self.sums[name] + value if name in self.sums else value
             self.counts[name] = self.counts.get(name, 0) + 1
@@ -43,7 +41,7 @@ class MetricLogger(L.Callback):
             self.flush(trainer, pl_module)
 
     def flush(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
-        """Fetch the means, log them and reset."""
+        """Log the means and start again."""
         (before, images), now = self.since, time.monotonic()
         self.latest = {name: total / self.counts[name] for name, total in self.fetched().items()}
         self.latest["images/s"] = (system.clock.images_seen - images) / max(now - before, 1e-9)
@@ -52,7 +50,7 @@ class MetricLogger(L.Callback):
         record(trainer, system, self.latest)
 
     def fetched(self) -> dict[str, float]:
-        """Return the sums, all fetched from the device at once."""
+        """Fetch all sums from the device at once."""
         return dict(zip(self.sums, torch.stack([*self.sums.values()]).tolist(), strict=True)) if self.sums else {}
 
     def state_dict(self) -> dict[str, Any]:

@@ -21,10 +21,7 @@ LONG = 3600.0  # seconds
 class Progress(L.Callback):
     """Shows each player's loss, images/s, the score and the time left: a bar on a terminal, else a line every 15 s.
 
-    Args:
-        max_images: the length of the run; None where it has none.
-        metric_logger: gives the means.
-        evaluations: gives the score; None without metrics.
+    ``max_images`` is the length of the run, None where it has none; ``evaluations`` is None without metrics.
     """
 
     def __init__(self, max_images: int | None, metric_logger: MetricLogger, evaluations: Evaluations | None) -> None:
@@ -46,9 +43,7 @@ class Progress(L.Callback):
             )
             self.printed_at = time.monotonic()
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: AdversarialSystem, *_: Any) -> None:
         if self.bar is None:
             return
         clock = pl_module.clock
@@ -59,17 +54,13 @@ class Progress(L.Callback):
                 self.printed_at = time.monotonic()
                 print(self.line(clock.images_seen), file=sys.stderr, flush=True)
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
-        self.close()
-
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the bar and leave its last state on the terminal."""
+    def on_train_end(self, *_: Any) -> None:
         if self.bar is not None:
-            self.bar.close()
+            self.bar.close()  # leaves its last state on the terminal
             self.bar = None
+
+    def on_exception(self, *_: Any) -> None:
+        self.on_train_end()
 
     def status(self) -> str:
         """Return losses and score, such as ``D 1.02, G 1.31, fid_digits 4.2``."""
@@ -80,7 +71,7 @@ class Progress(L.Callback):
         return ", ".join(f"{name} {value:.3g}" for name, value in losses.items())
 
     def line(self, seen: int) -> str:
-        """Return the status as a line of text, with images/s and the time left."""
+        """Return images seen, images/s, the time left and the status."""
         rate = self.metric_logger.latest["images/s"]
         left = f", {(self.max_images - seen) / rate / 60:.1f} min left" if self.max_images and rate else ""
         of = f" of {self.max_images:,}" if self.max_images else ""

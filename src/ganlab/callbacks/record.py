@@ -19,7 +19,7 @@ def record(trainer: L.Trainer, system: AdversarialSystem, values: dict[str, floa
 
 
 def record_picture(trainer: L.Trainer, step: int, name: str, path: Path) -> None:
-    """Log the picture at ``path``, of ``step`` images seen, to W&B and TensorBoard."""
+    """Log the picture at ``path`` to W&B and TensorBoard."""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             logger.log_image(f"samples/{name}", [str(path)], step=step)

@@ -18,14 +18,14 @@ CONFIDENT = 0.9  # least probability at which the classifier's answer counts
 class SampleStatistics:
     """Compares the images of one request with real images.
 
+    ``mean`` is the mean image at the last measurement, flat, divided by the mean distance of a real image from their
+    mean.
+
     Args:
         reals: uint8 (N, C, H, W), of the task's target domain.
         request: images to measure, the same every time. With labels, those of the reals, images of a class become
             neighbours, since diversity compares neighbours.
         task: of the system.
-
-    Attributes:
-        mean: mean image at the last measurement, flat, divided by the mean distance of a real image from their mean.
     """
 
     def __init__(self, reals: Tensor, request: Request, task: str = "") -> None:
@@ -55,7 +55,6 @@ class SampleStatistics:
 
     @cached_property
     def real_dissimilarity(self) -> float:
-        """Mean dissimilarity of two real images."""
         return dissimilarity(self.reals)
 
     @cached_property

@@ -18,11 +18,13 @@ from ganlab.systems.request import Request
 class Samples(L.Callback):
     """Writes the system's previews to ``<folder>/<name>_<images seen>.png`` and to the loggers.
 
+    The untrained and the final state are always previewed.
+
     Args:
         folder: the run's ``samples`` folder.
         reals: real images uint8 (N, C, H, W), written once as ``reals.png``.
         references: a request for each task of the system.
-        interval: images between two previews; the untrained and the final state are always previewed.
+        interval: images between two previews.
         writer: writes the files in the background.
     """
 
@@ -39,9 +41,7 @@ class Samples(L.Callback):
                 self.write(trainer, 0, "reals", self.reals, self.folder / "reals.png")
             self.show(trainer, pl_module)
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: AdversarialSystem, *_: Any) -> None:
         if pl_module.clock.crossed(self.interval):
             self.show(trainer, pl_module)
 

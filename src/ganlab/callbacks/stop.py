@@ -16,15 +16,9 @@ class StopAtImages(L.Callback):
     def __init__(self, max_images: int | None) -> None:
         self.max_images = max_images
 
-    def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
-        self.stop(trainer, pl_module)
-
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self.stop(trainer, pl_module)
-
-    def stop(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
-        """Stop if ``max_images`` is reached."""
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: AdversarialSystem, *_: Any) -> None:
         if self.max_images is not None and pl_module.clock.images_seen >= self.max_images:
             trainer.should_stop = True
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        self.on_train_batch_end(trainer, pl_module)

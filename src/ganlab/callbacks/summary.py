@@ -13,13 +13,7 @@ from ganlab.systems.adversarial import AdversarialSystem
 
 
 class Summary(L.Callback):
-    """Writes ``summary.json`` when training ends, not when it is stopped: the file marks a finished run.
-
-    Args:
-        path: the file.
-        evaluations: give the scores and their protocol; None without metrics.
-        diagnostics: give the alarms; None without.
-    """
+    """Writes ``summary.json`` when training ends, not when it is stopped: the file marks a finished run."""
 
     def __init__(self, path: Path, evaluations: Evaluations | None, diagnostics: Diagnostics | None) -> None:
         self.path, self.evaluations, self.diagnostics = path, evaluations, diagnostics
@@ -28,10 +22,9 @@ class Summary(L.Callback):
         if not trainer.is_global_zero:
             return
         summary: dict[str, Any] = {"status": "finished", "images_seen": pl_module.clock.images_seen}
+        summary |= {"score": None, "metrics": {}}
         if self.evaluations:
             summary |= {"score": self.evaluations.best, "metrics": self.evaluations.latest}
             summary["protocol"] = self.evaluations.evaluator.protocol(pl_module)
-        else:
-            summary |= {"score": None, "metrics": {}}
         summary["alarms"] = self.diagnostics.tripped if self.diagnostics else []
         write_text_atomically(self.path, json.dumps(summary, indent=2))

@@ -32,7 +32,7 @@ class Writer(L.Callback):
         self.jobs.append(self.thread.submit(job))
 
     def check(self) -> None:
-        """Raise the exception of a finished job, without waiting."""
+        """Raise the exception of a finished job; does not wait."""
         while self.jobs and self.jobs[0].done():
             self._end_first()
 
@@ -50,20 +50,18 @@ class Writer(L.Callback):
                 "give the same command with run=NAME of this run to continue"
             ) from error
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, *_: Any) -> None:
         self.check()
 
-    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+    def on_save_checkpoint(self, *_: Any) -> None:
         self.flush()
 
-    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_end(self, *_: Any) -> None:
         self.flush()
 
-    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+    def on_exception(self, *_: Any) -> None:
         """Wait for the last jobs after an exception; their own errors are dropped."""
         self.thread.shutdown()
 
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+    def teardown(self, *_: Any, **__: Any) -> None:
         self.thread.shutdown()

@@ -4,6 +4,8 @@ Theano convolves where PyTorch cross-correlates, so every kernel is flipped alon
 running averages: sample with batch statistics, ``ganlab.networks.statistics.sampling(generator, "batch")``.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +22,12 @@ def load_generator(path: str | Path, prior: str = "normal") -> Generator:
 
     Args:
         path: an ``.npz`` with the arrays ``gen_01, gen_02, ...``, or the prefix of the authors' own files
-            ``PREFIX_01.npy, PREFIX_02.npy, ...`` (``..._gen_params.jl``). Nothing is unpickled.
+            ``PREFIX_01.npy, PREFIX_02.npy, ...`` (``..._gen_params.jl``). Nothing is unpickled. Where there are none,
+            or arrays of another layout, a `UserError` is raised.
         prior: of the latents: ``normal`` for the released SVHN weights, ``uniform`` for the authors' other models.
-
-    Raises:
-        UserError: no weights there, or arrays of another layout.
     """
-    arrays = _arrays(path, "gen")
-    try:
+    with _known_layout(path, "generator"):
+        arrays = _arrays(path, "gen")
         linear, kernels = arrays[0], [array for array in arrays if array.ndim == 4]
         latent_size, units = linear.shape
         side = round((units / kernels[0].shape[0]) ** 0.5)
@@ -40,23 +40,16 @@ def load_generator(path: str | Path, prior: str = "normal") -> Generator:
             kernel=kernels[0].shape[-1],
         )
         _fill(generator, [linear.T, *map(_flip, kernels)], [a for a in arrays if a.ndim == 1])
-    except (ValueError, IndexError, RuntimeError) as error:
-        raise _unknown_layout(path, "generator", error) from error
     return generator
 
 
 def load_discriminator(path: str | Path) -> Discriminator:
     """Load a discriminator of the layout: convolution, (convolution, batch norm) a scale, linear to one logit.
 
-    Args:
-        path: an ``.npz`` with the arrays ``discrim_01, discrim_02, ...``, or the prefix of the authors' own files
-            ``PREFIX_01.npy, ...`` (``..._discrim_params.jl``). Nothing is unpickled.
-
-    Raises:
-        UserError: no weights there, or arrays of another layout.
+    ``path`` is that of `load_generator`, with arrays ``discrim_01, ...`` or files ``..._discrim_params.jl``.
     """
-    arrays = _arrays(path, "discrim")
-    try:
+    with _known_layout(path, "discriminator"):
+        arrays = _arrays(path, "discrim")
         linear, kernels = arrays[-1], [array for array in arrays if array.ndim == 4]
         side = round((linear.shape[0] / kernels[-1].shape[0]) ** 0.5)
         discriminator = Discriminator(
@@ -66,13 +59,18 @@ def load_discriminator(path: str | Path) -> Discriminator:
             kernel=kernels[0].shape[-1],
         )
         _fill(discriminator, [*map(_flip, kernels), linear.T], [a for a in arrays if a.ndim == 1])
-    except (ValueError, IndexError, RuntimeError) as error:
-        raise _unknown_layout(path, "discriminator", error) from error
     return discriminator
 
 
+@contextmanager
+def _known_layout(path: str | Path, network: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, IndexError, RuntimeError) as error:
+        raise UserError(f"{path} does not hold a {network} of the authors' 5x5, stride 2 layout: {error}") from error
+
+
 def _arrays(path: str | Path, name: str) -> list[np.ndarray]:
-    """Read the numbered arrays of one network, in order."""
     path = Path(path)
     if path.suffix == ".npz" and path.is_file():
         with np.load(path, allow_pickle=False) as archive:
@@ -105,7 +103,3 @@ def _fill(network: nn.Module, weights: list[np.ndarray], vectors: list[np.ndarra
             if target.shape != array.shape:
                 raise ValueError(f"found an array of shape {array.shape}, expected {tuple(target.shape)}")
             target.copy_(torch.from_numpy(np.ascontiguousarray(array)))
-
-
-def _unknown_layout(path: str | Path, network: str, error: Exception) -> UserError:
-    return UserError(f"{path} does not hold a {network} of the authors' 5x5, stride 2 layout: {error}")

@@ -5,7 +5,7 @@ PyTorch's tutorial has 4x4 kernels, 512-256-128-64 channels and convolutions at 
 (sec. 3) is an argument; the first value named is the paper's.
 """
 
-from itertools import pairwise
+from itertools import pairwise, starmap
 from typing import Annotated
 
 from torch import Tensor, nn
@@ -36,7 +36,7 @@ class Generator(LatentGenerator):
         channels: of the images.
         width: channels of the layer next to the image; doubled at each halving.
         latent_size: length of a latent vector (100 in the paper).
-        prior: distribution of the latents, ``uniform`` on [-1, 1] (paper) or ``normal`` N(0, 1).
+        prior: distribution of the latents, ``uniform`` on [-1, 1] (paper) or another in `ganlab.networks.latents`.
         kernel: side of the convolutions' kernels, at least 3 (the authors: 5; PyTorch's tutorial: 4).
         projection: ``linear`` (authors) or ``convolution`` (tutorial).
         upsampling: ``transposed`` (fractionally strided), ``nearest``, ``bilinear``, ``bicubic``, ``pixel_shuffle`` or
@@ -87,12 +87,8 @@ class Generator(LatentGenerator):
         sizes = [latent_size] + [hidden_units] * hidden_layers
         self.hidden = nn.Sequential(*fully_connected(sizes, style))
         self.project = choose(PROJECTIONS, projection, "projection")(sizes[-1], schedule[0], side, style)
-        self.upsample = nn.Sequential(
-            *(
-                nn.Sequential(up(inputs, outputs, kernel, style.bias), *style.after_convolution(outputs))
-                for inputs, outputs in pairwise(schedule)
-            )
-        )
+        double = [(up(a, b, kernel, style.bias), *style.after_convolution(b)) for a, b in pairwise(schedule)]
+        self.upsample = nn.Sequential(*starmap(nn.Sequential, double))
         self.to_image = nn.Sequential(up(width, channels, kernel), *style.norm_at_image(channels), squash())
         initialize(self, deviation, initialization)
         style.normalize_weights(self)
@@ -106,26 +102,16 @@ class Generator(LatentGenerator):
 class Discriminator(nn.Module):
     """Images to logits: strided convolutions with batch norm and leaky ReLU, no pooling; the loss has the sigmoid.
 
+    The other arguments are those of `Generator`.
+
     Args:
-        image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
-        channels: of the images.
-        width: channels of the layer next to the image; doubled at each halving.
-        kernel: side of the convolutions' kernels, at least 3.
         downsampling: ``strided``, ``max_pool`` or ``avg_pool``.
-        normalization: as of the generator; ``batch`` (not at the image) in the paper.
-        activation: as of the generator; ``leaky_relu`` in the paper.
-        slope: of the leaky ReLU for negative inputs (0.2 in the paper).
         hidden_layers: fully connected layers before the head (the paper removes them: 0).
-        hidden_units: features of each of them.
-        dropout: probability of dropping a value after each activation in training.
         minibatch: layer before the head: ``none`` (paper), ``standard_deviation`` or ``discrimination``.
         head: ``flatten`` (authors), ``global_average_pool`` (tried in the paper) or ``convolution`` (tutorial); the
             last two take feature maps and exclude hidden layers.
         input_bias: whether the first convolution has a bias. The authors and the tutorial have none; then batch norm
             makes D(a * images) = D(images) for a > 0 but for eps, and the contrast of samples can drift.
-        initialization: as of the generator.
-        deviation: of the ``normal`` initial weights.
-        eps: added to the variance in batch norm.
     """
 
     def __init__(
@@ -156,12 +142,8 @@ class Discriminator(nn.Module):
         self.from_image = nn.Sequential(
             down(channels, width, kernel, input_bias), *style.norm_at_image(width), *style.activation_and_dropout()
         )
-        self.downsample = nn.Sequential(
-            *(
-                nn.Sequential(down(inputs, outputs, kernel, style.bias), *style.after_convolution(outputs))
-                for inputs, outputs in pairwise(schedule)
-            )
-        )
+        halve = [(down(a, b, kernel, style.bias), *style.after_convolution(b)) for a, b in pairwise(schedule)]
+        self.downsample = nn.Sequential(*starmap(nn.Sequential, halve))
         if hidden_layers and head in HEADS and head != "flatten":
             raise ValueError(
                 f"head={head} needs feature maps, and hidden_layers={hidden_layers} leave none: "

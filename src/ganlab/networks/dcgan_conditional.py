@@ -8,14 +8,14 @@ ends with one. At 28x28 with width 64 these are the authors' networks; other siz
 from itertools import pairwise
 from typing import Annotated
 
-import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from ganlab.arguments import Count, Natural, NonNegative, Within, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, channel_schedule, initialize
 from ganlab.networks.layers.choosing import choose
-from ganlab.networks.layers.conditioning import append, check_classes, encode
+from ganlab.networks.layers.conditioning import apply_with_labels, check_classes
 from ganlab.networks.layers.resampling import strided, transposed
 
 
@@ -23,20 +23,7 @@ from ganlab.networks.layers.resampling import strided, transposed
 class Generator(LatentGenerator):
     """Latents and labels to images: 100 -> 1024 -> 128x7x7 -> 64x14x14 -> 1x28x28, sigmoid.
 
-    Args:
-        image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
-        channels: of the images.
-        classes: number of classes.
-        width: channels of the layer next to the image; doubled at each halving.
-        latent_size: length of a latent vector.
-        prior: distribution of the latents (authors: ``uniform``).
-        kernel: side of the convolutions' kernels, at least 3 (authors: 5).
-        hidden_units: features of the first layer (authors: 1024).
-        output: ``sigmoid`` (authors; images in [0, 1]), ``tanh`` or ``linear``.
-        deviation: of the initial weights.
-        eps: added to the variance in batch norm.
-        sampling_statistics: what batch norm uses when sampling, ``batch`` (authors), ``running`` or ``standing``.
-        standing_batches: batches that ``standing`` statistics are averaged over.
+    The defaults are the authors'; see `ganlab.networks.dcgan.Generator` for the arguments.
     """
 
     def __init__(
@@ -62,11 +49,13 @@ class Generator(LatentGenerator):
         side, schedule = channel_schedule(image_size, width)
         features = schedule[0] * side**2
         self.hidden = nn.Sequential(
-            nn.Linear(latent_size + labels, hidden_units, bias=False), bare_norm(hidden_units, eps), nn.ReLU()
+            nn.Linear(latent_size + labels, hidden_units, bias=False),
+            nn.BatchNorm1d(hidden_units, eps, affine=False),
+            nn.ReLU(),
         )
         self.project = nn.Sequential(
             nn.Linear(hidden_units + labels, features, bias=False),
-            bare_norm(features, eps),
+            nn.BatchNorm1d(features, eps, affine=False),
             nn.ReLU(),
             nn.Unflatten(1, (schedule[0], side, side)),
         )
@@ -81,27 +70,15 @@ class Generator(LatentGenerator):
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         """Map latents (N, latent_size) and labels (N,) to images (N, channels, H, W) in ``value_range``."""
-        label = encode(labels, self.classes)
-        values = latents
-        for layer in (self.hidden, self.project, *self.upsample, self.to_image):
-            values = layer(append(values, label))
-        return values
+        layers = (self.hidden, self.project, *self.upsample, self.to_image)
+        return apply_with_labels(layers, latents, one_hot(labels, self.classes))
 
 
 @checked
 class Discriminator(nn.Module):
     """Images and labels to logits: 1x28x28 -> 64x14x14 -> 128x7x7 -> 1024 -> 1, leaky ReLU.
 
-    Args:
-        image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
-        channels: of the images.
-        classes: number of classes.
-        width: channels of the layer next to the image; doubled at each halving.
-        kernel: side of the convolutions' kernels, at least 3 (authors: 5).
-        hidden_units: features of the last hidden layer (authors: 1024).
-        slope: of the leaky ReLU for negative inputs.
-        deviation: of the initial weights.
-        eps: added to the variance in batch norm.
+    The defaults are the authors'; see `ganlab.networks.dcgan.Discriminator` for the arguments.
     """
 
     def __init__(
@@ -132,7 +109,7 @@ class Discriminator(nn.Module):
         )
         self.hidden = nn.Sequential(
             nn.Linear(schedule[-1] * side**2 + labels, hidden_units, bias=False),
-            bare_norm(hidden_units, eps),
+            nn.BatchNorm1d(hidden_units, eps, affine=False),
             nn.LeakyReLU(slope),
         )
         self.head = nn.Linear(hidden_units + labels, 1, bias=False)
@@ -140,15 +117,6 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real and of that class."""
-        label = encode(labels, self.classes)
-        values = images
-        for layer in (self.from_image, *self.downsample):
-            values = layer(append(values, label))
-        for layer in (self.hidden, self.head):
-            values = layer(append(torch.flatten(values, 1), label))
-        return values.squeeze(1)
-
-
-def bare_norm(features: int, eps: float) -> nn.BatchNorm1d:
-    """Return batch norm without gain and bias."""
-    return nn.BatchNorm1d(features, eps, affine=False)
+        encoded = one_hot(labels, self.classes)
+        features = apply_with_labels((self.from_image, *self.downsample), images, encoded)
+        return apply_with_labels((self.hidden, self.head), features.flatten(1), encoded).squeeze(1)

@@ -23,17 +23,7 @@ KERNEL = 3
 class Generator(LatentGenerator):
     """Latents to images: 4x4x512, then 512/2 - 256/1 - 256/2 - 128/1 - 128/2 and 3/1 (channels/stride), tanh.
 
-    Args:
-        image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
-        channels: of the images.
-        width: channels of the layers next to the image; doubled at each halving.
-        latent_size: length of a latent vector (authors: 256).
-        prior: distribution of the latents (authors: ``uniform``).
-        output: ``tanh`` (authors), ``sigmoid`` or ``linear``.
-        deviation: of the initial weights.
-        eps: added to the variance in batch norm.
-        sampling_statistics: what batch norm uses when sampling, ``batch`` (authors), ``running`` or ``standing``.
-        standing_batches: batches that ``standing`` statistics are averaged over.
+    The defaults are the authors'; see `ganlab.networks.dcgan.Generator` for the arguments.
     """
 
     def __init__(
@@ -70,13 +60,7 @@ class Generator(LatentGenerator):
 class Discriminator(nn.Module):
     """Images to logits: 128/1 - 128/2 - 256/1 - 256/2 - 512/1 - 512/2 (channels/stride), batch norm but at the image.
 
-    Args:
-        image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
-        channels: of the images.
-        width: channels of the layers next to the image; doubled at each halving.
-        slope: of the leaky ReLU for negative inputs.
-        deviation: of the initial weights.
-        eps: added to the variance in batch norm.
+    The defaults are the authors'; see `ganlab.networks.dcgan.Discriminator` for the arguments.
     """
 
     def __init__(

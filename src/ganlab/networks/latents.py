@@ -21,13 +21,12 @@ class LatentGenerator(nn.Module):
     """Base class of generators from latents to images: the interface that systems and tools use.
 
     Args:
-        latent_size: length of a latent vector.
         prior: distribution of the latents: ``uniform`` on [-1, 1], ``uniform_unit_variance`` on [-sqrt 3, sqrt 3],
             ``normal`` N(0, 1), or ``spherical``, uniform on the sphere of radius sqrt ``latent_size``.
         sampling_statistics: what batch norm uses when sampling: ``running`` averages, statistics of the ``batch``, or
             ``standing`` statistics, averaged over fresh batches.
         standing_batches: number of those batches.
-        value_range: of the images, (low, high).
+        value_range: lowest and highest value of the images.
         classes: number of classes; 0 for an unconditional generator.
     """
 

@@ -7,7 +7,7 @@ Differences: the authors initialise MNIST's output bias from the mean of each pi
 are contrast-normalised, here they are scaled to [-1, 1]. Their convolutional network for CIFAR-10 is not included.
 """
 
-from itertools import pairwise
+from itertools import pairwise, starmap
 from math import prod
 
 from torch import Tensor, nn
@@ -21,17 +21,17 @@ from ganlab.networks.layers.style import ACTIVATIONS
 
 @checked
 class Generator(LatentGenerator):
-    """Latents to images by fully connected layers.
+    """Latents to images by fully connected layers. The defaults are the authors'.
 
     Args:
         image_size: side of the images.
         channels: of the images.
-        units: features of each hidden layer (MNIST: 1200, 1200).
-        activations: of each hidden layer (MNIST: relu, relu; CIFAR-10: relu, sigmoid).
+        units: features of each hidden layer.
+        activations: of each hidden layer, such as ``relu``.
         output: ``sigmoid`` (MNIST; images in [0, 1]), ``tanh`` or ``linear`` (CIFAR-10).
-        latent_size: length of a latent vector (authors: 100).
-        prior: distribution of the latents (authors: ``uniform_unit_variance``).
-        bound: initial weights of the hidden layers are uniform on [-bound, bound] (authors: 0.05).
+        latent_size: length of a latent vector.
+        prior: distribution of the latents.
+        bound: initial weights of the hidden layers are uniform on [-bound, bound].
         output_bound: the same for the output's weights (MNIST: 0.05; CIFAR-10: 0.5).
     """
 
@@ -53,14 +53,13 @@ class Generator(LatentGenerator):
         if len(units) != len(activations):
             raise ValueError(f"units={units} and activations={activations} must be of equal length")
         shape = (channels, image_size, image_size)
-        self.hidden = nn.Sequential(
-            *(
-                nn.Sequential(uniform(a, b, bound), choose(ACTIVATIONS, name, "activation")(0.2))
-                for (a, b), name in zip(pairwise([latent_size, *units]), activations, strict=True)
-            )
-        )
-        last = [latent_size, *units][-1]
-        self.to_image = nn.Sequential(uniform(last, prod(shape), output_bound), squash(), nn.Unflatten(1, shape))
+        sizes = [latent_size, *units]
+        layers = [
+            nn.Sequential(uniform(a, b, bound), choose(ACTIVATIONS, name, "activation")(0.2))
+            for (a, b), name in zip(pairwise(sizes), activations, strict=True)
+        ]
+        self.hidden = nn.Sequential(*layers)
+        self.to_image = nn.Sequential(uniform(sizes[-1], prod(shape), output_bound), squash(), nn.Unflatten(1, shape))
 
     def forward(self, latents: Tensor) -> Tensor:
         """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in ``value_range``."""
@@ -71,14 +70,16 @@ class Generator(LatentGenerator):
 class Discriminator(nn.Module):
     """Images to logits by maxout layers with dropout, also active in the generator's steps.
 
+    The defaults are the authors'.
+
     Args:
         image_size: side of the images.
         channels: of the images.
-        units: features of each hidden layer (MNIST: 240, 240; CIFAR-10: 1600, 1600).
-        pieces: linear functions whose maximum each unit is (authors: 5).
-        input_dropout: probability of dropping a pixel in training (authors: 0.2).
-        dropout: probability of dropping a hidden unit in training (authors: 0.5).
-        bound: initial weights are uniform on [-bound, bound] (authors: 0.005).
+        units: features of each hidden layer.
+        pieces: linear functions whose maximum each unit is.
+        input_dropout: probability of dropping a pixel in training.
+        dropout: probability of dropping a hidden unit in training.
+        bound: initial weights are uniform on [-bound, bound].
     """
 
     def __init__(
@@ -95,12 +96,8 @@ class Discriminator(nn.Module):
         super().__init__()
         sizes = [channels * image_size**2, *units]
         self.from_image = nn.Sequential(nn.Flatten(), nn.Dropout(input_dropout))
-        self.hidden = nn.Sequential(
-            *(
-                nn.Sequential(uniform(a, b * pieces, bound), Maxout(pieces), nn.Dropout(dropout))
-                for a, b in pairwise(sizes)
-            )
-        )
+        layers = [(uniform(a, b * pieces, bound), Maxout(pieces), nn.Dropout(dropout)) for a, b in pairwise(sizes)]
+        self.hidden = nn.Sequential(*starmap(nn.Sequential, layers))
         self.head = uniform(sizes[-1], 1, bound)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -116,7 +113,6 @@ class Maxout(nn.Module):
         self.pieces = pieces
 
     def forward(self, values: Tensor) -> Tensor:
-        """Take the maximum."""
         return values.unflatten(1, (-1, self.pieces)).amax(2)
 
 

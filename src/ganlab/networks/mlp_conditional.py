@@ -9,33 +9,21 @@ leaky ReLU in the discriminator; and the layer at the image is not normalised.
 from itertools import pairwise
 from math import prod
 
-import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from ganlab.arguments import Count, Natural, NonNegative, checked
-from ganlab.networks.dcgan_conditional import bare_norm
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, initialize
 from ganlab.networks.layers.choosing import choose
-from ganlab.networks.layers.conditioning import append, check_classes, encode
+from ganlab.networks.layers.conditioning import apply_with_labels, check_classes
 
 
 @checked
 class Generator(LatentGenerator):
-    """Latents and labels to images by fully connected layers with batch norm.
+    """Latents and labels to images by fully connected layers of ``units`` features with batch norm.
 
-    Args:
-        image_size: side of the images.
-        channels: of the images.
-        classes: number of classes.
-        units: features of each hidden layer.
-        latent_size: length of a latent vector.
-        prior: distribution of the latents.
-        output: ``sigmoid`` (images in [0, 1]), ``tanh`` or ``linear``.
-        deviation: of the initial weights.
-        eps: added to the variance in batch norm.
-        sampling_statistics: what batch norm uses when sampling, ``batch``, ``running`` or ``standing``.
-        standing_batches: batches that ``standing`` statistics are averaged over.
+    See `ganlab.networks.dcgan.Generator` for the other arguments.
     """
 
     def __init__(
@@ -59,7 +47,7 @@ class Generator(LatentGenerator):
         shape = (channels, image_size, image_size)
         sizes = [latent_size, *units]
         self.hidden = nn.ModuleList(
-            nn.Sequential(nn.Linear(a + labels, b, bias=False), bare_norm(b, eps), nn.ReLU())
+            nn.Sequential(nn.Linear(a + labels, b, bias=False), nn.BatchNorm1d(b, eps, affine=False), nn.ReLU())
             for a, b in pairwise(sizes)
         )
         self.to_image = nn.Sequential(
@@ -69,25 +57,14 @@ class Generator(LatentGenerator):
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
         """Map latents (N, latent_size) and labels (N,) to images (N, channels, H, W) in ``value_range``."""
-        label = encode(labels, self.classes)
-        values = latents
-        for layer in (*self.hidden, self.to_image):
-            values = layer(append(values, label))
-        return values
+        return apply_with_labels((*self.hidden, self.to_image), latents, one_hot(labels, self.classes))
 
 
 @checked
 class Discriminator(nn.Module):
-    """Images and labels to logits by fully connected layers with batch norm except on the first.
+    """Images and labels to logits by fully connected layers of ``units`` features, batch norm on all but the first.
 
-    Args:
-        image_size: side of the images.
-        channels: of the images.
-        classes: number of classes.
-        units: features of each hidden layer.
-        slope: of the leaky ReLU for negative inputs.
-        deviation: of the initial weights.
-        eps: added to the variance in batch norm.
+    See `ganlab.networks.dcgan.Discriminator` for the other arguments.
     """
 
     def __init__(
@@ -104,18 +81,16 @@ class Discriminator(nn.Module):
         super().__init__()
         self.classes = labels = check_classes(classes)
         sizes = [channels * image_size**2, *units]
-        layers = [nn.Linear(a + labels, b, bias=False) for a, b in pairwise(sizes)]
-        self.from_image = nn.Sequential(layers[0], nn.LeakyReLU(slope))
+        first, *others = [nn.Linear(a + labels, b, bias=False) for a, b in pairwise(sizes)]
+        self.from_image = nn.Sequential(first, nn.LeakyReLU(slope))
         self.hidden = nn.ModuleList(
-            nn.Sequential(layer, bare_norm(layer.out_features, eps), nn.LeakyReLU(slope)) for layer in layers[1:]
+            nn.Sequential(layer, nn.BatchNorm1d(layer.out_features, eps, affine=False), nn.LeakyReLU(slope))
+            for layer in others
         )
         self.head = nn.Linear(sizes[-1] + labels, 1, bias=False)
         initialize(self, deviation)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real and of that class."""
-        label = encode(labels, self.classes)
-        values = torch.flatten(images, 1)
-        for layer in (self.from_image, *self.hidden, self.head):
-            values = layer(append(values, label))
-        return values.squeeze(1)
+        layers = (self.from_image, *self.hidden, self.head)
+        return apply_with_labels(layers, images.flatten(1), one_hot(labels, self.classes)).squeeze(1)

@@ -33,17 +33,12 @@ Norm = Callable[[int], nn.Module]
 class Generator(LatentGenerator):
     """Latents, and labels with classes, to images: linear, residual blocks that double the side, convolution.
 
+    The defaults are the papers'; see `ganlab.networks.dcgan.Generator` for the other arguments.
+
     Args:
         image_size: 32, 48, 64 or 128.
-        channels: of the images.
         classes: number of classes; 0 for a network without labels.
         width: 64 in the papers: 256 channels throughout at 32x32, 1024 to 64 at 128x128.
-        latent_size: length of a latent vector (papers: 128).
-        prior: distribution of the latents (papers: ``normal``).
-        output: ``tanh`` (papers), ``sigmoid`` or ``linear``.
-        eps: added to the variance in batch norm.
-        sampling_statistics: what batch norm uses when sampling, ``running``, ``batch`` or ``standing``.
-        standing_batches: batches that ``standing`` statistics are averaged over.
     """
 
     def __init__(
@@ -65,9 +60,8 @@ class Generator(LatentGenerator):
         super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range, labels)
         schedule = [width * multiple for multiple in layout(image_size)[0]]
         side = image_size // 2 ** (len(schedule) - 1)
-        norm: Norm = (
-            partial(ConditionalBatchNorm, classes=labels, eps=eps) if labels else partial(nn.BatchNorm2d, eps=eps)
-        )
+        conditional = partial(ConditionalBatchNorm, classes=labels, eps=eps)
+        norm: Norm = conditional if labels else partial(nn.BatchNorm2d, eps=eps)
         self.project = nn.Sequential(
             nn.Linear(latent_size, schedule[0] * side**2), nn.Unflatten(1, (schedule[0], side, side))
         )
@@ -95,7 +89,7 @@ class Discriminator(nn.Module):
     Args:
         image_size: 32, 48, 64 or 128.
         channels: of the images.
-        classes: number of classes; 0 for a network without labels.
+        classes: as of the generator.
         width: 64 in the papers: 128 channels throughout at 32x32, 64 to 1024 at the other sizes.
         normalization: ``spectral`` (papers), ``weight`` or ``none``.
     """
@@ -137,10 +131,7 @@ class Discriminator(nn.Module):
 
 
 class UpBlock(nn.Module):
-    """Norm, ReLU, nearest up-sampling, 3x3, norm, ReLU, 3x3; shortcut: up-sampling and 1x1. Doubles the side.
-
-    Conditional norms take the labels as well.
-    """
+    """Norm, ReLU, nearest up-sampling, 3x3, norm, ReLU, 3x3; shortcut: up-sampling and 1x1."""
 
     def __init__(self, inputs: int, outputs: int, norm: Norm) -> None:
         super().__init__()
@@ -158,7 +149,7 @@ class UpBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """ReLU, 3x3, ReLU, 3x3; shortcut: 1x1 or identity. With ``halve``, 2x2 average pooling after both."""
+    """ReLU, 3x3, ReLU, 3x3; shortcut: 1x1 or identity. With ``halve``, 2x2 average pooling of the sum."""
 
     def __init__(self, inputs: int, outputs: int, halve: bool) -> None:
         super().__init__()
@@ -168,7 +159,6 @@ class DownBlock(nn.Module):
         self.activate, self.pool = nn.ReLU(), nn.AvgPool2d(2) if halve else nn.Identity()
 
     def forward(self, features: Tensor) -> Tensor:
-        """Map (N, inputs, H, W) to (N, outputs, H/2, W/2) or (N, outputs, H, W)."""
         values = self.conv2(self.activate(self.conv1(self.activate(features))))
         return self.pool(values + self.shortcut(features))
 
@@ -184,7 +174,6 @@ class FirstBlock(nn.Module):
         self.activate, self.pool = nn.ReLU(), nn.AvgPool2d(2)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map (N, inputs, H, W) to (N, outputs, H/2, W/2)."""
         shortcut = self.shortcut(self.pool(images))
         return self.pool(self.conv2(self.activate(self.conv1(images)))) + shortcut
 

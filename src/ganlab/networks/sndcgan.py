@@ -28,17 +28,8 @@ HALVINGS = 3
 class Generator(LatentGenerator):
     """Latents to images: linear to 512 channels of side image_size/8, transposed 4x4/2 to 256, 128, 64, then 3x3/1.
 
-    Args:
-        image_size: side of the images, a multiple of 8, at least 16.
-        channels: of the images.
-        width: channels of the layer next to the image; doubled at each halving.
-        latent_size: length of a latent vector (paper: 128).
-        prior: distribution of the latents (paper: ``normal``).
-        output: ``tanh`` (paper), ``sigmoid`` or ``linear``.
-        deviation: standard deviation of the initial weights and of batch norm's gains.
-        eps: added to the variance in batch norm (authors' laboratory: 2e-5).
-        sampling_statistics: what batch norm uses when sampling, ``running``, ``batch`` or ``standing``.
-        standing_batches: batches that ``standing`` statistics are averaged over.
+    ``image_size`` is a multiple of 8, at least 16. The other defaults are the paper's; see
+    `ganlab.networks.dcgan.Generator` for the arguments.
     """
 
     def __init__(
@@ -60,14 +51,11 @@ class Generator(LatentGenerator):
         schedule = [width * 2**scale for scale in range(HALVINGS, -1, -1)]
         style = LayerStyle(activation="relu", eps=eps)
         self.project = LinearProjection(latent_size, schedule[0], smallest_side(image_size), style)
-        self.upsample = nn.Sequential(
-            *(
-                nn.Sequential(
-                    nn.ConvTranspose2d(inputs, outputs, 4, 2, 1, bias=False), *style.after_convolution(outputs)
-                )
-                for inputs, outputs in pairwise(schedule)
-            )
-        )
+        scales = [
+            nn.Sequential(nn.ConvTranspose2d(a, b, 4, 2, 1, bias=False), *style.after_convolution(b))
+            for a, b in pairwise(schedule)
+        ]
+        self.upsample = nn.Sequential(*scales)
         self.to_image = nn.Sequential(nn.Conv2d(width, channels, 3, padding=1), squash())
         initialize(self, deviation)
 
@@ -80,14 +68,11 @@ class Generator(LatentGenerator):
 class Discriminator(nn.Module):
     """Images to logits: 3x3/1 and 4x4/2 in turn, 64-64-128-128-256-256-512 channels, leaky ReLU, linear.
 
+    See `ganlab.networks.dcgan.Discriminator` for the other arguments.
+
     Args:
         image_size: side of the images, a multiple of 8, at least 16.
-        channels: of the images.
-        width: channels of the layers next to the image; doubled at each halving.
         normalization: ``spectral`` (paper), or another name in `ganlab.networks.layers.style`.
-        slope: of the leaky ReLU for negative inputs (paper: 0.1).
-        minibatch: layer before the head: ``none`` (paper), ``standard_deviation`` or ``discrimination``.
-        deviation: standard deviation of the initial weights and of the gains of normalisation.
         eps: added to the variance in normalisation; unused by ``spectral``.
     """
 
@@ -108,17 +93,16 @@ class Discriminator(nn.Module):
         schedule = [width * 2**scale for scale in range(HALVINGS + 1)]
         first = nn.Conv2d(channels, width, 3, padding=1)
         self.from_image = nn.Sequential(first, *style.norm_at_image(width), *style.activation_and_dropout())
-        self.downsample = nn.Sequential(
-            *(
-                nn.Sequential(
-                    nn.Conv2d(inputs, inputs, 4, 2, 1, bias=style.bias),
-                    *style.after_convolution(inputs),
-                    nn.Conv2d(inputs, outputs, 3, padding=1, bias=style.bias),
-                    *style.after_convolution(outputs),
-                )
-                for inputs, outputs in pairwise(schedule)
+        scales = [
+            nn.Sequential(
+                nn.Conv2d(inputs, inputs, 4, 2, 1, bias=style.bias),
+                *style.after_convolution(inputs),
+                nn.Conv2d(inputs, outputs, 3, padding=1, bias=style.bias),
+                *style.after_convolution(outputs),
             )
-        )
+            for inputs, outputs in pairwise(schedule)
+        ]
+        self.downsample = nn.Sequential(*scales)
         self.minibatch = choose(MINIBATCHES, minibatch, "minibatch")(schedule[-1], side)
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(self.minibatch.channels * side**2, 1))
         initialize(self, deviation)
@@ -130,11 +114,7 @@ class Discriminator(nn.Module):
 
 
 def smallest_side(image_size: int) -> int:
-    """Return the side of the smallest feature map.
-
-    Raises:
-        ValueError: the image cannot be halved three times to a side of at least 2.
-    """
+    """Return the side of the smallest feature map, at least 2; a ValueError if three halvings cannot give one."""
     side, rest = divmod(image_size, 2**HALVINGS)
     if rest or side < 2:
         nearest = max(round(image_size / 8), 2) * 8

@@ -24,7 +24,7 @@ def sampling(
     """Put ``network`` into sampling mode for the block, and leave it as it was.
 
     Args:
-        network: any module.
+        network: to sample.
         statistics: what batch norm uses: ``running`` averages, as in ``eval()``; statistics of the ``batch``, as the
             authors always do, with which a sample depends on its batch; or the given ``standing`` statistics.
         standing: see `standing_averages`.
@@ -77,7 +77,7 @@ def standing_averages(network: nn.Module, inputs: Iterable[tuple[Tensor, ...]]) 
 
 
 def batch_norms(network: nn.Module) -> list[Any]:
-    """Return the network's batch norms, in order."""
+    """Return the network's batch norms in the order of its modules."""
     return [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
 
 

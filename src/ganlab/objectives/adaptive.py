@@ -44,12 +44,6 @@ class Adaptive(Augmentation):
             whose logits are not positive for real and negative for fake: relativistic, Wasserstein, least squares.
         speed: images seen in which p can rise from 0 to 1.
         interval: images seen between two updates of p, over which the signal is averaged.
-
-    Attributes:
-        p: the probability, a scalar.
-
-    Raises:
-        ValueError: no group of transforms is chosen, or ``start`` is above ``limit``.
     """
 
     p: Tensor
@@ -81,7 +75,6 @@ class Adaptive(Augmentation):
         self.register_buffer("counted", torch.zeros((), dtype=torch.int64))  # number of these images
 
     def transform(self, images: Tensor) -> Tensor:
-        """Return transformed images."""
         if self.blit or self.geometry:
             images = resample(images, self.placements(images))
         return recolour(images, self.colourings(images)) if self.colour else images
@@ -129,7 +122,6 @@ class Adaptive(Augmentation):
 
     @torch.no_grad()
     def adjust(self, real_logits: Tensor, fake_logits: Tensor, images: int, images_seen: int) -> None:
-        """Move p to bring the signal to its target, once ``interval`` images were averaged."""
         logits = real_logits if self.signal == "sign" else real_logits[:, None] - fake_logits
         signal = logits.sign().float().mean()
         if distributed.is_available() and distributed.is_initialized():  # p must be equal on all ranks
@@ -144,7 +136,6 @@ class Adaptive(Augmentation):
         self.counted.masked_fill_(due, 0)
 
     def observed(self) -> dict[str, Tensor]:
-        """Return p."""
         return {"augment/p": self.p.clone()}
 
 

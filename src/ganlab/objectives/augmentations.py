@@ -17,12 +17,9 @@ class Augmentation(nn.Module):
     """A random transform of each image of a minibatch, twice differentiable, since penalties differentiate through it.
 
     Draws come from torch's global generator on the images' device. State is kept in buffers, hence in checkpoints.
-
-    Attributes:
-        value_range: lowest and highest value of the images.
     """
 
-    value_range: tuple[float, float] = (-1.0, 1.0)
+    value_range: tuple[float, float] = (-1.0, 1.0)  # lowest and highest value of the images
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (N, C, H, W) in ``value_range`` to images of the same shape, in float32 or better."""
@@ -37,14 +34,7 @@ class Augmentation(nn.Module):
         """Map images (N, C, H, W), rescaled to [-1, 1], to images of the same shape."""
 
     def adjust(self, real_logits: Tensor, fake_logits: Tensor, images: int, images_seen: int) -> None:
-        """Adapt to the logits of a discriminator step.
-
-        Args:
-            real_logits: (N,), detached, of this rank.
-            fake_logits: (N,), detached, of this rank.
-            images: real images of this step, over all ranks.
-            images_seen: the clock.
-        """
+        """Adapt to this rank's logits (N,) of a discriminator step, detached; ``images`` are real, over all ranks."""
 
     def observed(self) -> dict[str, Tensor]:
         """Return scalars to log, by name."""
@@ -56,12 +46,8 @@ class Colour(Augmentation):
     """Random brightness, then saturation, then contrast (DiffAugment, Zhao et al. 2020; authors' code).
 
     Saturation scales the distance from the pixel's mean over channels, contrast that from the image's mean; saturation
-    leaves grey images unchanged. Values may leave the range of the images.
-
-    Args:
-        brightness: largest offset, for images in [-1, 1].
-        saturation: largest change of the factor from 1.
-        contrast: largest change of the factor from 1.
+    leaves grey images unchanged. Values may leave the range of the images. ``brightness`` is the largest offset, for
+    images in [-1, 1]; ``saturation`` and ``contrast`` are the largest changes of their factors from 1.
     """
 
     def __init__(self, *, brightness: NonNegative, saturation: Share, contrast: Share) -> None:
@@ -69,7 +55,6 @@ class Colour(Augmentation):
         self.brightness, self.saturation, self.contrast = brightness, saturation, contrast
 
     def transform(self, images: Tensor) -> Tensor:
-        """Return recoloured images."""
         brightness, saturation, contrast = images.new_empty(3, len(images), 1, 1, 1).uniform_(-1, 1)
         images = images + self.brightness * brightness
         images = images + self.saturation * saturation * (images - images.mean(1, keepdim=True))
@@ -78,18 +63,13 @@ class Colour(Augmentation):
 
 @checked
 class Translation(Augmentation):
-    """Random shift by whole pixels, filled with mid-grey (DiffAugment, Zhao et al. 2020).
-
-    Args:
-        share: largest shift, as a share of the image's side.
-    """
+    """Random shift of up to ``share`` of the side in pixels, mid-grey beyond (DiffAugment, Zhao et al. 2020)."""
 
     def __init__(self, *, share: Share) -> None:
         super().__init__()
         self.share = share
 
     def transform(self, images: Tensor) -> Tensor:
-        """Return shifted images."""
         count, _, height, width = images.shape
         down, right = pixels(self.share, height), pixels(self.share, width)
         padded = functional.pad(images, (right, right, down, down)).permute(0, 2, 3, 1)
@@ -101,10 +81,9 @@ class Translation(Augmentation):
 
 @checked
 class Cutout(Augmentation):
-    """Random mid-grey rectangle (DiffAugment, Zhao et al. 2020); its centre is uniform over the image.
+    """Random mid-grey rectangle, ``share`` of each side long (DiffAugment, Zhao et al. 2020).
 
-    Args:
-        share: side of the rectangle, as a share of the image's side.
+    Its centre is uniform over the image.
     """
 
     def __init__(self, *, share: Share) -> None:
@@ -112,7 +91,6 @@ class Cutout(Augmentation):
         self.share = share
 
     def transform(self, images: Tensor) -> Tensor:
-        """Return images with a hole."""
         count, _, height, width = images.shape
         rows, columns = (self.hidden(count, side, images.device) for side in (height, width))
         return images * ~(rows[:, None, :, None] & columns[:, None, None, :])
@@ -129,11 +107,8 @@ class Cutout(Augmentation):
 class InstanceNoise(Augmentation):
     """Gaussian noise that decays during training (Sonderby et al. 2016; Arjovsky and Bottou 2017).
 
-    It makes the supports of real and fake images overlap.
-
-    Args:
-        deviation: initial standard deviation, for images in [-1, 1].
-        until: images seen when the noise has decayed linearly to 0.
+    It makes the supports of real and fake images overlap. ``deviation`` is the initial standard deviation, for images
+    in [-1, 1]; the noise has decayed linearly to 0 after ``until`` images.
     """
 
     images_seen: Tensor
@@ -144,13 +119,11 @@ class InstanceNoise(Augmentation):
         self.register_buffer("images_seen", torch.zeros((), dtype=torch.int64))
 
     def transform(self, images: Tensor) -> Tensor:
-        """Return images with noise."""
         left = (1 - self.images_seen / self.until).clamp(min=0)
         return images + self.deviation * left * torch.randn_like(images)
 
     @torch.no_grad()
     def adjust(self, real_logits: Tensor, fake_logits: Tensor, images: int, images_seen: int) -> None:
-        """Store the clock."""
         self.images_seen.fill_(images_seen)
 
 

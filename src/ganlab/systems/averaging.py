@@ -9,12 +9,8 @@ from torch import nn
 class Average(nn.Module):
     """A copy of a network whose parameters follow the network's, smoothed; buffers are copied as they are.
 
-    The half-life is at most a twentieth of the images seen, so that the average forgets the random start (as in
-    StyleGAN2's training loop).
-
-    Args:
-        network: the network to follow.
-        half_life: images after which a past weight counts half.
+    A past weight counts half after ``half_life`` images, or a twentieth of the images seen if that is less: then the
+    average forgets the random start (as in StyleGAN2's training loop).
     """
 
     def __init__(self, network: nn.Module, half_life: float) -> None:

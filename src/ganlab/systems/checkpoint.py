@@ -24,11 +24,8 @@ class WholeCheckpointIO(CheckpointIO):
     """Writes a checkpoint under a temporary name, flushes it to the disk and renames it; keeps the last but one.
 
     Lightning's own writer passes through the system's temporary folder: across file systems its rename is a copy, and
-    a kill leaves a torn file under the final name.
-
-    Args:
-        submit: does a job soon, in another thread: training then waits for no more than a copy of the state, which on
-            a GPU is made behind its work. None: everything is done at once.
+    a kill leaves a torn file under the final name. With ``submit``, which runs a job in another thread, training waits
+    only for a copy of the state, which a GPU makes asynchronously.
     """
 
     def __init__(self, submit: Callable[[Callable[[], None]], None] | None = None) -> None:
@@ -37,8 +34,7 @@ class WholeCheckpointIO(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write ``checkpoint``, as it is now, to ``path``; what stood at ``last.ckpt`` becomes ``previous.ckpt``."""
         if self.submit is None:
-            self.write(checkpoint, Path(path))
-            return
+            return self.write(checkpoint, Path(path))
         state, copied = snapshot(checkpoint), None
         if torch.cuda.is_initialized():
             copied = torch.cuda.Event()
@@ -60,16 +56,14 @@ class WholeCheckpointIO(CheckpointIO):
             ) from error
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Read a checkpoint onto the CPU; see `read`."""
         return read(path)
 
     def remove_checkpoint(self, path: Any) -> None:
-        """Delete a checkpoint file."""
         Path(path).unlink(missing_ok=True)
 
 
 def snapshot(values: Any) -> Any:
-    """Return nested containers with copies of all tensors on the CPU; those from a GPU arrive behind its work."""
+    """Copy all tensors of nested containers to the CPU; those from a GPU arrive asynchronously."""
     if isinstance(values, torch.Tensor):
         if not values.is_cuda:
             return values.detach().to("cpu", copy=True)
@@ -85,11 +79,7 @@ def snapshot(values: Any) -> Any:
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint of this project onto the CPU, tensors and plain containers only.
-
-    Raises:
-        UserError: there is no such file, it is damaged, or not a checkpoint of this version of the project.
-    """
+    """Read a checkpoint of this version of the project onto the CPU, tensors and plain containers only."""
     if "://" in str(path):
         raise UserError(f"checkpoint={path} is an address: download the file and give its path")
     path = Path(path)
@@ -117,11 +107,7 @@ class Checkpoint(NamedTuple):
 
 
 def newest_whole(folder: Path) -> Checkpoint | None:
-    """Return the newest checkpoint of a run's ``checkpoints`` folder that can be read; None where there is none.
-
-    Raises:
-        UserError: there are checkpoints, and all of them are damaged.
-    """
+    """Return the newest readable checkpoint of a folder; None where there is none, a `UserError` if all are damaged."""
     damaged = None
     for path in (folder / LAST, folder / PREVIOUS):
         if path.exists():

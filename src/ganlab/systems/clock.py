@@ -11,17 +11,13 @@ from torch import nn
 class Clock(nn.Module):
     """Counts real images drawn from the data over all ranks, minibatches, and the steps of each player.
 
-    Plain integers, so that reading the clock never waits for a device; they travel in the module's state.
-
-    Attributes:
-        images_seen: real images drawn so far; ``previous`` is its value before the last minibatch.
-        minibatches: minibatches played so far.
-        steps: optimiser steps of each player.
+    Plain integers, so that reading the clock never waits for a device; they are part of the module's state.
     """
 
     def __init__(self, players: list[str]) -> None:
         super().__init__()
-        self.images_seen = self.previous = self.minibatches = 0
+        self.images_seen = self.minibatches = 0
+        self.previous = 0  # images seen before the last minibatch
         self.steps = dict.fromkeys(players, 0)
 
     def tick(self, images: int) -> None:
@@ -35,12 +31,10 @@ class Clock(nn.Module):
         return interval is not None and interval > 0 and self.previous // interval < self.images_seen // interval
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return the counters for the state dict."""
         counters = {name: getattr(self, name) for name in ("images_seen", "previous", "minibatches")}
         return counters | {"steps": dict(self.steps)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take the counters of a state dict."""
         for name, value in state.items():
             setattr(self, name, value)
 

@@ -1,12 +1,16 @@
 """Several devices: what ranks exchange is the gradient of the player that steps, once, and the networks' buffers."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
+
+BROADCAST = partial(dist.broadcast, src=0)
 
 
 class PlayerParallel(DDPStrategy):
@@ -18,47 +22,45 @@ class PlayerParallel(DDPStrategy):
     """
 
     def configure_ddp(self) -> None:
-        """Give every rank the weights and buffers of the first."""
+        """Give every rank the weights and buffers of the first; there is no wrapper to configure."""
         assert self.model is not None
-        broadcast([*self.model.parameters(), *self.model.buffers()])
+        exchange([*self.model.parameters(), *self.model.buffers()], BROADCAST)
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         """Give every rank the first one's buffers, such as running statistics, and train on a minibatch."""
         assert self.model is not None
         # Averages copy their buffers from the networks after every minibatch.
-        broadcast(buffer for name, buffer in self.model.named_buffers() if not name.startswith("averages."))
+        buffers = [buffer for name, buffer in self.model.named_buffers() if not name.startswith("averages.")]
+        exchange(buffers, BROADCAST)
         return super().training_step(*args, **kwargs)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Replace the gradients of parameters by their mean over the ranks; those without one have none anywhere."""
-        for tensors in by_type(p.grad for p in parameters if p.grad is not None):
-            flat = flattened(tensors)
+
+        def average(flat: Tensor) -> None:
             dist.all_reduce(flat)
-            spread(flat.div_(self.world_size), tensors)
+            flat.div_(self.world_size)
+
+        exchange([p.grad for p in parameters if p.grad is not None], average)
 
 
-def broadcast(values: Iterable[Tensor]) -> None:
-    """Overwrite tensors with those of the first rank."""
-    for tensors in by_type(values):
+def exchange(values: Iterable[Tensor], collective: Callable[[Tensor], Any]) -> None:
+    """Apply a collective operation to tensors, in one message per type, in an order that is the same on all ranks."""
+    groups: dict[torch.dtype, list[Tensor]] = defaultdict(list)
+    for value in values:
+        groups[value.dtype].append(value.detach())
+    for tensors in groups.values():
         flat = flattened(tensors)
-        dist.broadcast(flat, 0)
+        collective(flat)
         spread(flat, tensors)
 
 
-def by_type(values: Iterable[Tensor]) -> list[list[Tensor]]:
-    """Return tensors in groups of one type each, in an order that is the same on all ranks."""
-    groups: dict[torch.dtype, list[Tensor]] = {}
-    for value in values:
-        groups.setdefault(value.dtype, []).append(value.detach())
-    return list(groups.values())
-
-
 def flattened(tensors: list[Tensor]) -> Tensor:
-    """Return the values of tensors one after the other (n,), whatever their memory format."""
+    """Return the values of tensors in one vector, whatever their memory format."""
     return torch.cat([tensor.reshape(-1) for tensor in tensors])
 
 
 def spread(flat: Tensor, tensors: list[Tensor]) -> None:
-    """Write the values (n,) back into the tensors."""
+    """Write the values of a vector back into tensors."""
     parts = flat.split([tensor.numel() for tensor in tensors])
     torch._foreach_copy_(tensors, [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)])

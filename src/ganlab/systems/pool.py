@@ -13,12 +13,9 @@ from ganlab.transfer import send
 class ImagePool(nn.Module):
     """Keeps fakes, and shows the discriminator old ones in the place of half of the new (Shrivastava et al. 2017).
 
-    While it fills, new fakes are stored and shown. Then each is, with probability a half, exchanged for a stored one
-    that is drawn at random. There is one pool for all ranks: fakes of all of them are gathered in their order, every
-    rank draws the same exchange, and keeps its own share. What it holds travels in the state dict.
-
-    Args:
-        capacity: fakes that it keeps.
+    While it fills up to ``capacity``, new fakes are stored and shown. Then each is, with probability 1/2, exchanged for
+    a random stored one. There is one pool for all ranks: their fakes are gathered in rank order, every rank draws the
+    same exchange, and keeps its own share. The stored fakes are part of the state dict.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -28,12 +25,9 @@ class ImagePool(nn.Module):
         self.drawn = (-1, 0)  # the last moment, and exchanges at it: a minibatch may come in several parts
 
     def forward(self, fakes: dict[str, Tensor], seed: int, images_seen: int) -> dict[str, Tensor]:
-        """Return fakes to be shown, for named tensors (N, ...) that belong together, without a graph.
+        """Return fakes to be shown without a graph, for this rank's named tensors (N, ...), which belong together.
 
-        Args:
-            fakes: of this rank.
-            seed: of the run.
-            images_seen: the clock; with several ranks, exchanges are drawn from both.
+        With several ranks, exchanges are drawn from ``seed`` and ``images_seen``, else by the global generator.
         """
         fakes = {name: value.detach() for name, value in fakes.items()}
         if not dist.is_initialized() or dist.get_world_size() == 1:
@@ -62,11 +56,9 @@ class ImagePool(nn.Module):
         return shown
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what it holds."""
         return dict(self.held)
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Take what a state dict holds."""
         self.held = {name: value.clone() for name, value in state.items()}
 
     def _apply(self, fn: Any, recurse: bool = True) -> "ImagePool":

@@ -10,16 +10,7 @@ Schedule = Callable[[int], float]
 
 @checked
 class DecaySchedule:
-    """Stays at 1 up to ``start`` images seen, then decays to ``floor`` at ``until``.
-
-    Args:
-        until: images seen when the decay ends.
-        start: images seen when it begins.
-        floor: the final factor.
-
-    Raises:
-        ValueError: the decay ends before it begins.
-    """
+    """Stays at 1 up to ``start`` images seen, then decays to the factor ``floor`` at ``until`` images seen."""
 
     def __init__(self, until: Count, start: Natural = 0, floor: Share = 0.0) -> None:
         if until <= start:
@@ -27,7 +18,6 @@ class DecaySchedule:
         self.start, self.until, self.floor = start, until, floor
 
     def __call__(self, images_seen: int) -> float:
-        """Return the factor."""
         done = min(max((images_seen - self.start) / (self.until - self.start), 0.0), 1.0)
         return self.floor + (1 - self.floor) * self.left(done)
 
@@ -40,7 +30,6 @@ class Linear(DecaySchedule):
     """Decays linearly, as in SN-GAN's and CycleGAN's training."""
 
     def left(self, done: float) -> float:
-        """Return the remaining time."""
         return 1 - done
 
 
@@ -48,22 +37,18 @@ class Cosine(DecaySchedule):
     """Decays along half a period of the cosine (Loshchilov and Hutter 2017; R3GAN)."""
 
     def left(self, done: float) -> float:
-        """Return the cosine's height."""
         return (1 + cos(pi * done)) / 2
 
 
 @checked
 class Exponential:
-    """Halves every ``half_life`` images, down to ``floor`` (the original GAN's training divides its rate at each step).
+    """Halves every ``half_life`` images, down to the factor ``floor``.
 
-    Args:
-        half_life: in images.
-        floor: the least factor.
+    The original GAN's training divides its rate at each step.
     """
 
     def __init__(self, half_life: Positive, floor: Share = 0.0) -> None:
         self.half_life, self.floor = half_life, floor
 
     def __call__(self, images_seen: int) -> float:
-        """Return the factor."""
         return max(0.5 ** (images_seen / self.half_life), self.floor)

@@ -4,6 +4,7 @@ Layers halve or double the image side, so it is ``m * 2**k``: the side ``m`` (4 
 doubled ``k`` times (at least twice).
 """
 
+from bisect import bisect
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -17,33 +18,25 @@ def channel_schedule(image_size: int, width: int) -> tuple[int, list[int]]:
     """Return the side of the smallest feature map, and the channels of each scale from there up to the image.
 
     ``width`` is the number of channels next to the image; it doubles at every halving, so a 64x64 image with width 128
-    gives ``(4, [1024, 512, 256, 128])``.
-
-    Raises:
-        ValueError: ``image_size`` is not m * 2**k with m in 4..7 and k >= 2.
+    gives ``(4, [1024, 512, 256, 128])``. Another ``image_size`` than m * 2**k is a ValueError.
     """
     side, halvings = image_size, 0
     while side > 7 and side % 2 == 0:
         side, halvings = side // 2, halvings + 1
     if not (4 <= side <= 7 and halvings >= 2):
+        sizes = sorted(m * 2**k for m in range(4, 8) for k in range(2, 12))
+        place = bisect(sizes, image_size)
         raise ValueError(
             f"image size {image_size} cannot be made by doubling a feature map of side 4 to 7 at least twice; "
-            f"nearest sizes: {', '.join(map(str, nearest_sizes(image_size)))}"
+            f"nearest sizes: {', '.join(map(str, sizes[max(place - 1, 0) : place + 1]))}"
         )
     return side, [width * 2**scale for scale in reversed(range(halvings))]
-
-
-def nearest_sizes(image_size: int) -> list[int]:
-    """Return the one or two sizes next to ``image_size`` that ``channel_schedule`` accepts."""
-    sizes = sorted(m * 2**k for m in range(4, 8) for k in range(2, 12))
-    below = [size for size in sizes if size <= image_size][-1:]
-    return below + [size for size in sizes if size > image_size][:1]
 
 
 class LinearProjection(nn.Sequential):
     """Linear layer from latents to the smallest feature map, normalised per feature before the reshape (authors' code).
 
-    (N, latent_size) -> (N, channels, side, side); each of the channels * side**2 features has its own gain and bias.
+    (N, latent_size) -> (N, channels, side, side); each feature has its own gain and bias.
     """
 
     def __init__(self, latent_size: int, channels: int, side: int, style: LayerStyle) -> None:
@@ -129,7 +122,7 @@ def initialize(network: nn.Module, deviation: float = 0.02, initialization: str 
     The weights follow the paper (sec. 4), the gains the authors' code and PyTorch's tutorial.
 
     Args:
-        network: any module.
+        network: to initialise.
         deviation: standard deviation of the ``normal`` weights and of the gains.
         initialization: ``normal`` N(0, deviation), ``he``, ``glorot`` or ``orthogonal``; the last three suit networks
             without normalisation, in which the paper's small weights make signals vanish.

@@ -1,16 +1,13 @@
 """Class labels in networks: appended one-hot channels and conditional batch norm."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 
 def check_classes(classes: int | None) -> int:
-    """Return the number of classes of a conditional network.
-
-    Raises:
-        ValueError: there are none.
-    """
+    """Return the number of classes of a conditional network; a ValueError if there are none."""
     if not classes:
         raise ValueError(
             f"data.num_classes={'null' if classes is None else classes}, and a conditional network needs labelled "
@@ -30,9 +27,11 @@ def append(values: Tensor, one_hot: Tensor) -> Tensor:
     return torch.cat([values, one_hot], 1)
 
 
-def encode(labels: Tensor, classes: int) -> Tensor:
-    """Return labels (N,) as one-hot rows (N, classes)."""
-    return functional.one_hot(labels, classes)
+def apply_with_labels(layers: Iterable[nn.Module], values: Tensor, one_hot: Tensor) -> Tensor:
+    """Apply layers in turn, each to the output of the one before with one-hot labels (N, classes) appended."""
+    for layer in layers:
+        values = layer(append(values, one_hot))
+    return values
 
 
 class ConditionalBatchNorm(nn.Module):

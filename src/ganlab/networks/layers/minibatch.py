@@ -11,12 +11,7 @@ class StandardDeviation(nn.Module):
     """Minibatch standard deviation as one more channel (Karras et al. 2018, sec. 3).
 
     The standard deviation of every feature over a group of consecutive images, averaged to one number per group. The
-    last group may be smaller.
-
-    Args:
-        channels: of the input.
-        side: of the feature maps.
-        group: images in a group, 4 in the authors' code.
+    last group may be smaller. ``group``: images in a group, 4 in the authors' code.
     """
 
     def __init__(self, channels: int, side: int, group: int = 4) -> None:
@@ -25,13 +20,11 @@ class StandardDeviation(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Append the channel: (N, channels, side, side) -> (N, channels + 1, side, side)."""
-        parts = [self.spread(part).expand(len(part), 1, *features.shape[2:]) for part in features.split(self.group)]
+        parts = []
+        for group in features.split(self.group):
+            deviation = (group.float().var(0, unbiased=False) + 1e-8).sqrt().mean().to(group.dtype)
+            parts.append(deviation.expand(len(group), 1, *features.shape[2:]))
         return torch.cat([features, torch.cat(parts)], dim=1)
-
-    def spread(self, group: Tensor) -> Tensor:
-        """Return the mean standard deviation (1, 1, 1, 1) of a group."""
-        variance = group.float().var(0, unbiased=False)
-        return (variance + 1e-8).sqrt().mean().to(group.dtype).view(1, 1, 1, 1)
 
 
 class Discrimination(nn.Module):
@@ -40,11 +33,7 @@ class Discrimination(nn.Module):
     Sec. 3.2: a linear layer without bias maps the features of an image to ``kernels`` vectors of size ``length``; for
     each, the closeness is the sum over the other images of exp(-L1 distance).
 
-    Args:
-        channels: of the input.
-        side: of the feature maps.
-        kernels: B in the paper, 100 in the authors' code.
-        length: C in the paper, 5 in the authors' code.
+    ``kernels`` and ``length`` are B and C in the paper, 100 and 5 in the authors' code.
     """
 
     def __init__(self, channels: int, side: int, kernels: int = 100, length: int = 5) -> None:

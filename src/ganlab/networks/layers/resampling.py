@@ -30,10 +30,7 @@ def resized(mode: str, inputs: int, outputs: int, kernel: int, bias: bool = Fals
 
 
 def shuffled(inputs: int, outputs: int, kernel: int, bias: bool = False) -> nn.Sequential:
-    """Convolution to four times the channels, then pixel shuffle: (N, inputs, H, W) -> (N, outputs, 2H, 2W).
-
-    Sub-pixel convolution of Shi et al. 2016.
-    """
+    """Sub-pixel convolution (Shi et al. 2016), i.e. pixel shuffle: (N, inputs, H, W) -> (N, outputs, 2H, 2W)."""
     return nn.Sequential(*same(inputs, 4 * outputs, kernel, bias), nn.PixelShuffle(2))
 
 
@@ -49,7 +46,6 @@ class BedOfNails(nn.Module):
     """Put each value at the upper left of a 2x2 block of zeros: (N, C, H, W) -> (N, C, 2H, 2W)."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """Insert the zeros."""
         count, channels, height, width = features.shape
         spread = functional.pad(features.reshape(count, channels, height, 1, width, 1), (0, 1, 0, 0, 0, 1))
         return spread.reshape(count, channels, 2 * height, 2 * width)

@@ -1,7 +1,7 @@
 """Normalisation, activation and dropout that follow each layer, by name."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 
 from torch import nn
@@ -16,28 +16,15 @@ CHANNELS_PER_GROUP = 16  # of group normalisation (Wu and He 2018, table 3)
 
 @dataclass(frozen=True)
 class Normalization:
-    """A kind of normalisation.
+    """A kind of normalisation: what follows a convolution and a linear layer, or reparametrises a layer's weight."""
 
-    Attributes:
-        convolution: makes the module that follows a convolution, from (channels, eps); None for no module.
-        linear: makes the module that follows a linear layer, from (features, channels that they are reshaped to or 1,
-            eps); None for no module.
-        all_layers: whether the generator's output and the discriminator's input are normalised as well.
-        weight: reparametrises the weight of a layer; None to leave it.
-    """
-
-    convolution: Callable[[int, float], nn.Module] | None = None
-    linear: Callable[[int, int, float], nn.Module] | None = None
-    all_layers: bool = False
+    convolution: Callable[[int, float], nn.Module] | None = None  # of (channels, eps)
+    linear: Callable[[int, int, float], nn.Module] | None = None  # of (features, channels they are reshaped to, eps)
+    all_layers: bool = False  # whether the generator's output and the discriminator's input are normalised as well
     weight: Callable[[nn.Module], nn.Module] | None = None
 
 
-def _batch(all_layers: bool) -> Normalization:
-    return Normalization(
-        lambda channels, eps: nn.BatchNorm2d(channels, eps=eps),
-        lambda features, channels, eps: nn.BatchNorm1d(features, eps=eps),
-        all_layers,
-    )
+BATCH = Normalization(nn.BatchNorm2d, lambda features, channels, eps: nn.BatchNorm1d(features, eps))
 
 
 def _grouped(groups_of: Callable[[int], int]) -> Normalization:
@@ -54,9 +41,9 @@ def _weight_norm(layer: nn.Module) -> nn.Module:
 
 
 NORMALIZATIONS: dict[str, Normalization] = {
-    "batch": _batch(all_layers=False),
+    "batch": BATCH,
     "none": Normalization(),
-    "all_layers": _batch(all_layers=True),
+    "all_layers": replace(BATCH, all_layers=True),
     "instance": _grouped(lambda channels: channels),  # Ulyanov et al. 2016; the same as layer after hidden layers
     "layer": _grouped(lambda channels: 1),  # Ba et al. 2016
     "group": _grouped(lambda channels: gcd(channels, max(channels // CHANNELS_PER_GROUP, 1))),
@@ -84,7 +71,7 @@ class LayerStyle:
         activation: a name in ``ACTIVATIONS``.
         slope: of ``leaky_relu`` for negative inputs.
         dropout: probability of dropping a value in training.
-        eps: added to the variance.
+        eps: added to the variance in normalisation.
     """
 
     normalization: str = "batch"
