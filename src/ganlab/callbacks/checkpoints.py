@@ -53,13 +53,8 @@ class Signals(L.Callback):
 class Checkpoints(L.Callback):
     """Saves ``last.ckpt`` between two minibatches, and keeps some of them as ``images_<images seen>.ckpt``.
 
-    Args:
-        folder: the run's ``checkpoints`` folder.
-        config: the run's configuration in plain containers, part of every checkpoint.
-        interval: images between two saves; None for about every 30 seconds.
-        kept: images between two checkpoints that are kept; None to keep none.
-        signals: received while training.
-        writer: writes checkpoints in the background; flushed when training ends.
+    ``interval`` is the number of images between two saves, None for about every 30 seconds; ``kept`` that between two
+    checkpoints that are kept, None to keep none. ``config``, in plain containers, is part of every checkpoint.
     """
 
     def __init__(

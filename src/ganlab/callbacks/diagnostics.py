@@ -94,25 +94,21 @@ class Diagnostics(L.Callback):
         self.watch(trainer, pl_module)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
-        found: list[Findings] = []
-        if self.sampled != pl_module.clock.images_seen:
-            found.append(self.check_samples(trainer, pl_module))
-        if self.score_is_new(pl_module):
-            found.append(self.check_score(pl_module))
-        self.raise_alarms(trainer, pl_module, found)
+        self.check(trainer, pl_module, samples=self.sampled != pl_module.clock.images_seen)
 
     def watch(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
         """Measure what is due at this number of images, once."""
-        clock, found = system.clock, list[Findings]()
-        if clock.images_seen == self.watched:
-            return
-        if clock.images_seen == 0 or clock.crossed(self.interval):
-            found.append(self.check_samples(trainer, system))
-        if clock.images_seen > 0 and clock.crossed(self.metric_logger.interval):
-            found.append(self.check_terms(trainer, system))
-        if self.score_is_new(system):
-            found.append(self.check_score(system))
-        self.watched = clock.images_seen
+        clock, seen = system.clock, system.clock.images_seen
+        if seen != self.watched:
+            terms = seen > 0 and clock.crossed(self.metric_logger.interval)
+            self.check(trainer, system, samples=seen == 0 or clock.crossed(self.interval), terms=terms)
+
+    def check(self, trainer: L.Trainer, system: AdversarialSystem, samples: bool, terms: bool = False) -> None:
+        """Measure samples and terms if asked, and the score if it is new; raise the alarms."""
+        found = [self.check_samples(trainer, system)] if samples else []
+        found += [self.check_terms(trainer, system)] if terms else []
+        found += [self.check_score(system)] if self.score_is_new(system) else []
+        self.watched = system.clock.images_seen
         self.raise_alarms(trainer, system, found)
 
     # What is measured
@@ -161,9 +157,8 @@ class Diagnostics(L.Callback):
         """Whether there is a score of this moment that was not checked yet."""
         if self.evaluations is None or self.evaluations.evaluator.score_name is None:
             return False
-        if self.evaluations.evaluator.score_rises:  # the alarm is about scores that should fall
-            return False
-        return self.evaluations.measured == system.clock.images_seen != self.scored
+        falls = not self.evaluations.evaluator.score_rises  # the alarm is about scores that should fall
+        return falls and self.evaluations.measured == system.clock.images_seen != self.scored
 
     def check_score(self, system: AdversarialSystem) -> Findings:
         """Compare a new score with earlier ones."""
@@ -176,9 +171,8 @@ class Diagnostics(L.Callback):
         elif self.is_warm(system):
             self.note("score", score, keep=None)
         accuracies = signals(self.metric_logger.latest, "accuracy", players(system, DISCRIMINATOR))
-        accuracy = max(accuracies, default=None)
-        message = not_converging(self.history["score"], self.untrained, accuracy, name, self.limits)
-        return {"non_convergence": message}
+        scores, accuracy = self.history["score"], max(accuracies, default=None)
+        return {"non_convergence": not_converging(scores, self.untrained, accuracy, name, self.limits)}
 
     def is_warm(self, system: AdversarialSystem) -> bool:
         """Whether every generating player has taken ``warm_up`` steps."""

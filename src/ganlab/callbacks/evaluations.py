@@ -17,13 +17,8 @@ from ganlab.systems.checkpoint import BEST
 class Evaluations(L.Callback):
     """Measures the untrained generator, then every ``interval`` images and at the end, on all ranks.
 
-    The untrained generator is never the best.
-
-    Args:
-        evaluator: the metrics, with their real images prepared on rank 0.
-        folder: the run's ``checkpoints`` folder, for ``best.ckpt``.
-        interval: images between two measurements.
-        pause: called between batches of samples; may end training.
+    The best state is saved as ``best.ckpt`` in ``folder``; the untrained generator is never the best. The evaluator's
+    real images are prepared on rank 0. ``pause`` is called between batches of samples, and may end training.
     """
 
     def __init__(

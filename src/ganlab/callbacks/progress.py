@@ -79,12 +79,9 @@ class Progress(L.Callback):
 
 
 class Outlook(L.Callback):
-    """Says at the start where the recipe and the machine do not suit each other: hours on a CPU, or a GPU that idles.
+    """Prints at the start where recipe and machine do not suit each other: hours on a CPU, or a GPU that idles.
 
-    Args:
-        recipe: ``experiment`` of the run.
-        max_images: the length of the run; None where it has none.
-        command: trains the small recipe on the same data.
+    ``recipe`` is the run's ``experiment``; ``command`` trains the small recipe on the same data.
     """
 
     def __init__(self, recipe: str, max_images: int | None, command: str) -> None:
@@ -95,14 +92,10 @@ class Outlook(L.Callback):
         if trainer.is_global_zero and self.recipe == SMALL and pl_module.device.type == "cuda":
             print(f"{SMALL} is made for two CPU cores; for this GPU: experiment={', '.join(LARGER)}", file=sys.stderr)
 
-    def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: AdversarialSystem, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, *_: Any) -> None:
         self.began = time.monotonic()
 
-    def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: AdversarialSystem, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: AdversarialSystem, *_: Any) -> None:
         self.steps += 1
         if self.steps == 2 and trainer.is_global_zero and pl_module.device.type == "cpu":  # the first one warms up
             clock, seconds = pl_module.clock, time.monotonic() - self.began

@@ -18,14 +18,9 @@ CONFIDENT = 0.9  # least probability at which the classifier's answer counts
 class SampleStatistics:
     """Compares the images of one request with real images.
 
-    ``mean`` is the mean image at the last measurement, flat, divided by the mean distance of a real image from their
-    mean.
-
-    Args:
-        reals: uint8 (N, C, H, W), of the task's target domain.
-        request: images to measure, the same every time. With labels, those of the reals, images of a class become
-            neighbours, since diversity compares neighbours.
-        task: of the system.
+    ``reals`` are uint8 (N, C, H, W), of the task's target domain. If the request has labels, those of the reals, images
+    of a class become neighbours, since diversity compares neighbours. ``mean`` is the mean image at the last
+    measurement, flat, divided by the mean distance of a real image from their mean.
     """
 
     def __init__(self, reals: Tensor, request: Request, task: str = "") -> None:

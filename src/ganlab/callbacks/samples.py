@@ -18,14 +18,8 @@ from ganlab.systems.request import Request
 class Samples(L.Callback):
     """Writes the system's previews to ``<folder>/<name>_<images seen>.png`` and to the loggers.
 
-    The untrained and the final state are always previewed.
-
-    Args:
-        folder: the run's ``samples`` folder.
-        reals: real images uint8 (N, C, H, W), written once as ``reals.png``.
-        references: a request for each task of the system.
-        interval: images between two previews.
-        writer: writes the files in the background.
+    The untrained and the final state are always previewed. ``reals`` are uint8 (N, C, H, W), written once as
+    ``reals.png``; ``references`` holds a request for each task of the system; ``interval`` is in images.
     """
 
     def __init__(

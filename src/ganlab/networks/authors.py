@@ -28,18 +28,12 @@ def load_generator(path: str | Path, prior: str = "normal") -> Generator:
     """
     with _known_layout(path, "generator"):
         arrays = _arrays(path, "gen")
-        linear, kernels = arrays[0], [array for array in arrays if array.ndim == 4]
+        linear, kernels = arrays[0], [a[:, :, ::-1, ::-1] for a in arrays if a.ndim == 4]
         latent_size, units = linear.shape
-        side = round((units / kernels[0].shape[0]) ** 0.5)
-        generator = Generator(
-            image_size=side * 2 ** len(kernels),
-            channels=kernels[-1].shape[1],
-            width=kernels[-1].shape[0],
-            latent_size=latent_size,
-            prior=prior,
-            kernel=kernels[0].shape[-1],
-        )
-        _fill(generator, [linear.T, *map(_flip, kernels)], [a for a in arrays if a.ndim == 1])
+        width, channels, kernel, _ = kernels[-1].shape
+        image_size = round((units / kernels[0].shape[0]) ** 0.5) * 2 ** len(kernels)
+        generator = Generator(image_size, channels, width, latent_size, prior, kernel)
+        _fill(generator, [linear.T, *kernels], [a for a in arrays if a.ndim == 1])
     return generator
 
 
@@ -50,15 +44,11 @@ def load_discriminator(path: str | Path) -> Discriminator:
     """
     with _known_layout(path, "discriminator"):
         arrays = _arrays(path, "discrim")
-        linear, kernels = arrays[-1], [array for array in arrays if array.ndim == 4]
-        side = round((linear.shape[0] / kernels[-1].shape[0]) ** 0.5)
-        discriminator = Discriminator(
-            image_size=side * 2 ** len(kernels),
-            channels=kernels[0].shape[1],
-            width=kernels[0].shape[0],
-            kernel=kernels[0].shape[-1],
-        )
-        _fill(discriminator, [*map(_flip, kernels), linear.T], [a for a in arrays if a.ndim == 1])
+        linear, kernels = arrays[-1], [a[:, :, ::-1, ::-1] for a in arrays if a.ndim == 4]
+        width, channels, kernel, _ = kernels[0].shape
+        image_size = round((linear.shape[0] / kernels[-1].shape[0]) ** 0.5) * 2 ** len(kernels)
+        discriminator = Discriminator(image_size, channels, width, kernel)
+        _fill(discriminator, [*kernels, linear.T], [a for a in arrays if a.ndim == 1])
     return discriminator
 
 
@@ -85,10 +75,6 @@ def _arrays(path: str | Path, name: str) -> list[np.ndarray]:
             f"or the prefix of the authors' files, PREFIX_01.npy, PREFIX_02.npy, ..."
         )
     return arrays
-
-
-def _flip(kernel: np.ndarray) -> np.ndarray:
-    return kernel[:, :, ::-1, ::-1]
 
 
 def _fill(network: nn.Module, weights: list[np.ndarray], vectors: list[np.ndarray]) -> None:

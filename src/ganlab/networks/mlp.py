@@ -21,16 +21,14 @@ from ganlab.networks.layers.style import ACTIVATIONS
 
 @checked
 class Generator(LatentGenerator):
-    """Latents to images by fully connected layers. The defaults are the authors'.
+    """Latents to images by fully connected layers.
+
+    The defaults are the authors'; see `ganlab.networks.dcgan.Generator` for the other arguments.
 
     Args:
-        image_size: side of the images.
-        channels: of the images.
         units: features of each hidden layer.
-        activations: of each hidden layer, such as ``relu``.
+        activations: of each hidden layer, names of `ganlab.networks.layers.style`.
         output: ``sigmoid`` (MNIST; images in [0, 1]), ``tanh`` or ``linear`` (CIFAR-10).
-        latent_size: length of a latent vector.
-        prior: distribution of the latents.
         bound: initial weights of the hidden layers are uniform on [-bound, bound].
         output_bound: the same for the output's weights (MNIST: 0.05; CIFAR-10: 0.5).
     """
@@ -73,8 +71,6 @@ class Discriminator(nn.Module):
     The defaults are the authors'.
 
     Args:
-        image_size: side of the images.
-        channels: of the images.
         units: features of each hidden layer.
         pieces: linear functions whose maximum each unit is.
         input_dropout: probability of dropping a pixel in training.

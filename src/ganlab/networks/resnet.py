@@ -88,8 +88,7 @@ class Discriminator(nn.Module):
 
     Args:
         image_size: 32, 48, 64 or 128.
-        channels: of the images.
-        classes: as of the generator.
+        classes: number of classes; 0 for a network without labels.
         width: 64 in the papers: 128 channels throughout at 32x32, 64 to 1024 at the other sizes.
         normalization: ``spectral`` (papers), ``weight`` or ``none``.
     """

@@ -9,11 +9,7 @@ from torch import Tensor, nn
 
 from ganlab.networks.layers.style import BATCH_NORMS
 
-STATISTICS = {
-    "running": "running averages",
-    "batch": "statistics of the batch",
-    "standing": "averages over fresh batches",
-}
+STATISTICS = dict.fromkeys(("running", "batch", "standing"))  # described in `sampling`
 Averages = list[tuple[Tensor | None, Tensor | None]]  # mean and variance of each batch norm, in the modules' order
 
 

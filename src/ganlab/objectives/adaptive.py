@@ -39,7 +39,7 @@ class Adaptive(Augmentation):
         colour: brightness, contrast, luma flip, hue rotation, saturation.
         start: initial p.
         limit: largest p; above 0.8 augmentations leak into the samples (paper, sec. 2.2).
-        target: of the signal.
+        target: value of the signal that p is moved to reach.
         signal: ``sign``, E sign(D(real)); or ``ranking``, 2 P(D(real) > D(fake)) - 1 over all pairs, for objectives
             whose logits are not positive for real and negative for fake: relativistic, Wasserstein, least squares.
         speed: images seen in which p can rise from 0 to 1.

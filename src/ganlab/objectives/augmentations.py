@@ -81,10 +81,7 @@ class Translation(Augmentation):
 
 @checked
 class Cutout(Augmentation):
-    """Random mid-grey rectangle, ``share`` of each side long (DiffAugment, Zhao et al. 2020).
-
-    Its centre is uniform over the image.
-    """
+    """Random mid-grey rectangle, ``share`` of the image's sides, uniform centre (DiffAugment, Zhao et al. 2020)."""
 
     def __init__(self, *, share: Share) -> None:
         super().__init__()

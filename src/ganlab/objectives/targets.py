@@ -24,11 +24,11 @@ class Targets:
         self.real_target, self.fake_target, self.noise, self.flipped = real, fake, noise, flipped
 
     def real(self, logits: Tensor) -> Tensor:
-        """Return targets of real images, in the shape of their logits."""
+        """Draw targets of real images, in the shape of their logits."""
         return self._draw(self.real_target, self.fake_target, logits)
 
     def fake(self, logits: Tensor) -> Tensor:
-        """Return targets of fake images, in the shape of their logits."""
+        """Draw targets of fake images, in the shape of their logits."""
         return self._draw(self.fake_target, self.real_target, logits)
 
     def _draw(self, own: float, other: float, logits: Tensor) -> Tensor:

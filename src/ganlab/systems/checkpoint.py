@@ -129,7 +129,7 @@ def apply_configuration(optimizer: Optimizer) -> None:
             state = optimizer.state.get(parameter, {})
             if isinstance(step := state.get("step"), Tensor):
                 state["step"] = step.to(parameter.device if group.get("fused") else "cpu")
-            moments = {name: value for name, value in state.items() if isinstance(value, Tensor)}
-            for name, value in moments.items():  # a fused kernel takes them to lie as their weights do
-                if value.shape == parameter.shape and value.stride() != parameter.stride():
+            for name, value in state.items():  # a fused kernel expects the moments in the layout of their weights
+                moment = isinstance(value, Tensor) and value.shape == parameter.shape
+                if moment and value.stride() != parameter.stride():
                     state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -2,15 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
-
-BROADCAST = partial(dist.broadcast, src=0)
 
 
 class PlayerParallel(DDPStrategy):
@@ -24,14 +21,13 @@ class PlayerParallel(DDPStrategy):
     def configure_ddp(self) -> None:
         """Give every rank the weights and buffers of the first; there is no wrapper to configure."""
         assert self.model is not None
-        exchange([*self.model.parameters(), *self.model.buffers()], BROADCAST)
+        broadcast([*self.model.parameters(), *self.model.buffers()])
 
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
         """Give every rank the first one's buffers, such as running statistics, and train on a minibatch."""
         assert self.model is not None
         # Averages copy their buffers from the networks after every minibatch.
-        buffers = [buffer for name, buffer in self.model.named_buffers() if not name.startswith("averages.")]
-        exchange(buffers, BROADCAST)
+        broadcast(buffer for name, buffer in self.model.named_buffers() if not name.startswith("averages."))
         return super().training_step(*args, **kwargs)
 
     def average_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -42,6 +38,11 @@ class PlayerParallel(DDPStrategy):
             flat.div_(self.world_size)
 
         exchange([p.grad for p in parameters if p.grad is not None], average)
+
+
+def broadcast(values: Iterable[Tensor]) -> None:
+    """Overwrite tensors with those of the first rank."""
+    exchange(values, lambda flat: dist.broadcast(flat, 0))
 
 
 def exchange(values: Iterable[Tensor], collective: Callable[[Tensor], Any]) -> None:

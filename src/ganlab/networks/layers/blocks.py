@@ -34,10 +34,7 @@ def channel_schedule(image_size: int, width: int) -> tuple[int, list[int]]:
 
 
 class LinearProjection(nn.Sequential):
-    """Linear layer from latents to the smallest feature map, normalised per feature before the reshape (authors' code).
-
-    (N, latent_size) -> (N, channels, side, side); each feature has its own gain and bias.
-    """
+    """Linear layer from latents to the smallest feature map, normalised per feature before the reshape (authors)."""
 
     def __init__(self, latent_size: int, channels: int, side: int, style: LayerStyle) -> None:
         features = channels * side**2
@@ -67,7 +64,7 @@ class FlattenHead(nn.Sequential):
 
 
 class GlobalAveragePoolHead(nn.Sequential):
-    """Global average pooling, then a linear layer without bias: (N, channels, side, side) -> (N, 1).
+    """Global average pooling, then linear without bias: (N, channels, side, side) -> (N, 1).
 
     Tried in the paper (sec. 3): more stable, slower to converge.
     """
@@ -121,11 +118,8 @@ def initialize(network: nn.Module, deviation: float = 0.02, initialization: str 
 
     The weights follow the paper (sec. 4), the gains the authors' code and PyTorch's tutorial.
 
-    Args:
-        network: to initialise.
-        deviation: standard deviation of the ``normal`` weights and of the gains.
-        initialization: ``normal`` N(0, deviation), ``he``, ``glorot`` or ``orthogonal``; the last three suit networks
-            without normalisation, in which the paper's small weights make signals vanish.
+    The weights' ``initialization`` is ``normal`` N(0, deviation), ``he``, ``glorot`` or ``orthogonal``; the last three
+    suit networks without normalisation, in which the paper's small weights make signals vanish.
     """
     draw = choose(INITIALIZATIONS, initialization, "initialization")
     for module in network.modules():

@@ -17,10 +17,7 @@ def check_classes(classes: int | None) -> int:
 
 
 def append(values: Tensor, one_hot: Tensor) -> Tensor:
-    """Append one-hot labels (N, classes) to features (N, F), or as constant channels to feature maps (N, C, H, W).
-
-    At the input in Mirza and Osindero 2014; after every hidden layer as well in the DCGAN authors' MNIST code.
-    """
+    """Append one-hot labels (N, classes) to features (N, F), or as constant channels to feature maps (N, C, H, W)."""
     one_hot = one_hot.to(values.dtype)
     if values.dim() == 4:
         one_hot = one_hot[:, :, None, None].expand(-1, -1, *values.shape[2:])
@@ -28,7 +25,10 @@ def append(values: Tensor, one_hot: Tensor) -> Tensor:
 
 
 def apply_with_labels(layers: Iterable[nn.Module], values: Tensor, one_hot: Tensor) -> Tensor:
-    """Apply layers in turn, each to the output of the one before with one-hot labels (N, classes) appended."""
+    """Apply layers in turn, each to the output of the one before with one-hot labels (N, classes) appended.
+
+    Mirza and Osindero 2014 append labels to the input; the DCGAN authors' MNIST code to every hidden layer as well.
+    """
     for layer in layers:
         values = layer(append(values, one_hot))
     return values

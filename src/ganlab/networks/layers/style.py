@@ -65,13 +65,8 @@ ACTIVATIONS: dict[str, Callable[[float], nn.Module]] = {
 class LayerStyle:
     """Normalisation, activation and dropout of the layers of one network.
 
-    Args:
-        normalization: a name in ``NORMALIZATIONS``. As in the paper, the generator's output and the discriminator's
-            input are not normalised, except by ``all_layers`` and by ``spectral`` and ``weight``.
-        activation: a name in ``ACTIVATIONS``.
-        slope: of ``leaky_relu`` for negative inputs.
-        dropout: probability of dropping a value in training.
-        eps: added to the variance in normalisation.
+    ``normalization`` and ``activation`` are names in the tables above. As in the paper, the generator's output and the
+    discriminator's input are not normalised, except by ``all_layers`` and by ``spectral`` and ``weight``.
     """
 
     normalization: str = "batch"
