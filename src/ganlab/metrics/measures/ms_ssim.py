@@ -9,7 +9,6 @@ from ganlab.arguments import Count, checked
 from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
 from ganlab.metrics.diversity import BETAS, scales, similarities
-from ganlab.metrics.generated import Generated
 from ganlab.metrics.metric import PerSampleMetric, require_count
 from ganlab.metrics.reals import Reals
 
@@ -40,9 +39,6 @@ class MSSSIM(PerSampleMetric):
         require_count("count", reals.count, 2, reals.count)
         images = reals.pack.images[reals.order[: min(2 * self.pairs, reals.sample_count)]]
         self.of_reals = similarity(channels_first(images).to(reals.device))
-
-    def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        return batch.images[kept]
 
     def compute(self) -> dict[str, float]:
         if self.shape is None:
