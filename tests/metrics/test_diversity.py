@@ -5,12 +5,14 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from ganlab.metrics.diversity import BETAS, CHUNK, KERNEL, dissimilarity, scales
 
 
-@pytest.mark.parametrize(("side", "count"), [(8, 1), (14, 2), (28, 3), (32, 3), (64, 4), (128, 5), (1024, 5)])
+@pytest.mark.parametrize(
+    ("side", "count"), [(8, 1), (14, 2), (28, 3), (32, 3), (62, 3), (63, 4), (64, 4), (128, 5), (1024, 5)]
+)
 def test_as_many_scales_as_the_size_allows(side, count):
-    assert scales(side) == count
+    assert scales(side, KERNEL) == count
 
 
-@pytest.mark.parametrize("side", [8, 28, 64])
+@pytest.mark.parametrize("side", [8, 28, 56, 62, 64])
 def test_equal_images_do_not_differ_and_noise_does(side):
     noise = torch.randint(0, 256, (16, 3, side, side), generator=torch.Generator().manual_seed(0)).byte()
     assert dissimilarity(noise[:1].repeat(16, 1, 1, 1)) == pytest.approx(0, abs=1e-6)

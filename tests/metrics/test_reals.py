@@ -1,4 +1,5 @@
 import shutil
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from ganlab.data.packs.pack import Pack
+from ganlab.data.references import of_pairs
 from ganlab.errors import UserError
 from ganlab.metrics.reals import Reals
 
@@ -28,7 +31,7 @@ def test_sample_is_seeded_and_whole_where_the_pack_is_small(reals_of: Callable[.
     assert sorted(everything[:, 0, 0, 0].tolist()) == list(range(12))
 
 
-def test_statistics_are_kept_beside_the_pack(
+def test_statistics_are_kept_next_to_the_pack(
     reals_of: Callable[..., Reals], noise: Callable[..., np.ndarray], pixels: type, tmp_path: Path
 ) -> None:
     images = noise(10, 2, 2, 1)
@@ -43,7 +46,7 @@ def test_statistics_are_kept_beside_the_pack(
 
 
 @pytest.mark.parametrize("change", ["images", "protocol", "truncated", "garbage"])
-def test_stale_or_damaged_statistics_are_computed_anew(
+def test_stale_or_damaged_statistics_are_computed_again(
     change: str, reals_of: Callable[..., Reals], noise: Callable[..., np.ndarray], pixels: type, tmp_path: Path
 ) -> None:
     images = noise(10, 2, 2, 1)
@@ -73,13 +76,19 @@ def test_crops_and_resizes_of_one_pack_are_kept_side_by_side(
     assert len(list(tmp_path.iterdir())) == 3
 
 
-def test_both_directions_of_pairs_are_kept_side_by_side(
-    reals_of: Callable[..., Reals], noise: Callable[..., np.ndarray], pixels: type, tmp_path: Path
+def test_statistics_of_both_directions_of_pairs_are_kept_side_by_side(
+    noise: Callable[..., np.ndarray], pixels: type, tmp_path: Path
 ) -> None:
-    for crc32 in (1, 2, 1):
-        reals = reals_of(noise(10, 2, 2, 1))
-        reals.pack.manifest["arrays"]["targets"] = {"crc32": crc32}
-        reals.statistics(pixels(4))
+    arrays = {name: noise(10, 2, 2, 1, seed=seed) for seed, name in enumerate(("inputs", "targets"))}
+    facts = {name: {"crc32": zlib.crc32(array.tobytes())} for name, array in arrays.items()}
+    pack = Pack(tmp_path, {"count": 10, "arrays": facts}, arrays)
+    for again in (False, True):
+        for reverse, name in ((False, "targets"), (True, "inputs")):
+            network = pixels(4)
+            reals = Reals(of_pairs(pack, reverse=reverse).reals, 5, 4, 0, torch.device("cpu"))
+            expected = arrays[name].reshape(10, 4).mean(axis=0)
+            assert np.allclose(reals.statistics(network).mean.numpy(), expected)
+            assert network.batches == (0 if again else 3)
     assert len(list(tmp_path.iterdir())) == 2
 
 

@@ -1,4 +1,4 @@
-"""Trains the classifier of ``features=digits`` on scikit-learn's handwritten digits.
+"""Training of the classifier of ``features=digits`` on scikit-learn's handwritten digits.
 
     python -m ganlab.classifiers.digits
 
@@ -7,6 +7,7 @@ Deterministic; takes a minute or two on one CPU core, and prints the accuracy on
 
 import argparse
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 from tqdm import trange
 
+from ganlab.classifiers.training import one_cycle
 from ganlab.data.batches import channels_first
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.sources.digits import Digits
@@ -55,8 +57,7 @@ def augment(pixels: Tensor) -> Tensor:
     The range covers MNIST's digits: smaller in their frame, slanted, thin or bold, almost black and white.
     """
     n = len(pixels)
-    angle = torch.empty(n).uniform_(-0.2, 0.2)  # radians
-    slant = torch.empty(n).uniform_(-0.3, 0.3)
+    angle, slant = torch.empty(n).uniform_(-0.2, 0.2), torch.empty(n).uniform_(-0.3, 0.3)  # radians; shear
     height = torch.empty(n).uniform_(0.9, 1.6)  # of the frame, in heights of the digit
     width = height * torch.empty(n).uniform_(0.85, 1.3)
     shift = torch.empty(n, 2).uniform_(-0.12, 0.12)  # of half the frame
@@ -93,29 +94,17 @@ def train(images: Tensor, labels: Tensor, epochs: int, batch_size: int = 64) -> 
     classifier is as confident about an untrained generator's noise as about digits.
     """
     torch.manual_seed(0)
-    network = digits_network()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-2)
-    batches = len(images) // batch_size
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=3e-3, total_steps=epochs * batches)
-    pixels = images.float() / 127.5 - 1
-    for _ in trange(epochs, desc="digits", disable=None):
-        for batch in torch.randperm(len(images))[: batches * batch_size].view(batches, batch_size):
-            shown = augment(pixels[batch])
-            logits, undecided = network(torch.cat([shown, no_digits(shown)])).split(batch_size)
-            loss = F.cross_entropy(logits, labels[batch]) - undecided.log_softmax(dim=1).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+    network, pixels, batches = digits_network(), images.float() / 127.5 - 1, len(images) // batch_size
+
+    def losses() -> Iterator[Tensor]:
+        for _ in trange(epochs, desc="digits", disable=None):
+            for batch in torch.randperm(len(images))[: batches * batch_size].view(batches, batch_size):
+                shown = augment(pixels[batch])
+                logits, undecided = network(torch.cat([shown, no_digits(shown)])).split(batch_size)
+                yield F.cross_entropy(logits, labels[batch]) - undecided.log_softmax(dim=1).mean()
+
+    one_cycle(network, 3e-3, epochs * batches, losses())
     return network.state_dict()
-
-
-@torch.no_grad()
-def accuracy(weights: dict[str, Tensor], images: Tensor, labels: Tensor) -> float:
-    """Return the accuracy on uint8 images (N, 1, 32, 32)."""
-    network = digits_network()
-    network.load_state_dict(weights)
-    return (network.eval()(images.float() / 127.5 - 1).argmax(dim=1) == labels).double().mean().item()
 
 
 def main() -> None:
@@ -129,10 +118,14 @@ def main() -> None:
     images, labels = digits()
     seen, held_out = split(labels)
     weights, content = train(images[seen], labels[seen], arguments.epochs), io.BytesIO()
+    network = digits_network().eval()
+    network.load_state_dict(weights)
     torch.save(weights, content)  # torch would write the name of a file into it
     with atomic_write(arguments.output) as file:
         file.write(content.getvalue())
-    share = accuracy(weights, images[held_out], labels[held_out])
+    with torch.no_grad():
+        found = network(images[held_out].float() / 127.5 - 1).argmax(dim=1)
+    share = (found == labels[held_out]).double().mean().item()
     print(f"held-out accuracy {share:.2%} of {len(held_out)} digits; {arguments.output}")
 
 

@@ -1,8 +1,8 @@
 """Labelled packs as training data of classifiers: factors with few values each."""
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from math import ceil, prod
 from typing import Any
 
@@ -23,18 +23,12 @@ class Labelled:
     Packs have one class per image (``classes`` in the manifest), several labels (``labels`` with their values, or
     binary ``attributes``), or a label per channel (``channels``: the digits of the label, red first). With the last, an
     example is one channel of an image, so that one network serves all channels.
-
-    Attributes:
-        images: uint8 (N, H, W, C).
-        labels: int64 (N, A), a column per factor, UNSEEN where the image does not show it.
-        factors: number of values of each column, by name.
-        channelwise: whether factor k is the label of channel k.
     """
 
-    images: np.ndarray
-    labels: np.ndarray
-    factors: dict[str, int]
-    channelwise: bool
+    images: np.ndarray  # uint8 (N, H, W, C)
+    labels: np.ndarray  # int64 (N, A), a column per factor, UNSEEN where the image does not show it
+    factors: dict[str, int]  # number of values of each column, by name
+    channelwise: bool  # whether factor k is the label of channel k
 
     @classmethod
     def of(cls, pack: Pack) -> "Labelled":
@@ -88,15 +82,11 @@ class Labelled:
         Checksums decide, so that equal pictures are on the same side: a digit in many stacks of MNIST is held out of
         all of them.
         """
-        sums = np.fromiter(self._checksums(), np.uint32, len(self))
+        examples = (image.transpose(2, 0, 1) if self.channelwise else [image] for image in self.images)
+        sums = np.fromiter((zlib.crc32(one.tobytes()) for one in chain.from_iterable(examples)), np.uint32, len(self))
         different = np.unique(sums)
         held_out = sums < different[ceil(share * (len(different) - 1))]
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
-
-    def _checksums(self) -> Iterator[int]:
-        for image in self.images:
-            parts = image.transpose(2, 0, 1) if self.channelwise else [image]
-            yield from (zlib.crc32(part.tobytes()) for part in parts)
 
 
 def factors_of(manifest: dict[str, Any], labels: np.ndarray) -> dict[str, int]:
@@ -114,10 +104,8 @@ def counted_factors(
 ) -> list[str]:
     """Return the factors whose combinations are counted: those in ``wanted`` (None: all) of accuracy ``least`` or more.
 
-    In their order, without those that would make more than ``most`` combinations, except the first.
-
-    Raises:
-        UserError: a factor in ``wanted`` does not exist.
+    In their order, without those that would make more than ``most`` combinations, except the first. ``UserError`` if a
+    factor in ``wanted`` does not exist.
     """
     if not isinstance(wanted, list | None):
         raise UserError(f"features.classifier.factors={wanted} is no list: type features.classifier.factors=[{wanted}]")

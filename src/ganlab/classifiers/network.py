@@ -10,13 +10,9 @@ SMALLEST = 4  # pixels of the last feature map
 class ImageClassifier(nn.Module):
     """A small convolutional network that classifies each of several factors.
 
-    Strided 3x3 convolutions with batch norm and ReLU down to 4x4 pixels or less, doubling the channels up to four times
-    ``width``; a hidden layer, the features; a linear layer per factor.
-
-    Args:
-        shape: channels, height and width of the images. Other sizes are resized to it, or to 64 pixels if it is larger.
-        heads: number of values of each factor.
-        width: channels of the first layer.
+    Strided 3x3 convolutions with batch norm and ReLU down to 4x4 pixels or less, doubling the channels from ``width``
+    up to four times that; a hidden layer, the features; a linear layer per factor, with its ``heads`` values. Images of
+    another size than ``shape``, (C, H, W), are resized to it, or to 64 pixels if it is larger.
     """
 
     num_features = 64
@@ -40,11 +36,14 @@ class ImageClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return non-negative features (N, 64) of uint8 images (N, C, H, W)."""
-        pixels = images.float() / 127.5 - 1
-        if pixels.shape[2:] != self.size:
-            pixels = F.interpolate(pixels, self.size, mode="bilinear", antialias=True)
-        return self.features(pixels)
+        return self.features(to_pixels(images, self.size))
 
     def logits(self, features: Tensor) -> list[Tensor]:
         """Return the logits (N, values) of each factor for features (N, 64)."""
         return [head(features) for head in self.heads]
+
+
+def to_pixels(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return uint8 images (N, C, H, W) in [-1, 1], resized to a height and width: bilinear, antialiased."""
+    pixels = images.float() / 127.5 - 1
+    return pixels if pixels.shape[2:] == size else F.interpolate(pixels, size, mode="bilinear", antialias=True)

@@ -1,4 +1,4 @@
-"""Trains the classifier of ``features=classifier`` on a pack's images and labels, once per pack."""
+"""Training of the classifier of ``features=classifier`` on a pack's images and labels, once per pack."""
 
 import hashlib
 import io
@@ -34,31 +34,20 @@ WEIGHT_DECAY = 1e-2
 @checked
 @dataclass(frozen=True)
 class Training:
-    """Training of a classifier with AdamW.
+    """Hyperparameters of a classifier that is trained with AdamW."""
 
-    Attributes:
-        images: images seen in training.
-        batch_size: images per step.
-        learning_rate: peak of a one-cycle schedule.
-        width: channels of the first layer.
-        seed: seed of weights and order.
-    """
-
-    images: Count
+    images: Count  # images seen in training, each equally often
     batch_size: Several
-    learning_rate: Positive
-    width: Count
-    seed: Natural
+    learning_rate: Positive  # peak of a one-cycle schedule
+    width: Count  # channels of the first layer
+    seed: Natural  # of the weights and the order
 
 
 def trained_classifier(pack: Pack, training: Training) -> bytes:
     """Return the weights of a pack's classifier (see `ganlab.metrics.extractors.classifier`), trained if missing.
 
     They are cached in the pack's folder for the same pictures, labels and training. One process trains while others
-    wait.
-
-    Raises:
-        UserError: the pack has no labels to learn from.
+    wait. ``UserError`` if the pack has no labels to learn from.
     """
     data = Labelled.of(pack)
     checksums = sorted((name, pack.manifest["arrays"][name]["crc32"]) for name in pack.manifest["arrays"])
@@ -79,14 +68,26 @@ def trained_classifier(pack: Pack, training: Training) -> bytes:
 def train(data: Labelled, training: Training) -> bytes:
     """Train a classifier; return network, factors and held-out accuracy as the bytes of a file.
 
-    It is trained on the CPU in one thread, so that weights follow from the seed on any number of cores.
-
-    Raises:
-        UserError: there are too few distinct images.
+    ``UserError`` if there are too few distinct images.
     """
     seen, held_out = data.split(HELD_OUT)
     if not len(seen) or not len(held_out):
         raise UserError("features=classifier needs different images, to learn from and to hold out: add some")
+    network, accuracy = train_and_test(training, data, seen, data, held_out)
+    content = io.BytesIO()  # torch would write the name of a file into it
+    known = {"shape": data.shape, "heads": data.heads, "width": training.width, "factors": data.factors}
+    known |= {"channelwise": data.channelwise, "accuracy": accuracy, "held_out": len(held_out)}
+    torch.save({**known, "state": network.state_dict()}, content)
+    return content.getvalue()
+
+
+def train_and_test(
+    training: Training, data: Labelled, seen: np.ndarray, tested: Labelled, held_out: np.ndarray
+) -> tuple[ImageClassifier, dict[str, float]]:
+    """Train a network on the examples ``seen`` of ``data``; return it and its accuracy on ``held_out`` of ``tested``.
+
+    On the CPU in one thread, so that weights follow from the seed on any number of cores.
+    """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -94,24 +95,9 @@ def train(data: Labelled, training: Training) -> bytes:
             torch.manual_seed(training.seed)
             network = ImageClassifier(data.shape, data.heads, training.width)
         fit(network, data, seen, training)
-        accuracy = measure(network, data, held_out)
+        return network, measure(network, tested, held_out)
     finally:
         torch.set_num_threads(threads)
-    content = io.BytesIO()  # torch would write the name of a file into it
-    torch.save(
-        {
-            "shape": data.shape,
-            "heads": data.heads,
-            "width": training.width,
-            "factors": data.factors,
-            "channelwise": data.channelwise,
-            "accuracy": accuracy,
-            "held_out": len(held_out),
-            "state": network.state_dict(),
-        },
-        content,
-    )
-    return content.getvalue()
 
 
 def fit(network: ImageClassifier, data: Labelled, seen: np.ndarray, training: Training) -> None:
@@ -131,10 +117,7 @@ def fit(network: ImageClassifier, data: Labelled, seen: np.ndarray, training: Tr
 
 
 def one_cycle(network: nn.Module, learning_rate: float, steps: int, losses: Iterable[Tensor]) -> None:
-    """Train a network by AdamW with a one-cycle schedule up to ``learning_rate``, one step per loss.
-
-    ``losses`` is lazy: each loss is computed after the step before it.
-    """
+    """Train by AdamW with a one-cycle schedule; ``losses`` is lazy: each is computed after the step before it."""
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=WEIGHT_DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps)
     with torch.enable_grad():

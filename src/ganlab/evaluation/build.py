@@ -1,4 +1,4 @@
-"""From the config group ``metrics`` to an evaluator."""
+"""The evaluator of the config group ``metrics``."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,16 +22,7 @@ def build_evaluator(
 ) -> Evaluator | None:
     """Return the evaluator of the config group ``metrics``; None for ``metrics=none``.
 
-    Metrics that do not fit the feature network are left out.
-
-    Args:
-        config: ``count``, ``batch_size``, ``best``, and for each metric its constructor's values and ``_target_``.
-        references: the inputs and real images of each task.
-        features: the network that the metrics share; None for none.
-        seed: of the latents and of the sample of real images.
-
-    Raises:
-        UserError: no metric is left, or a value is invalid.
+    Metrics that do not fit the feature network are left out; ``UserError`` if none is left, or a value is invalid.
     """
     nodes = _nodes(config)
     metrics: dict[str, Metric] = {}

@@ -59,11 +59,6 @@ class Evaluator:
 
     Raises:
         UserError: ``best`` is not measured, or a metric cannot be computed for these references.
-
-    Attributes:
-        score_name: the value that chooses best.ckpt; None if no value may.
-        warnings: of metrics, by the name of their config file.
-        pictures: drawn by metrics in the last measurement, by the name of their config file.
     """
 
     def __init__(
@@ -85,9 +80,9 @@ class Evaluator:
             for key in metrics:
                 if task_of(key) == task:
                     metrics[key].require(shown)
-        self.score_name = self._choose_score(best)
-        self.warnings: dict[str, str] = {}
-        self.pictures: dict[str, Tensor] = {}
+        self.score_name = self._choose_score(best)  # the value that chooses best.ckpt; None if no value may
+        self.warnings: dict[str, str] = {}  # by the metric's key
+        self.pictures: dict[str, Tensor] = {}  # drawn in the last measurement, by the metric's key
         self._sources: dict[str, dict[str, Any]] = {}
         self._reals: dict[str, Reals] = {}
         self._real_halves: dict[str, float] | None = None
@@ -105,11 +100,8 @@ class Evaluator:
     ) -> None:
         """Show the real images to the metrics, on rank 0 alone and before the other ranks start.
 
-        Args:
-            device: of the feature network.
-            held_out: finds images that the generator was not trained on; called if a metric wants them. Used where the
-                only task is to generate images.
-            split: of the data, if they have several.
+        ``held_out`` finds images that the generator was not trained on. It is called if a metric wants them and the
+        only task is to generate images. ``split`` is that of the data, if they have several.
         """
         target, self._real_halves = metric_device(torch.device(device)), None
         for task, reference in self.references.items():
@@ -137,12 +129,8 @@ class Evaluator:
     ) -> dict[str, float]:
         """Return values by full name, the same on all ranks and for any number of them; every rank must call it.
 
-        Args:
-            source: what is measured.
-            rank: of this process.
-            world: number of processes.
-            progress: called with the number of images measured so far, and of all.
-            seed: of the latents, instead of the evaluator's; the real images stay the same.
+        ``progress`` is called with the number of images measured so far, and of all. ``seed`` is that of the latents,
+        instead of the evaluator's; the real images stay the same.
         """
         device, seed = metric_device(source.device), self.seed if seed is None else seed
         for metric in self.metrics.values():
@@ -160,26 +148,26 @@ class Evaluator:
                     progress(before + min(start + self.batch_size, count), self.total)
             before += count
         values: dict[str, float] = {}
+        self.pictures = {}
         for key, metric in self.metrics.items():
             values |= {name + suffix_of(key): value for name, value in metric.compute().items()}
-        pictures = {name: metric.picture() for name, metric in self.metrics.items()}
-        self.pictures = {name: picture for name, picture in pictures.items() if picture is not None}
-        for metric in self.metrics.values():
+            if (picture := metric.picture()) is not None:
+                self.pictures[key] = picture
             metric.reset()
         if world > 1:  # only rank 0 holds the real images
-            shared = [values]
-            torch.distributed.broadcast_object_list(shared, src=0)
-            values = shared[0]
+            torch.distributed.broadcast_object_list(shared := [values], src=0)
+            return shared[0]
         return values
 
     def evaluate(self, source: ImageSource, title: str, repeats: int = 1) -> EvaluationResult:
         """Measure ``repeats`` times, with consecutive seeds of the latents and a progress bar named ``title``."""
-        halves, found = self.real_halves(), list[dict[str, float]]()
+        halves = self.real_halves()
         with tqdm(total=repeats * self.total, desc=title, unit=" samples", disable=None) as bar:
-            for seed in range(self.seed, self.seed + repeats):
-                found.append(
-                    self.measure(source, progress=lambda done, _: bar.update(done - bar.n % self.total), seed=seed)
-                )
+
+            def advance(done: int, _: int) -> None:
+                bar.update(done - bar.n % self.total)
+
+            found = [self.measure(source, progress=advance, seed=self.seed + number) for number in range(repeats)]
         columns = {name: np.array([values[name] for values in found]) for name in found[0]}
         repeated = {"repeats": repeats} if repeats > 1 else {}
         return EvaluationResult(
@@ -193,13 +181,8 @@ class Evaluator:
         """Return, by full name, what must be equal for two values to be comparable; complete after ``measure``."""
         records: dict[str, dict[str, Any]] = {}
         for key, metric in self.metrics.items():
-            shared = {
-                **self._sources.get(task_of(key), {}),
-                "fake": self.count_of(task_of(key)),
-                "generation_batch": BLOCK,
-                "seed": self.seed,
-                **source.sampling_protocol(),
-            }
+            shared = self._sources.get(task_of(key), {}) | {"fake": self.count_of(task_of(key))}
+            shared |= {"generation_batch": BLOCK, "seed": self.seed, **source.sampling_protocol()}
             warning, own = {"warning": self.warnings[key]} if key in self.warnings else {}, metric.protocol()
             # a metric's own entries come first, and prevail
             records |= {name: own | shared | own | warning for name in self._names(key)}

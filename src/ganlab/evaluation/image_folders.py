@@ -27,15 +27,12 @@ class Unchanged(PictureProtocol):
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of an image."""
         return self.height, self.image_size, self.channels
 
     def record(self) -> dict[str, Any]:
-        """Return the protocol for the pack."""
         return {"crop": "none", "resize": "none", "shape": list(self.shape)}
 
     def prepare(self, picture: PictureFile | Image.Image | np.ndarray) -> np.ndarray:
-        """Return an image as uint8 of ``shape``; the channel of grey ones among colour is repeated."""
         assert isinstance(picture, PictureFile)
         decoded = decode(picture)
         size, mode = (self.image_size, self.height), MODES[self.channels]
@@ -47,19 +44,14 @@ class Unchanged(PictureProtocol):
                 f"python src/prepare.py data=folder data.root=FOLDER data.image_size={min(size)} data.channels=3, "
                 f"and {self.key}=PACK"
             )
-        return np.asarray(decoded.convert(mode)).reshape(self.shape)
+        return np.asarray(decoded.convert(mode)).reshape(self.shape)  # repeats a grey one's channel among colour
 
 
 def open_images(key: str, folder: str, packs: Path) -> Pack:
-    """Return the pack in a folder, or a new pack of the images in it.
+    """Return the pack in a folder, or a new pack in ``packs`` of the images in it, which must have one size.
 
-    Args:
-        key: the argument that names the folder: ``generated`` or ``real``.
-        folder: of a pack, or of images of one size; if all are in sub-folders, these are their classes.
-        packs: folder for the new pack.
-
-    Raises:
-        UserError: there are no images, their sizes differ, or one cannot be read.
+    If all images are in sub-folders, these are their classes. ``key`` is the argument that names the folder, for
+    messages: ``generated`` or ``real``. ``UserError`` if there are no images, or one cannot be read.
     """
     place = Path(folder).expanduser()
     if (place / "pack.json").is_file():
@@ -91,10 +83,7 @@ def require_equal_sizes(generated: Pack, real: Pack) -> None:
 class PackImages:
     """The images of a pack instead of a generator's samples, in an order drawn from the seed.
 
-    Args:
-        pack: the images and their classes.
-        classes: names of the classes of the real images; labels are used if they are the same.
-        device: of the metrics.
+    Labels are used if ``classes``, the names of the real images' classes, are those of the pack.
     """
 
     def __init__(self, pack: Pack, classes: list[str] | None, device: torch.device) -> None:
@@ -103,17 +92,13 @@ class PackImages:
         self.labels = pack.labels if same else None
 
     def respond(self, request: Request, seed: int, task: str = "") -> Tensor:
-        """Return the images with these numbers in the seed's order, uint8 (N, C, H, W)."""
         return channels_first(self.pack.images[order(len(self.pack), seed)[request.indices]])
 
     def labels_for(self, request: Request, seed: int) -> Tensor | None:
-        """Return the classes of the same images."""
-        return (
-            None if self.labels is None else torch.from_numpy(self.labels[order(len(self.pack), seed)[request.indices]])
-        )
+        rows = order(len(self.pack), seed)[request.indices]
+        return None if self.labels is None else torch.from_numpy(self.labels[rows])
 
     def sampling_protocol(self) -> dict[str, Any]:
-        """Return the origin of the images."""
         return {"generated": self.pack.manifest["source"], "generated_pack": self.pack.manifest["key"]}
 
 

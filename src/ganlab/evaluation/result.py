@@ -9,19 +9,12 @@ from scipy.stats import t
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """Values by full name.
+    """Values by full name."""
 
-    Attributes:
-        values: means over the repeats.
-        spreads: standard deviations of one set of samples; empty for a single set.
-        protocols: what must be equal for two values to be comparable.
-        real_halves: values between two halves of the real images.
-    """
-
-    values: dict[str, float]
-    spreads: dict[str, float]
-    protocols: dict[str, dict[str, Any]]
-    real_halves: dict[str, float]
+    values: dict[str, float]  # means over the repeats
+    spreads: dict[str, float]  # standard deviations of one set of samples; empty for a single set
+    protocols: dict[str, dict[str, Any]]  # what must be equal for two values to be comparable
+    real_halves: dict[str, float]  # values between two halves of the real images
 
     def record(self) -> dict[str, dict[str, Any]]:
         """Return the content of ``evaluation.json``, by names without the feature network, which protocols hold."""
@@ -39,10 +32,8 @@ class EvaluationResult:
 
     def text(self, name: str) -> str:
         """Return a value for a table, ``12.34 +- 0.56``; empty if it was not measured."""
-        if name not in self.values:
-            return ""
         spread = f" +- {self.spreads[name]:.2g}" if name in self.spreads else ""
-        return f"{self.values[name]:.4g}{spread}"
+        return f"{self.values[name]:.4g}{spread}" if name in self.values else ""
 
 
 def finite(value: float | None) -> float | None:

@@ -16,10 +16,9 @@ CHUNK = 32  # pairs at a time: on a GPU a training needs the memory
 def dissimilarity(images: Tensor) -> float:
     """Return the mean of 1 - MS-SSIM over pairs of neighbours (the last with the first), 0 for equal images, to 1.
 
-    Args:
-        images: uint8 (N, C, H, W), N >= 2, sides of at least 8.
+    ``images`` are uint8 (N, C, H, W), N >= 2, with sides of at least 8.
     """
-    betas = BETAS[: scales(min(images.shape[2:]))]
+    betas = BETAS[: scales(min(images.shape[2:]), KERNEL)]
     betas = tuple(beta / sum(betas) for beta in betas)
     options = {"gaussian_kernel": False, "kernel_size": KERNEL, "data_range": 1.0, "betas": betas}
     pairs = zip(images.split(CHUNK), images.roll(-1, 0).split(CHUNK), strict=True)
@@ -37,9 +36,9 @@ def similarities(first: Tensor, second: Tensor, **options: Any) -> Tensor:
     return values
 
 
-def scales(side: int) -> int:
-    """Return how often an image can be halved and still hold SSIM's window, plus one; 1 to 5."""
+def scales(side: int, window: int) -> int:
+    """Return the number of scales, 1 to 5, at which the window fits; torchmetrics asks for more room than it needs."""
     count = 1
-    while count < len(BETAS) and side // 2**count >= KERNEL:
+    while count < len(BETAS) and side // max(2**count, count**2) >= window:
         count += 1
     return count

@@ -11,15 +11,11 @@ from ganlab.metrics.extractors.features import Features
 
 @dataclass(frozen=True)
 class FeatureStatistics:
-    """Sums of features from which mean and covariance follow: of batches and processes they simply add.
-
-    ``total`` (D,) is the sum of the features of ``count`` images, ``outer`` (D, D) that of their outer products;
-    float64.
-    """
+    """Sums of features from which mean and covariance follow, float64; those of batches and processes simply add."""
 
     count: int
-    total: Tensor
-    outer: Tensor
+    total: Tensor  # sum of features (D,)
+    outer: Tensor  # sum of their outer products (D, D)
 
     @classmethod
     def of(cls, features: Features, batches: Iterable[Tensor]) -> "FeatureStatistics":
@@ -36,7 +32,6 @@ class FeatureStatistics:
         return cls(count, total.cpu(), outer.cpu())
 
     def to(self, device: torch.device) -> "FeatureStatistics":
-        """Return the same sums on a device."""
         return FeatureStatistics(self.count, self.total.to(device), self.outer.to(device))
 
     def __sub__(self, part: "FeatureStatistics") -> "FeatureStatistics":
@@ -57,10 +52,7 @@ class FeatureStatistics:
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
     """Return |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) (Heusel et al., 2017, eq. 6); 0 for equal ones.
 
-    It is computed on the device of the second: 2048 features are worth a GPU.
-
-    Raises:
-        ValueError: one of the two has fewer than two images, hence no covariance.
+    It is computed on the device of the second: 2048 features are worth a GPU. ``ValueError`` below two images.
     """
     if min(first.count, second.count) < 2:
         raise ValueError(f"a covariance needs two images or more, not {first.count} and {second.count}")

@@ -18,22 +18,16 @@ from ganlab.metrics.reals import Reals
 class Metric(torchmetrics.Metric):
     """A measure of generated images; ``update(batch: Generated)`` and ``compute`` are all that a subclass must define.
 
-    The evaluator calls ``take_reals`` once, on rank 0 alone, which thus holds the real images of all ranks. For each
-    measurement every rank calls ``reset`` (which keeps the real images), ``take_system``, ``update`` with its share of
-    the batches, ``compute`` and ``picture``. ``compute`` exchanges torchmetrics' states, so all ranks must call it; it
-    returns values by full name, and may return none on ranks without real images.
-
-    Attributes:
-        needs: class of the feature network, which the constructor takes first; None for none.
-        names: full names of the values.
-        higher_is_better: direction of values that may choose best.ckpt; None for values that may not.
-        wants_held_out: whether it also looks at real images that the generator was not trained on.
+    The evaluator calls ``take_reals`` once, on rank 0 alone, with the real images of all ranks. For each measurement
+    every rank calls ``reset`` (which keeps the real images), ``take_system``, ``update`` with its share of the batches,
+    ``compute`` and ``picture``. ``compute`` exchanges torchmetrics' states, so all ranks must call it; it returns
+    values by full name, and may return none on ranks without samples or without real images.
     """
 
-    needs: type[Features] | None = None
-    names: tuple[str, ...]
-    higher_is_better: bool | None = None
-    wants_held_out = False
+    needs: type[Features] | None = None  # class of the feature network, which the constructor takes first
+    names: tuple[str, ...]  # full names of the values
+    higher_is_better: bool | None = None  # None for values that may not choose best.ckpt
+    wants_held_out = False  # whether it also looks at real images that the generator was not trained on
     full_state_update = False
 
     @classmethod
@@ -45,7 +39,7 @@ class Metric(torchmetrics.Metric):
         """Raise ``UserError`` unless it can be computed where each image comes with ``inputs``, ``targets``, ..."""
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember the real images, in place of earlier ones."""
+        """Remember the real images, in place of earlier ones; ``UserError`` if the metric cannot use them."""
 
     def take_system(self, system: Any, seed: int) -> None:
         """Look at the generator itself, before the first batch of a seed's samples."""
@@ -66,10 +60,7 @@ class Metric(torchmetrics.Metric):
 class PerSampleMetric(Metric):
     """Keeps one row of numbers a sample; ``compute`` sees those of all processes in the order of the samples.
 
-    So values depend neither on batches nor on the number of processes.
-
-    Args:
-        limit: samples from this number on are ignored; None for no limit.
+    So values depend neither on batches nor on the number of processes. Samples from number ``limit`` on are ignored.
     """
 
     row_dtype = torch.float32
@@ -90,11 +81,10 @@ class PerSampleMetric(Metric):
         self.dtypes[name] = dtype
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Return a row (n, ...) for each of those samples of a batch."""
-        raise NotImplementedError
+        """Return the rows (n, ...) of these samples: their features, or their images if no network is needed."""
+        return batch.images[kept] if self.needs is None else batch.features[kept]
 
     def update(self, batch: Generated) -> None:
-        """Keep the rows of a batch."""
         kept: Tensor | slice = slice(None) if self.limit is None else batch.indices < self.limit
         indices = batch.indices[kept]
         if not len(indices):
@@ -119,12 +109,7 @@ class PerSampleMetric(Metric):
 
 
 class FeatureSetMetric(PerSampleMetric):
-    """Compares the features of a seeded sample of the real images with those of all generated ones.
-
-    Args:
-        features: the feature network; its name ends the name of each value.
-        values: names of the values.
-    """
+    """Compares features of a sample of the real images with those of all generated ones: ``VALUE_NETWORK``."""
 
     needs = Features
 
@@ -135,15 +120,9 @@ class FeatureSetMetric(PerSampleMetric):
         self.real: Tensor | None = None
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember the features of a sample of the real images, float32 (M, D)."""
         self.real = reals.features(self.features.to(reals.device))
 
-    def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Return the features (n, D)."""
-        return batch.features[kept]
-
     def compute(self) -> dict[str, float]:
-        """Return the values by name; none without real images."""
         if self.real is None:
             return {}
         fake = self.in_order()
@@ -154,12 +133,11 @@ class FeatureSetMetric(PerSampleMetric):
         raise NotImplementedError
 
     def protocol(self) -> dict[str, Any]:
-        """Return the feature network and the number of real images."""
         return {**self.features.protocol(), "real": 0 if self.real is None else len(self.real)}
 
 
 class PerClassMetric(PerSampleMetric):
-    """Also keeps the class that each sample was conditioned on."""
+    """Also keeps the class that each sample was conditioned on; ``UserError`` if the generator is unconditional."""
 
     labels: list[Tensor]
 
@@ -168,11 +146,6 @@ class PerClassMetric(PerSampleMetric):
         self.add_list("labels", torch.long)
 
     def update(self, batch: Generated) -> None:
-        """Keep the rows and classes of a batch.
-
-        Raises:
-            UserError: the generator is unconditional.
-        """
         if batch.labels is None:
             raise UserError(
                 f"{self.names[0]} needs a conditional generator: leave it out of metrics=[...], or train one such as "
@@ -186,11 +159,7 @@ class PerClassMetric(PerSampleMetric):
         return dim_zero_cat(self.labels)[dim_zero_cat(self.indices).argsort()]
 
     def classes_of(self, reals: Reals) -> np.ndarray:
-        """Return the class of each real image, int64 (N,).
-
-        Raises:
-            UserError: they have none.
-        """
+        """Return the class of each real image, int64 (N,); ``UserError`` if they have none."""
         if reals.classes is None:
             raise UserError(
                 f"{self.names[0]} compares images of one class, and {reals.pack.manifest['source']} has no classes: "

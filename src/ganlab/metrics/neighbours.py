@@ -7,9 +7,8 @@ float64, in tiles of 2048 x 2048, and two that differ only by rounding count as 
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -23,7 +22,11 @@ _cache: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
 
 
 def memoise(function: Callable[..., Result]) -> Callable[..., Result]:
-    """Cache the latest results of a function of tensors and integers, by the tensors' contents."""
+    """Cache the latest results of a function of tensors and integers, by device, shape and digest of the tensors."""
+
+    def fingerprint(values: Tensor) -> tuple[Any, ...]:
+        content = values.detach().cpu().contiguous().numpy()
+        return str(values.device), tuple(values.shape), hashlib.blake2b(content.data, digest_size=16).digest()
 
     @wraps(function)
     def cached(*given: Any) -> Result:
@@ -37,19 +40,9 @@ def memoise(function: Callable[..., Result]) -> Callable[..., Result]:
     return cached
 
 
-def fingerprint(values: Tensor) -> tuple[Any, ...]:
-    """Return the device, shape and digest of a tensor."""
-    content = values.detach().cpu().contiguous().numpy()
-    return str(values.device), tuple(values.shape), hashlib.blake2b(content.data, digest_size=16).digest()
-
-
 @memoise
 def radii(features: Tensor, k: int) -> Tensor:
-    """Return the squared distance (N,), float64, of each of the features (N, D) from its k-th nearest neighbour.
-
-    Raises:
-        ValueError: there are fewer than k others.
-    """
+    """Return the squared distance (N,), float64, of each of more than k features (N, D) from its k-th neighbour."""
     if not 1 <= k < len(features):
         raise ValueError(f"the {k}-th nearest neighbour of {len(features)} does not exist")
     best = features.new_full((len(features), k), torch.inf, dtype=torch.float64)
@@ -59,13 +52,12 @@ def radii(features: Tensor, k: int) -> Tensor:
             if rows == columns:
                 distances.fill_diagonal_(torch.inf)
             else:
-                merge(best, columns, distances.T)
-            merge(best, rows, distances)
+                _merge(best, columns, distances.T)
+            _merge(best, rows, distances)
     return best[:, -1]
 
 
-@dataclass(frozen=True)
-class Closest:
+class Closest(NamedTuple):
     """Nearest neighbours in another set: squared distances (N,), float64, and indices there (N,)."""
 
     distances: Tensor
@@ -90,19 +82,12 @@ def closest(first: Tensor, second: Tensor) -> tuple[Closest, Closest]:
     return ways[0], ways[1]
 
 
-@dataclass(frozen=True)
-class Overlap:
-    """How balls around features, each reaching to its k-th nearest neighbour, hold features of the other set.
+class Overlap(NamedTuple):
+    """How balls around features, each reaching to its k-th nearest neighbour, hold features of the other set."""
 
-    Attributes:
-        holders: number of real balls that hold each generated feature, (N,).
-        covered: whether each real ball holds a generated feature, (M,).
-        reached: whether a ball around a generated feature holds each real one, (M,); None if not computed.
-    """
-
-    holders: Tensor
-    covered: Tensor
-    reached: Tensor | None
+    holders: Tensor  # number of real balls that hold each generated feature, (N,)
+    covered: Tensor  # whether each real ball holds a generated feature, (M,)
+    reached: Tensor | None  # whether a ball around a generated feature holds each real one, (M,)
 
 
 @memoise
@@ -141,7 +126,7 @@ def tiles(features: Tensor, start: int = 0) -> Iterator[tuple[slice, Tensor]]:
         yield rows, features[rows].double()
 
 
-def merge(best: Tensor, rows: slice, distances: Tensor) -> None:
+def _merge(best: Tensor, rows: slice, distances: Tensor) -> None:
     """Merge distances (n, m) into the smallest so far, best[rows] (n, k), in ascending order."""
     least = distances.topk(min(best.shape[1], distances.shape[1]), dim=1, largest=False).values
     best[rows] = torch.cat([best[rows], least], dim=1).topk(best.shape[1], dim=1, largest=False).values

@@ -26,17 +26,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Reals:
-    """The images of a pack, all or a seeded sample, in uint8 batches (N, C, H, W) on a device.
+    """The images of a pack, all or a seeded sample of ``count``, in uint8 batches (N, C, H, W) on a device.
 
-    What takes long is cached next to the pack, for the same images, shape and feature network.
-
-    Attributes:
-        pack: images and labels.
-        count: images of a sample, at most.
-        batch_size: images that are read together.
-        seed: of the sample.
-        device: of the batches.
-        held_out: real images that the generator was not trained on, if the data have some.
+    What takes long is cached next to the pack, for the same images, shape and feature network. ``held_out`` are real
+    images that the generator was not trained on, if the data have some.
     """
 
     pack: Pack
@@ -73,8 +66,9 @@ class Reals:
         A shorter sample of the same seed is the beginning of a longer one, so one file serves both.
         """
         self._require_enough()
-        file, origin = self._file(f"features-seed{self.seed}", features), self._origin(features)
+        origin = self._origin(features)
         if origin not in self._seen:
+            file = self._place(f"features-seed{self.seed}", features, origin)
             known = _load(file, origin)
             if known is None or len(known["features"]) < self.sample_count:
                 batches = self._progress(self.order[: self.sample_count], f"{features.name} features of real images")
@@ -92,7 +86,8 @@ class Reals:
 
     def modes(self, features: ClassifierFeatures) -> Tensor:
         """Return the number of all images that the classifier assigns to each mode, (num_modes,)."""
-        file, origin = self._file("modes", features), self._origin(features) + repr(features.counted)
+        origin = self._origin(features) + repr(features.counted)
+        file = self._place("modes", features, origin)
         known = _load(file, origin)
         if known is None:
             counts = torch.zeros(features.num_modes, dtype=torch.long)
@@ -114,23 +109,21 @@ class Reals:
 
     def _statistics(self, features: Features, what: str, indices: np.ndarray) -> FeatureStatistics:
         self._require_enough()
-        file, origin = self._file(what, features), self._origin(features)
+        origin = self._origin(features)
+        file = self._place(what, features, origin)
         known = _load(file, origin)
         if known is None:
             found = FeatureStatistics.of(features, self._progress(indices, f"{features.name} {what} of real images"))
             arrays = {"total": found.total.numpy(), "outer": found.outer.numpy()}
             _save(file, origin, known := {"count": np.array(found.count), **arrays})
-        return FeatureStatistics(
-            int(known["count"]), torch.from_numpy(known["total"]), torch.from_numpy(known["outer"])
-        )
+        total, outer = torch.from_numpy(known["total"]), torch.from_numpy(known["outer"])
+        return FeatureStatistics(int(known["count"]), total, outer)
 
-    def _file(self, what: str, features: Features) -> Path:
-        seen = repr((self.pack.images.shape, sorted(features.protocol().items())))  # crops of one pack may differ
-        if targets := self.pack.manifest["arrays"].get("targets"):  # which of a pair depends on the direction
-            seen += str(targets["crc32"])
-        return self.pack.folder / f"{what}-{features.name}-{hashlib.sha256(seen.encode()).hexdigest()[:12]}.npz"
+    def _place(self, what: str, features: Features, origin: str) -> Path:
+        return self.pack.folder / f"{what}-{features.name}-{hashlib.sha256(origin.encode()).hexdigest()[:12]}.npz"
 
     def _origin(self, features: Features) -> str:
+        """Return what results follow from; crops of one pack differ in shape, directions of pairs in checksums."""
         checksums = sorted((name, array["crc32"]) for name, array in self.pack.manifest["arrays"].items())
         return repr((self.pack.images.shape, checksums, sorted(features.protocol().items())))
 

@@ -88,7 +88,9 @@ def test_digits_are_chosen_for_grey_digits_alone(
     colour = labelled(noise(20, 8, 8, 3), None, content="digits")
     assert isinstance(choose_features("auto", None, SETTINGS, pack=grey), DigitsFeatures)
     assert choose_features("auto", None, SETTINGS, pack=colour) is None
-    with pytest.raises(UserError, match="not data of 3 channels"):
+    with pytest.raises(
+        UserError, match="features=digits takes 1 channel, not 3; set data.channels=1, or features=auto"
+    ):
         choose_features("digits", None, pack=colour)
     for name in ("digits", "classifier"):
         with pytest.raises(UserError, match="features.weights=x.pth"):

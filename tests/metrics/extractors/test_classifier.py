@@ -46,7 +46,7 @@ def test_combinations_are_numbered_by_the_values_of_counted_factors(bars: Callab
     record = features.protocol()
     assert (record["features"], set(record["accuracy"])) == ("classifier", {"row", "column"})
     assert record["held_out"] == features.held_out
-    with pytest.raises(UserError, match="was trained on 1 channels, not 3; set data.channels=1"):
+    with pytest.raises(UserError, match="takes 1 channel, not 3; set data.channels=1"):
         features(images.repeat(1, 3, 1, 1))
 
 

@@ -131,7 +131,9 @@ def test_digits_of_other_sizes_and_colours() -> None:
     agreement = features.classify(small).argmax(dim=1) == features.classify(images[:100]).argmax(dim=1)
     assert agreement.double().mean() > 0.95
     assert torch.allclose(features.classify(images[:9]).sum(dim=1), torch.ones(9))
-    with pytest.raises(UserError, match="not images of 3 channels"):
+    with pytest.raises(
+        UserError, match="features=digits takes 1 channel, not 3; set data.channels=1, or features=auto"
+    ):
         features(images[:2].repeat(1, 3, 1, 1))
 
 

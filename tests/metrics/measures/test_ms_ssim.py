@@ -8,8 +8,9 @@ from torchmetrics.image import MultiScaleStructuralSimilarityIndexMeasure
 
 from ganlab.classifiers.digits import digits
 from ganlab.errors import UserError
+from ganlab.metrics.diversity import scales
 from ganlab.metrics.generated import Generated
-from ganlab.metrics.measures.ms_ssim import MSSSIM, scales, similarity
+from ganlab.metrics.measures.ms_ssim import KERNEL, MSSSIM, similarity
 from ganlab.metrics.reals import Reals
 
 
@@ -18,7 +19,7 @@ def test_at_five_scales_it_is_torchmetrics_number(noise: Callable[..., np.ndarra
     images[1::2] = images[::2] // 2 + images[1::2] // 2
     metric = MultiScaleStructuralSimilarityIndexMeasure(data_range=255.0)
     metric.update(images[::2].float(), images[1::2].float())
-    assert scales(176) == 5
+    assert scales(176, KERNEL) == 5
     assert similarity(images) == pytest.approx(metric.compute().item(), rel=1e-6)
 
 
@@ -26,7 +27,7 @@ def test_at_five_scales_it_is_torchmetrics_number(noise: Callable[..., np.ndarra
     ("side", "count"), [(11, 1), (21, 1), (22, 2), (28, 2), (32, 2), (64, 3), (96, 3), (128, 4), (176, 5), (999, 5)]
 )
 def test_scales_by_size(side: int, count: int) -> None:
-    assert scales(side) == count
+    assert scales(side, KERNEL) == count
     if side < 130:
         same = torch.arange(side, dtype=torch.uint8).expand(2, 1, side, side)
         assert similarity(same) == pytest.approx(1)

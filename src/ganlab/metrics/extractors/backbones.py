@@ -1,7 +1,6 @@
 """Classifiers of torchvision as feature networks."""
 
 import io
-import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -13,27 +12,20 @@ from torchvision import models
 from ganlab.errors import UserError
 from ganlab.metrics.extractors.features import ColourFeatures
 from ganlab.metrics.extractors.resizing import DESCRIPTIONS, clean_bicubic
-from ganlab.metrics.extractors.weights import first_line, published_weights, read_weights
+from ganlab.metrics.extractors.weights import UNUSABLE, first_line, published_weights, read_weights
 
 # What torchvision sets when it loads the weights itself, which it would unpickle without restriction.
-AS_PUBLISHED: dict[str, dict[str, Any]] = {
-    "inception_v3": {"transform_input": True, "init_weights": False},
-    "googlenet": {"transform_input": True, "init_weights": False},
-}
+AS_PUBLISHED: dict[str, Any] = dict.fromkeys(
+    ("inception_v3", "googlenet"), {"transform_input": True, "init_weights": False}
+)
 
 
 class BackboneFeatures(ColourFeatures):
     """Input of the last linear layer of an ImageNet classifier of torchvision, which predicts 1000 classes.
 
     Images are resized as by clean-fid, without a crop, to the side at which the classifier was tested, and normalised
-    as in its training.
-
-    Args:
-        name: torchvision's, such as ``resnet50``.
-        weights: a state dict; None for the weights that torchvision lists first, cached or downloaded.
-
-    Raises:
-        UserError: the weights are not available or do not fit, or the classifier has no linear layer.
+    as in its training. ``weights`` are a state dict; by default those that torchvision lists first, cached or
+    downloaded. ``UserError`` if they are not available or do not fit, or the classifier has no linear layer.
     """
 
     size: tuple[int, int]
@@ -58,7 +50,7 @@ class BackboneFeatures(ColourFeatures):
         try:
             state = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
             network.load_state_dict({_renamed(key): value for key, value in state.items()}, assign=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as reason:
+        except UNUSABLE as reason:
             raise UserError(
                 f"{file} does not hold weights of torchvision's {name} ({first_line(reason)}); "
                 f"take the standard file: {published.url}"
@@ -77,11 +69,9 @@ class BackboneFeatures(ColourFeatures):
         self.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
     def extract(self, images: Tensor) -> Tensor:
-        """Return the input of the last layer (N, num_features)."""
         return self.network((clean_bicubic(images, self.size) - self.mean) / self.deviation)
 
     def probabilities(self, features: Tensor) -> Tensor:
-        """Return probabilities (N, 1000) of ImageNet's classes for features (N, num_features)."""
         return self.head(features).softmax(dim=1)
 
 

@@ -31,21 +31,18 @@ def choose_features(
     *,
     pack: Pack,
 ) -> Features | None:
-    """Return the feature network of ``features=NAME`` for a pack; None if ``auto`` finds none.
+    """Return the feature network of ``features=NAME`` for a pack; None if ``auto`` finds none, else ``UserError``.
 
     Args:
         name: ``inception``, ``digits``, ``classifier``, ``torchscript``, a classifier of torchvision, or ``auto``:
             digits for grey digits; the classifier for packs whose manifest names modes (``modes``, ``channels``); else
             inception if its weights are available.
         weights: a file of weights; Inception's with ``auto``, the TorchScript module itself with ``torchscript``.
-        classifier: how the classifier is trained and which factors it counts, see ``classifier_features``.
-        torchscript: inputs of the module, see `ganlab.metrics.extractors.torchscript.TorchScriptFeatures`.
-        resize: see `ganlab.metrics.extractors.inception.InceptionFeatures`; None for its default.
+        classifier: arguments of ``classifier_features``.
+        torchscript: arguments of `ganlab.metrics.extractors.torchscript.TorchScriptFeatures`.
+        resize: of `ganlab.metrics.extractors.inception.InceptionFeatures`.
         batch_size: images of one forward pass; None for the network's own.
         pack: the real images.
-
-    Raises:
-        UserError: the network is not available, or does not fit these images.
     """
     _, height, width, channels = pack.images.shape
     file = None if weights is None else Path(weights)
@@ -53,11 +50,6 @@ def choose_features(
         raise UserError(f"resize={resize} is a choice of features=inception; {name} has one resize: leave it out")
     if name in ("digits", "classifier") and weights is not None:
         raise UserError(f"features.weights={weights} are Inception's weights; set features=inception with them")
-    if name == "digits" and channels != 1:
-        raise UserError(
-            f"features=digits takes grey digits only, not data of {channels} channels; "
-            "set data.channels=1, or features=auto"
-        )
     wanted = _suited(pack, weights, classifier) if name == "auto" else name
     features: Features
     if wanted == "digits":
@@ -91,13 +83,9 @@ def _suited(pack: Pack, weights: str | None, classifier: Mapping[str, Any] | Non
         return "inception"
     if pack.manifest.get("content") == "digits" and pack.images.shape[3] == 1:
         return "digits"
-    return "classifier" if classifier is not None and has_modes(pack) else "inception"
-
-
-def has_modes(pack: Pack) -> bool:
-    """Return whether a pack's manifest names modes that a classifier can count in its images."""
-    named = pack.manifest.get("channels")
-    return bool(pack.manifest.get("modes")) or (named is not None and len(named) == pack.images.shape[3])
+    channels = pack.manifest.get("channels")
+    countable = pack.manifest.get("modes") or (channels is not None and len(channels) == pack.images.shape[3])
+    return "classifier" if classifier is not None and countable else "inception"
 
 
 @checked
@@ -106,12 +94,9 @@ def classifier_features(
 ) -> ClassifierFeatures:
     """Return the classifier of a pack, trained if it is not cached.
 
-    Args:
-        pack: images and labels.
-        factors: names of the labels whose combinations are counted; None for the manifest's ``modes``, else for those
-            whose combinations have ten images or more on average.
-        accuracy: least held-out accuracy at which a factor is counted.
-        training: values of `ganlab.classifiers.training.Training`.
+    It counts the combinations of the labels ``factors`` with a held-out accuracy of ``accuracy`` or more; by default of
+    the manifest's ``modes``, else of those whose combinations have ten images or more on average. ``training`` holds
+    the values of `ganlab.classifiers.training.Training`.
     """
     data = Labelled.of(pack)
     wanted = pack.manifest.get("modes") if factors is None else factors

@@ -8,24 +8,15 @@ import torch
 from torch import Tensor
 
 from ganlab.classifiers.network import ImageClassifier
-from ganlab.errors import UserError
 from ganlab.metrics.extractors.features import ModeClassifier
 
 MOST_CLASSES = 10_000  # probabilities of an image, at most
 
 
 class ClassifierFeatures(ModeClassifier):
-    """Penultimate features of a classifier trained on the data's labels by ``train_classifier``.
+    """Penultimate features, 0 or more, of a classifier trained on the data's labels by ``trained_classifier``.
 
     If channels are classified separately, their features are concatenated.
-
-    Args:
-        weights: what ``train_classifier`` returns.
-
-    Attributes:
-        factors: number of values of each factor, by name.
-        accuracy: held-out accuracy by factor.
-        counted: the factors whose combinations are the modes; none before ``count``.
     """
 
     name = "classifier"
@@ -33,33 +24,27 @@ class ClassifierFeatures(ModeClassifier):
     def __init__(self, weights: bytes) -> None:
         super().__init__(weights)
         known: dict[str, Any] = torch.load(io.BytesIO(weights), weights_only=True)
-        self.factors: dict[str, int] = known["factors"]
-        self.accuracy: dict[str, float] = known["accuracy"]
+        self.factors: dict[str, int] = known["factors"]  # number of values by name
+        self.accuracy: dict[str, float] = known["accuracy"]  # on ``held_out`` examples, by factor
         self.held_out: int = known["held_out"]
         self.channelwise: bool = known["channelwise"]
-        self.channels: int = len(self.factors) if self.channelwise else known["shape"][0]
+        self.channels = (len(self.factors) if self.channelwise else known["shape"][0],)
         self.count([])
         self.network = ImageClassifier(known["shape"], known["heads"], known["width"])
         self.network.load_state_dict(known["state"])
-        self.num_features = self.network.num_features * (self.channels if self.channelwise else 1)
+        self.num_features = self.network.num_features * (len(self.factors) if self.channelwise else 1)
         rows, columns = self.network.size
         self.resize = f"bilinear to {columns}x{rows}, antialiased, where they differ"
         self.requires_grad_(False).eval()
 
     def count(self, factors: list[str]) -> None:
-        """Count the combinations of these factors as modes."""
+        """Count the combinations of these factors as modes; none before the first call."""
         self.counted = factors
         self.num_modes = prod(self.factors[name] for name in factors)
         classes = self.num_modes if factors else prod(self.factors.values()) if len(self.factors) == 1 else 0
         self.num_classes = classes if classes <= MOST_CLASSES else 0
 
     def extract(self, images: Tensor) -> Tensor:
-        """Return the penultimate layer (N, num_features), all 0 or more."""
-        if images.shape[1] != self.channels:
-            raise UserError(
-                f"features=classifier was trained on {self.channels} channels, not {images.shape[1]}; "
-                f"set data.channels={self.channels}"
-            )
         if self.channelwise:
             return self.network(images.flatten(end_dim=1)[:, None]).view(len(images), -1)
         return self.network(images)
@@ -67,18 +52,14 @@ class ClassifierFeatures(ModeClassifier):
     def by_factor(self, features: Tensor) -> dict[str, Tensor]:
         """Return probabilities (N, values) by factor for features (N, num_features)."""
         if self.channelwise:
-            parts = features.view(len(features), self.channels, -1).unbind(dim=1)
+            parts = features.view(len(features), len(self.factors), -1).unbind(dim=1)
             answers = [self.network.logits(part)[0] for part in parts]
         else:
             answers = self.network.logits(features)
         return {name: answer.softmax(dim=1) for name, answer in zip(self.factors, answers, strict=True)}
 
     def probabilities(self, features: Tensor) -> Tensor:
-        """Return probabilities (N, num_classes) for features (N, num_features).
-
-        Of the values of a single factor, or of the combinations of the counted ones, taken as independent and numbered
-        as by ``predict_modes``.
-        """
+        """Return those of a single factor's values, or of the counted ones' combinations, taken as independent."""
         answers = self.by_factor(features)
         joint = torch.ones(len(features), 1, device=features.device)
         for name in self.counted or list(self.factors):
@@ -101,6 +82,5 @@ class ClassifierFeatures(ModeClassifier):
         return mode, certain
 
     def protocol(self) -> dict[str, Any]:
-        """Also return the held-out accuracy by factor."""
         rounded = {name: round(share, 4) for name, share in self.accuracy.items()}
         return {**super().protocol(), "accuracy": rounded, "held_out": self.held_out}

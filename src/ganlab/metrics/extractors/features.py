@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from ganlab.errors import UserError
 from ganlab.metrics.extractors.precision import full_precision
 
+COLOUR = (1, 3)  # channels
+
 
 class Features(nn.Module):
     """A frozen network that maps uint8 images (N, C, H, W) to float32 features (N, num_features).
@@ -17,28 +19,17 @@ class Features(nn.Module):
     depends on the images and on ``protocol()`` alone, not on the training around it. It splits images into passes of
     ``batch_size``. The same images in the same passes give the same bits; in other passes features differ in float32's
     last digit, since the order of sums depends on the batch.
-
-    Attributes:
-        name: part of the names of metrics.
-        num_features: features of an image.
-        num_classes: outputs of the classifier on top of the features, 0 for none.
-        resize: how images are resized to ``size``.
-        size: height and width of the network's input; None for any.
-        colour: whether it takes colour images only.
-        remark: a caution to print before its first value.
-        input: how it sees the images of a run, after ``bind``.
-        batch_size: images of one pass.
     """
 
-    name: str
+    name: str  # part of the names of metrics
     num_features: int
-    num_classes: int = 0
-    resize: str
-    size: tuple[int, int] | None = None
-    colour: bool = False
-    remark: str | None = None
-    input: str | None = None
-    batch_size: int = 50
+    num_classes: int = 0  # outputs of the classifier on top of the features, 0 for none
+    resize: str  # how images are resized to ``size``
+    size: tuple[int, int] | None = None  # height and width of the network's input; None for any
+    channels: tuple[int, ...] | None = None  # numbers of channels that it takes; None for any
+    remark: str | None = None  # a caution to print before its first value
+    input: str | None = None  # how it sees the images of a run, after ``bind``
+    batch_size: int = 50  # images of one pass
 
     def __init__(self, weights: bytes) -> None:
         super().__init__()
@@ -47,6 +38,7 @@ class Features(nn.Module):
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Return float32 features (N, num_features) of uint8 images (N, C, H, W) of any size."""
+        self._require_channels(images.shape[1])
         with full_precision(images.device):
             return torch.cat([self.extract(part) for part in images.split(self.batch_size)])
 
@@ -59,11 +51,7 @@ class Features(nn.Module):
             return self.probabilities(features)
 
     def classify(self, images: Tensor) -> Tensor:
-        """Return class probabilities (N, num_classes) of uint8 images (N, C, H, W).
-
-        Raises:
-            UserError: the network has no classes.
-        """
+        """Return class probabilities (N, num_classes) of uint8 images (N, C, H, W); ``UserError`` without classes."""
         probabilities = self.classify_features(self(images))
         if probabilities is None:
             raise UserError(f"features={self.name} has no classes; set features=inception, digits or resnet50")
@@ -79,14 +67,14 @@ class Features(nn.Module):
 
     def bind(self, channels: int, height: int, width: int) -> None:
         """Record the images of a run and how they are converted; ``UserError`` if the network cannot take them."""
+        self._require_channels(channels)
         colour = {1: "grey", 3: "colour"}.get(channels, f"of {channels} channels")
-        repeated = ", repeated to 3 channels" if channels == 1 and self.colour else ""
+        repeated = ", repeated to 3 channels" if channels == 1 and self.channels == COLOUR else ""
         stretched = self.size is not None and height * self.size[1] != width * self.size[0]
         aspect = ", each side resized by itself" if stretched else ""
         self.input = f"{width}x{height} {colour}{repeated}{aspect}"
 
     def train(self, mode: bool = True) -> "Features":
-        """Stay in evaluation mode."""
         return super().train(False)
 
     def protocol(self) -> dict[str, Any]:
@@ -94,25 +82,22 @@ class Features(nn.Module):
         seen = {} if self.input is None else {"input": self.input}
         return {"features": self.name, "weights_sha256": self.weights_sha256, "resize": self.resize, **seen}
 
+    def _require_channels(self, channels: int) -> None:
+        if self.channels is not None and channels not in self.channels:
+            wanted = " or ".join(map(str, self.channels)) + " channel" + "s" * (self.channels != (1,))
+            raise UserError(
+                f"features={self.name} takes {wanted}, not {channels}; set data.channels={self.channels[-1]}, "
+                "or features=auto"
+            )
+
 
 class ColourFeatures(Features):
     """A network of colour images; the channel of grey ones is repeated."""
 
-    colour = True
-
-    def bind(self, channels: int, height: int, width: int) -> None:
-        """Record the images of a run; refuse 2, 4 and more channels."""
-        self._refuse(channels)
-        super().bind(channels, height, width)
+    channels = COLOUR
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return float32 features (N, num_features) of uint8 images (N, 1 or 3, H, W) of any size."""
-        self._refuse(images.shape[1])
-        return super().forward(images.expand(-1, 3, -1, -1))
-
-    def _refuse(self, channels: int) -> None:
-        if channels not in (1, 3):
-            raise UserError(f"features={self.name} takes 1 or 3 channels, not {channels}; set data.channels=3")
+        return super().forward(images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images)
 
 
 class ModeClassifier(Features):

@@ -1,7 +1,6 @@
 """InceptionV3, the feature network of the FID paper."""
 
 import io
-import pickle
 from pathlib import Path
 
 import torch
@@ -11,7 +10,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, Featu
 from ganlab.errors import UserError
 from ganlab.metrics.extractors.features import ColourFeatures
 from ganlab.metrics.extractors.resizing import DESCRIPTIONS, RESIZES
-from ganlab.metrics.extractors.weights import first_line, published_weights, read_weights
+from ganlab.metrics.extractors.weights import UNUSABLE, first_line, published_weights, read_weights
 
 
 class InceptionFeatures(ColourFeatures):
@@ -24,9 +23,6 @@ class InceptionFeatures(ColourFeatures):
         weights: a state dict in torch-fidelity's layout; None for the standard file, cached or downloaded.
         resize: to 299x299: ``torch_fidelity`` (bilinear without antialiasing, as TensorFlow 1 in the FID paper's code)
             or ``clean`` (bicubic, as clean-fid).
-
-    Raises:
-        UserError: the weights are not available, or not in this layout.
     """
 
     name = "inception"
@@ -47,7 +43,7 @@ class InceptionFeatures(ColourFeatures):
             self.network = FeatureExtractorInceptionV3(
                 "inception-v3-compat", ["2048"], feature_extractor_weights_path=io.BytesIO(content)
             )
-        except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as reason:
+        except UNUSABLE as reason:
             raise UserError(
                 f"{file} does not hold InceptionV3 weights in torch-fidelity's layout ({first_line(reason)}); "
                 f"take the standard file: {URL_INCEPTION_V3}"
@@ -55,7 +51,6 @@ class InceptionFeatures(ColourFeatures):
         self.network.to(memory_format=torch.channels_last)  # a third faster on the CPU
 
     def extract(self, images: Tensor) -> Tensor:
-        """Return the pooled features (N, 2048), all 0 or more."""
         values = (self.resized(images, self.size) - 128) / 128
         for name, layer in self.network.named_children():  # as its own forward, which has a single resize
             if name != "fc":
@@ -63,7 +58,6 @@ class InceptionFeatures(ColourFeatures):
         return values.flatten(1)
 
     def probabilities(self, features: Tensor) -> Tensor:
-        """Return probabilities (N, 1008) for features (N, 2048)."""
         return (features @ self.network.fc.weight.T).softmax(dim=1)
 
 

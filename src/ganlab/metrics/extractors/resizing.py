@@ -8,33 +8,23 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 
 
 def tensorflow_bilinear(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return float32 images of 0 to 255, resized as TensorFlow 1 does: bilinear, without antialiasing.
-
-    Args:
-        images: uint8 (N, C, H, W).
-        size: height and width to resize to.
-    """
+    """Resize uint8 images (N, C, H, W) as TensorFlow 1: bilinear, without antialiasing; float32 of 0 to 255."""
     return interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=size, align_corners=False)
 
 
 def clean_bicubic(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return float32 images of 0 to 255, resized as clean-fid does (Parmar et al., 2022, section 3).
+    """Resize uint8 images (N, C, H, W) as clean-fid (Parmar et al., 2022, section 3); float32 of 0 to 255.
 
     Pillow's antialiased bicubic filter on each channel in floating point, never rounded to bytes. As in Pillow, sums
     are float64 and each of the two passes ends in float32, horizontal before vertical. Pillow 13 starts with the
     vertical pass if that is less work, which changes the last digit.
-
-    Args:
-        images: uint8 (N, C, H, W).
-        size: height and width to resize to.
     """
     pixels = images.double()
     for axis, wanted in ((3, size[1]), (2, size[0])):
         have = pixels.shape[axis]
         if have != wanted:
             weights = bicubic_weights(have, wanted).to(pixels.device)
-            moved = pixels.transpose(axis, 3) @ weights.T
-            pixels = moved.transpose(axis, 3).float().double()
+            pixels = (pixels.transpose(axis, 3) @ weights.T).transpose(axis, 3).float().double()
     return pixels.clamp(0, 255).float()
 
 

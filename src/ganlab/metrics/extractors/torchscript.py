@@ -28,9 +28,6 @@ class TorchScriptFeatures(ColourFeatures):
             None for images as they are.
         arguments: further keyword arguments of its forward, such as ``return_features``.
         image: channels, height and width of the images, to test the module with.
-
-    Raises:
-        UserError: there is no such file, or it does not map such images to (N, D).
     """
 
     def __init__(
@@ -51,9 +48,8 @@ class TorchScriptFeatures(ColourFeatures):
                 warnings.simplefilter("ignore", FutureWarning)  # TorchScript is deprecated, its files are still in use
                 self.network = torch.jit.load(io.BytesIO(content), map_location="cpu")
         except RuntimeError as reason:
-            raise UserError(
-                f"{weights} is no TorchScript file ({first_line(reason)}); save one by torch.jit"
-            ) from reason
+            message = f"{weights} is no TorchScript file ({first_line(reason)}); save one by torch.jit"
+            raise UserError(message) from reason
         self.requires_grad_(False).eval()
         self.bind(*image)
         try:
@@ -67,7 +63,6 @@ class TorchScriptFeatures(ColourFeatures):
         self.num_features = found.shape[1]
 
     def extract(self, images: Tensor) -> Tensor:
-        """Return the module's output as float32 (N, D)."""
         pixels = images if self.size is None else clean_bicubic(images, self.size)
         if self.range is None:
             pixels = pixels if pixels.dtype == torch.uint8 else pixels.round().to(torch.uint8)
@@ -82,7 +77,6 @@ class TorchScriptFeatures(ColourFeatures):
         return found.float()
 
     def protocol(self) -> dict[str, Any]:
-        """Also return the range and arguments."""
         wanted = "uint8" if self.range is None else list(self.range)
         return {**super().protocol(), "range": wanted, "arguments": self.arguments}
 

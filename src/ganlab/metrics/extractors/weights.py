@@ -1,6 +1,7 @@
 """Weights of feature networks: local files, and published ones, downloaded once and checked."""
 
 import hashlib
+import pickle
 import socket
 import sys
 from pathlib import Path
@@ -10,16 +11,13 @@ import torch
 from ganlab.errors import UserError
 
 DOWNLOAD_TIMEOUT = 15  # seconds of silence
+UNUSABLE = (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError)  # of other content than weights
 
 
 def published_weights(url: str) -> Path:
-    """Return a published file in torch hub's cache, downloaded when absent or damaged.
+    """Return a published file in torch hub's cache, downloaded when absent or damaged; ``UserError`` if it cannot be.
 
-    Args:
-        url: ends in a name like ``weights-6726825d.pth``, with the first digits of the file's sha256.
-
-    Raises:
-        UserError: it cannot be fetched, or has another sha256.
+    ``url`` ends in a name like ``weights-6726825d.pth``, with the first digits of the file's sha256.
     """
     file = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[-1]
     digest = file.stem.rsplit("-", 1)[-1]

@@ -4,12 +4,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ganlab.classifiers.labelled import Labelled
-from ganlab.classifiers.network import ImageClassifier
-from ganlab.classifiers.training import Training, fit, measure
-from ganlab.metrics.generated import Generated
+from ganlab.classifiers.training import Training, train_and_test
 from ganlab.metrics.metric import PerClassMetric
 from ganlab.metrics.reals import Reals
 
@@ -24,12 +21,7 @@ class CAS(PerClassMetric):
     images or, where there are none, on the generator's training images, and the record says which. With held-out images
     the record also holds ``real_accuracy``, that of the same classifier trained on as many real training images.
 
-    Args:
-        images: number of images seen in training, each equally often.
-        batch_size: images of a step.
-        learning_rate: the highest of a one-cycle schedule.
-        width: channels of the classifier's first layer.
-        seed: of its weights and of the order.
+    The arguments are those of `ganlab.classifiers.training.Training`.
     """
 
     wants_held_out = True
@@ -44,7 +36,6 @@ class CAS(PerClassMetric):
         self.real_accuracy: float | None = None
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember the test images; where they are held-out ones, train the classifier on real images."""
         classes = self.classes_of(reals)
         self.held_out = reals.held_out is not None and reals.held_out.classes is not None
         tested = reals.held_out if self.held_out and reals.held_out is not None else reals
@@ -53,9 +44,6 @@ class CAS(PerClassMetric):
         if self.held_out:
             drawn = np.sort(reals.order[: reals.sample_count])
             self.real_accuracy = self.score(labelled(reals.pack.images[drawn], classes[drawn], count))
-
-    def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        return batch.images[kept]
 
     def compute(self) -> dict[str, float]:
         if self.tested is None:
@@ -67,17 +55,8 @@ class CAS(PerClassMetric):
     def score(self, data: Labelled) -> float:
         """Return the test accuracy of a classifier trained on ``data``."""
         assert self.tested is not None
-        values = self.training_values
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)  # sums are then the same on any number of cores
-        try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(values.seed)
-                network = ImageClassifier(data.shape, data.heads, values.width)
-            fit(network, data, np.arange(len(data)), values)
-            return measure(network, self.tested, np.arange(len(self.tested)))[FACTOR]
-        finally:
-            torch.set_num_threads(threads)
+        seen, tested = np.arange(len(data)), np.arange(len(self.tested))
+        return train_and_test(self.training_values, data, seen, self.tested, tested)[1][FACTOR]
 
     def protocol(self) -> dict[str, Any]:
         values = self.training_values

@@ -15,8 +15,8 @@ from ganlab.metrics.reals import Reals
 class FID(Metric):
     """Frechet distance between the features of all real images and those of the generated ones; lower is better.
 
-    Named after its feature network: ``fid_inception``, ``fid_digits``. Sums are float64. Unlike torchmetrics' class it
-    shares one pass through the network with all other metrics.
+    Named after its network: ``fid_inception``. Unlike torchmetrics' class it shares one pass through the network with
+    all other metrics.
     """
 
     needs = Features
@@ -31,16 +31,14 @@ class FID(Metric):
         self.names = (f"fid_{features.name}",)
         self.real: FeatureStatistics | None = None
         size = features.num_features
+        for state, shape in (("total", (size,)), ("outer", (size, size))):
+            self.add_state(state, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
-        self.add_state("total", torch.zeros(size, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("outer", torch.zeros(size, size, dtype=torch.float64), dist_reduce_fx="sum")
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember the statistics of all real images."""
         self.real = reals.statistics(self.features.to(reals.device))
 
     def update(self, batch: Generated) -> None:
-        """Add the features of generated images to the sums."""
         features = batch.features.double()
         self.count += len(features)
         self.total += features.sum(dim=0)

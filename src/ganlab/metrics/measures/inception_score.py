@@ -19,12 +19,8 @@ class InceptionScore(PerSampleMetric):
 
     Uses the classes of the feature network and is named after it: ``is_inception`` is the paper's, with the 1008
     outputs of TensorFlow's network; ``is_digits`` is at most 10. It ignores the real images and variety within a class,
-    so it chooses no checkpoint. Computed by torch-fidelity in float64.
-
-    Args:
-        features: a feature network with classes.
-        splits: parts of the samples, each scored separately (10 in the paper, of 5,000 samples each).
-        seed: of the shuffle before splitting.
+    so it chooses no checkpoint. Computed by torch-fidelity in float64, which shuffles the samples by ``seed``; each of
+    the ``splits`` is scored separately (10 in the paper, of 5,000 samples each).
     """
 
     needs = Features
@@ -36,11 +32,9 @@ class InceptionScore(PerSampleMetric):
 
     @classmethod
     def fits(cls, features: Features | None) -> bool:
-        """Return whether the network has classes."""
         return features is not None and features.num_classes > 1
 
     def take_reals(self, reals: Reals) -> None:
-        """Refuse more splits than samples; no real image is used."""
         require_count("is.splits", self.splits, 1, reals.count)
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:

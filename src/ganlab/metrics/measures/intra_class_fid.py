@@ -3,12 +3,10 @@
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from ganlab.errors import UserError
 from ganlab.metrics.extractors.features import Features
 from ganlab.metrics.frechet import FeatureStatistics, frechet_distance
-from ganlab.metrics.generated import Generated
 from ganlab.metrics.metric import PerClassMetric
 from ganlab.metrics.reals import Reals
 
@@ -19,9 +17,6 @@ class IntraClassFID(PerClassMetric):
     Compares the images generated for a class with all real ones of that class. Named after its feature network. A class
     gets only its share of the samples, so take many: a covariance of 2048 dimensions needs 2048 samples a class.
     Classes with fewer than two samples or real images are left out.
-
-    Args:
-        features: the feature network.
     """
 
     needs = Features
@@ -35,11 +30,6 @@ class IntraClassFID(PerClassMetric):
         self.measured = 0
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember the statistics of all real images of each class.
-
-        Raises:
-            UserError: there are fewer than two samples a class.
-        """
         self.features.to(reals.device)
         labels, counts = np.unique(self.classes_of(reals), return_counts=True)
         self.real = {int(label): reals.statistics(self.features, int(label)) for label in labels[counts > 1]}
@@ -48,9 +38,6 @@ class IntraClassFID(PerClassMetric):
                 f"{self.names[0]} needs two samples of each of {len(labels)} classes: set metrics.count="
                 f"{max(100 * len(labels), self.features.num_features * len(labels))}, or {2 * len(labels)} at least"
             )
-
-    def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        return batch.features[kept]
 
     def compute(self) -> dict[str, float]:
         if not self.real:
@@ -66,7 +53,6 @@ class IntraClassFID(PerClassMetric):
         return {self.names[0]: sum(distances) / len(distances) if distances else float("nan")}
 
     def fitted(self, count: int) -> int:
-        """Return the images of one class."""
         return count // max(len(self.real), 1)
 
     def protocol(self) -> dict[str, Any]:

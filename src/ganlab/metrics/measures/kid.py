@@ -22,13 +22,8 @@ class KID(FeatureSetMetric):
     expectation does not depend on the number of images. Named after its network: ``kid_inception``.
 
     The draws and the value are torch-fidelity's. The sums are our own, since for small networks torch-fidelity spends
-    most of its time on the cubes of all entries of the kernel matrices (benchmarks/metrics_speed.py).
-
-    Args:
-        features: the feature network.
-        subset_size: images of a subset; None takes 1000, or all where there are fewer.
-        subsets: how many are drawn of each sample.
-        seed: of the draws.
+    most of its time on the cubes of all entries of the kernel matrices (benchmarks/metrics_speed.py). Without
+    ``subset_size`` a subset has 1000 images, or all where there are fewer.
     """
 
     higher_is_better = False
@@ -39,11 +34,6 @@ class KID(FeatureSetMetric):
         self.size = SUBSET_SIZE if subset_size is None else subset_size
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember features of a sample of the real images.
-
-        Raises:
-            UserError: ``subset_size`` exceeds the number of images.
-        """
         super().take_reals(reals)
         if self.subset_size is not None:
             require_count("kid.subset_size", self.subset_size, 2, reals.sample_count)
@@ -54,11 +44,8 @@ class KID(FeatureSetMetric):
         draws = np.random.RandomState(self.seed)  # torch-fidelity's generator
         distances = []
         for _ in range(self.subsets):
-            drawn = [
-                torch.from_numpy(draws.choice(len(given), self.size, replace=False)).to(given.device)
-                for given in (fake, real)
-            ]
-            distances.append(discrepancy(fake[drawn[0]].double(), real[drawn[1]].double()))
+            drawn = [(given, draws.choice(len(given), self.size, replace=False)) for given in (fake, real)]
+            distances.append(discrepancy(*(given[torch.from_numpy(rows)].double() for given, rows in drawn)))
         return (sum(distances) / len(distances),)
 
     def protocol(self) -> dict[str, Any]:
@@ -69,18 +56,16 @@ class KID(FeatureSetMetric):
 def discrepancy(first: Tensor, second: Tensor) -> float:
     """Return the unbiased squared maximum mean discrepancy of two sets of features (N, D) of equal size, float64."""
     count = len(first)
-    within = sum((kernel(one, one).sum() - kernel_of_itself(one).sum()).item() for one in (first, second))
+    within = 0.0
+    for one in (first, second):
+        diagonal = cube(one.square().mean(dim=1).add_(1))
+        within += (kernel(one, one).sum() - diagonal.sum()).item()
     return within / (count * (count - 1)) - 2 * kernel(first, second).mean().item()
 
 
 def kernel(first: Tensor, second: Tensor) -> Tensor:
     """Return (x.y / D + 1)^3 for all pairs of rows (N, D) and (M, D)."""
     return cube((first @ second.T).div_(first.shape[1]).add_(1))
-
-
-def kernel_of_itself(features: Tensor) -> Tensor:
-    """Return (x.x / D + 1)^3 (N,) of rows (N, D)."""
-    return cube(features.square().mean(dim=1).add_(1))
 
 
 def cube(values: Tensor) -> Tensor:

@@ -1,6 +1,5 @@
 """Learned perceptual image patch similarity (Zhang et al., 2018)."""
 
-import pickle
 from typing import Any, Literal
 
 import torch
@@ -11,7 +10,7 @@ from torchvision.models import get_model_weights
 from ganlab.arguments import checked
 from ganlab.errors import UserError
 from ganlab.metrics.extractors.precision import full_precision
-from ganlab.metrics.extractors.weights import first_line, published_weights
+from ganlab.metrics.extractors.weights import UNUSABLE, first_line, published_weights
 from ganlab.metrics.measures.paired import PairedMetric
 
 BACKBONES = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
@@ -24,14 +23,8 @@ class LPIPS(PairedMetric):
     """Distance of deep features of outputs and their true images, by torchmetrics; lower is better.
 
     Named after its network: ``lpips_alex``. The network compares whole images: on the hole, the pixels outside it are
-    those of the true image.
-
-    Args:
-        pixels: ``all`` or ``hole``.
-        network: ``alex``, ``vgg`` or ``squeeze``, with torchvision's weights and the paper's linear layers.
-
-    Raises:
-        UserError: the weights are not available.
+    those of the true image. Weights are torchvision's and the paper's linear layers; ``UserError`` if they are not
+    available.
     """
 
     higher_is_better = False
@@ -45,23 +38,14 @@ class LPIPS(PairedMetric):
             file = published_weights(url)
             # torchvision unpickles this file without restriction: the safe loader must accept it first.
             torch.load(file, weights_only=True, map_location="cpu")
-            self.network = LearnedPerceptualImagePatchSimilarity(
-                network,
-                reduction="none",
-                normalize=True,
-            )
+            self.network = LearnedPerceptualImagePatchSimilarity(network, reduction="none", normalize=True)
         except UserError as reason:
             missing = str(reason).partition(", or anywhere")[0]
             raise UserError(f"{missing}, or leave lpips out of metrics=[...]") from reason
-        except (RuntimeError, pickle.UnpicklingError, EOFError) as reason:
+        except UNUSABLE as reason:
             raise UserError(f"{file} does not hold torchvision's weights ({first_line(reason)}); remove it") from reason
 
     def compare(self, images: Tensor, targets: Tensor, region: Tensor) -> Tensor:
-        """Return the distance (n,).
-
-        Raises:
-            UserError: images below 32 pixels, or of 2, 4 or more channels.
-        """
         if min(images.shape[2:]) < LEAST or images.shape[1] not in (1, 3):
             raise UserError(
                 f"{self.name} needs images of 1 or 3 channels and {LEAST} pixels or more: leave lpips out of "

@@ -23,15 +23,16 @@ NEIGHBOURS = 3  # nearest training images in a row
 class Memorisation(FeatureSetMetric):
     """Share of generated images that lie nearer to training images than to held-out ones; 0.5 without any copy.
 
-    The nearest neighbours are found in a seeded sample of the training images and among as many held-out ones, in the
-    space of the feature network. Equal distances count half. The more training images exceed the held-out ones in
+    Nearest neighbours are those in the space of the feature network, in a seeded sample of the training images and
+    among as many held-out ones. Equal distances count half. The more training images exceed the held-out ones in
     number, the fewer copies it can detect.
 
     Without held-out images it is the share of pairs of a generated and a real training image in which the generated one
     is nearer to the training images than the real one is to the others. That is always so for a copy, but also for
     blurred or ordinary images; a poor generator scores below 0.5.
 
-    ``picture`` shows the most suspicious of the first 256 samples, each next to its nearest training images.
+    ``picture``, uint8 (3, H, W), shows the most suspicious of the first 256 samples, each next to its nearest training
+    images.
     """
 
     wants_held_out = True
@@ -46,19 +47,16 @@ class Memorisation(FeatureSetMetric):
         self.add_list("pictures", torch.uint8)
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember the features of training and held-out images."""
         super().take_reals(reals)
         self.reals = reals
         self.held_out = None if reals.held_out is None else reals.held_out.features(self.features)
 
     def update(self, batch: Generated) -> None:
-        """Keep the features of a batch, and the first samples for the picture."""
         super().update(batch)
         self.image_shape = batch.images.shape[1:]
         self.pictures.append(batch.images[batch.indices < CANDIDATES].flatten())
 
     def compare(self, real: Tensor, fake: Tensor) -> tuple[float, ...]:
-        """Return the share, and draw the picture."""
         if self.held_out is None:
             near = closest(fake, real)[0].distances
             value, suspicion = share_nearer(near, radii(real, 1)), near
@@ -72,14 +70,14 @@ class Memorisation(FeatureSetMetric):
         return (value,)
 
     def picture(self) -> Tensor | None:
-        """Return uint8 (3, H, W), rows of a generated image and its nearest training images, if computed."""
         return self._picture
 
     def protocol(self) -> dict[str, Any]:
+        shared = super().protocol()
         if self.held_out is None:
-            return {**super().protocol(), "held_out": "none: leave-one-out distances of the training images instead"}
-        count = min(len(self.held_out), super().protocol()["real"])
-        return {**super().protocol(), "real": count, "held_out": count}
+            return {**shared, "held_out": "none: leave-one-out distances of the training images instead"}
+        count = min(len(self.held_out), shared["real"])
+        return {**shared, "real": count, "held_out": count}
 
     def _draw(self, real: Tensor, fake: Tensor, suspicion: Tensor) -> Tensor:
         assert self.reals is not None and self.image_shape is not None

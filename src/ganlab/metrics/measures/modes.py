@@ -42,8 +42,7 @@ class Modes(Metric):
 
     def __init__(self, features: ModeClassifier, confidence: Share = 0.9) -> None:
         super().__init__()
-        self.features = features
-        self.confidence = confidence
+        self.features, self.confidence = features, confidence
         self.by_labels = isinstance(features, ClassifierFeatures)
         self.real_counts: Tensor | None = None
         values = ("modes", "modes_share", "reverse_kl", "confident") if self.by_labels else ("confident", "modes")
@@ -53,23 +52,19 @@ class Modes(Metric):
 
     @classmethod
     def fits(cls, features: Features | None) -> bool:
-        """Return whether the network distinguishes several modes."""
         return isinstance(features, ModeClassifier) and features.num_modes > 1
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember how often each mode occurs among all real images, for a classifier of their labels."""
         if isinstance(self.features, ClassifierFeatures):
             self.real_counts = reals.modes(self.features.to(reals.device))
             self.sample_count = reals.count
 
     def update(self, batch: Generated) -> None:
-        """Classify generated images."""
         mode, probability = self.features.predict_modes(batch.features)
         self.counts += mode.bincount(minlength=len(self.counts))
         self.confident_counts += mode[probability > self.confidence].bincount(minlength=len(self.counts))
 
     def compute(self) -> dict[str, float]:
-        """Return the values; those by the data's classifier need real images."""
         confident = (self.confident_counts.sum() / self.counts.sum()).item()
         if not self.by_labels:
             return dict(zip(self.names, (confident, (self.confident_counts > 0).sum().item()), strict=True))
@@ -82,26 +77,19 @@ class Modes(Metric):
         return dict(zip(self.names, (reached.sum().item(), share, divergence, confident), strict=True))
 
     def protocol(self) -> dict[str, Any]:
-        """Return the network and the confidence; of a classifier of the data also its modes among the real images."""
         protocol = {**self.features.protocol(), "confidence": self.confidence}
         if isinstance(self.features, ClassifierFeatures):
             protocol |= {"factors": self.features.counted, "combinations": self.features.num_modes}
         if self.real_counts is not None:
-            protocol |= {
-                "real": int(self.real_counts.sum()),
-                "real_modes": int((self.real_counts > 0).sum()),
-                "expected_modes": round(expected_modes(self.real_counts, self.sample_count), 1),
-            }
+            protocol |= {"real": int(self.real_counts.sum()), "real_modes": int((self.real_counts > 0).sum())}
+            protocol["expected_modes"] = round(expected_modes(self.real_counts, self.sample_count), 1)
         return protocol
 
 
 def reverse_kl(fake: Tensor, real: Tensor) -> float:
-    """Return KL(fake || real) in nats of two vectors of counts (modes,); NaN without samples.
-
-    A mode without real images counts as half an image, so that a stray sample does not make it infinite.
-    """
+    """Return KL(fake || real) in nats of two vectors of counts (modes,); NaN without samples."""
     p = fake.double() / fake.sum()
-    q = real.double().clamp(min=0.5)
+    q = real.double().clamp(min=0.5)  # a stray sample of a mode without real images does not make it infinite
     return torch.special.xlogy(p, p * q.sum() / q).sum().item()
 
 

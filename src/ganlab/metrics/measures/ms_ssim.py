@@ -8,8 +8,7 @@ from torch import Tensor
 from ganlab.arguments import Count, checked
 from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
-from ganlab.metrics.diversity import BETAS, similarities
-from ganlab.metrics.generated import Generated
+from ganlab.metrics.diversity import BETAS, scales, similarities
 from ganlab.metrics.metric import PerSampleMetric, require_count
 from ganlab.metrics.reals import Reals
 
@@ -23,10 +22,8 @@ class MSSSIM(PerSampleMetric):
 
     Compares sample 2i with sample 2i + 1 on as many of the usual five scales as the size allows, their weights scaled
     to a sum of 1; so compare equal sizes only (papers print 128x128 and more). Collapse raises it and noise lowers it,
-    so it chooses no checkpoint; compare it with ``real_pairs`` in the protocol, the same of the real images.
-
-    Args:
-        pairs: how many are compared, at most.
+    so it chooses no checkpoint; compare it with ``real_pairs`` in the protocol, the same of the real images. At most
+    ``pairs`` are compared.
     """
 
     names = ("ms_ssim",)
@@ -39,17 +36,9 @@ class MSSSIM(PerSampleMetric):
         self.compared = 0
 
     def take_reals(self, reals: Reals) -> None:
-        """Compare pairs of real images.
-
-        Raises:
-            UserError: there are too few samples, or the images are too small for one scale.
-        """
         require_count("count", reals.count, 2, reals.count)
         images = reals.pack.images[reals.order[: min(2 * self.pairs, reals.sample_count)]]
         self.of_reals = similarity(channels_first(images).to(reals.device))
-
-    def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        return batch.images[kept]
 
     def compute(self) -> dict[str, float]:
         if self.shape is None:
@@ -59,37 +48,20 @@ class MSSSIM(PerSampleMetric):
         return {"ms_ssim": similarity(images)}
 
     def protocol(self) -> dict[str, Any]:
-        used = {} if self.shape is None else {"scales": scales(min(self.shape[1:]))}
+        used = {} if self.shape is None else {"scales": scales(min(self.shape[1:]), KERNEL)}
         return {"pairs": self.compared or self.pairs, **used, "real_pairs": self.of_reals}
 
 
 def similarity(images: Tensor) -> float:
-    """Return the mean MS-SSIM of pairs of neighbours among uint8 images (N, C, H, W), without an odd last one.
-
-    Raises:
-        UserError: images below 11 pixels.
-    """
-    images = images[: len(images) // 2 * 2]
-    betas = BETAS[: scales(min(images.shape[2:]))]
-    share = sum(betas) / sum(BETAS)  # the usual five sum to 1.0001 and stay as they are
-    options = {"kernel_size": KERNEL, "data_range": 255.0, "betas": tuple(beta / share for beta in betas)}
-    pairs = zip(images[::2].split(CHUNK), images[1::2].split(CHUNK), strict=True)
-    return (
-        torch.cat([similarities(one.float(), other.float(), **options).double() for one, other in pairs]).mean().item()
-    )
-
-
-def scales(side: int) -> int:
-    """Return the number of scales at which the window fits, 1 to 5; torchmetrics asks for more room than it needs.
-
-    Raises:
-        UserError: the window does not fit at all.
-    """
-    if side < KERNEL:
+    """Return the mean MS-SSIM of pairs of neighbours among uint8 images (N, C, H, W), without an odd last one."""
+    if (side := min(images.shape[2:])) < KERNEL:
         raise UserError(
             f"ms_ssim needs images of {KERNEL} pixels or more, not {side}; set data.image_size, or leave it out"
         )
-    count = 1
-    while count < len(BETAS) and side // max(2**count, count**2) >= KERNEL:
-        count += 1
-    return count
+    images = images[: len(images) // 2 * 2]
+    betas = BETAS[: scales(side, KERNEL)]
+    share = sum(betas) / sum(BETAS)  # the usual five sum to 1.0001 and stay as they are
+    options = {"kernel_size": KERNEL, "data_range": 255.0, "betas": tuple(beta / share for beta in betas)}
+    pairs = zip(images[::2].split(CHUNK), images[1::2].split(CHUNK), strict=True)
+    found = [similarities(one.float(), other.float(), **options) for one, other in pairs]
+    return torch.cat(found).double().mean().item()

@@ -22,9 +22,6 @@ class PairedMetric(PerSampleMetric):
 
     Named ``NAME`` on all pixels and ``NAME_hole`` on the pixels of the hole, where the mask is above 0. Images without
     a hole are left out of the latter.
-
-    Args:
-        pixels: ``all`` or ``hole``.
     """
 
     row_dtype = torch.float64
@@ -107,11 +104,6 @@ class SSIM(PairedMetric):
     name, unit = "ssim", "Gaussian window of 11 pixels, standard deviation 1.5"
 
     def compare(self, images: Tensor, targets: Tensor, region: Tensor) -> Tensor:
-        """Return the similarity (n,).
-
-        Raises:
-            UserError: images below 6 pixels.
-        """
         if min(images.shape[2:]) < SSIM_LEAST:
             raise UserError(f"ssim needs images of {SSIM_LEAST} pixels or more: leave it out of metrics=[...]")
         _, similarity = structural_similarity_index_measure(

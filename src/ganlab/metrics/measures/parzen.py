@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from ganlab.arguments import Count, checked
-from ganlab.metrics.generated import Generated
 from ganlab.metrics.metric import PerSampleMetric
 from ganlab.metrics.neighbours import squared_distances, tiles
 from ganlab.metrics.reals import Reals
@@ -20,14 +19,10 @@ NARROWEST, WIDEST = 0.1, 1.0  # standard deviations tried, for pixels in [0, 1] 
 class Parzen(PerSampleMetric):
     """Mean log-likelihood of real images, in nats, under a Gaussian window around each generated one; untrustworthy.
 
-    Pixels lie in [0, 1]. Real images are held-out ones if there are any; one part of them selects the window's standard
-    deviation, the rest is evaluated. For comparison with papers of 2014 only: in so many dimensions it does not reflect
-    sample quality (Theis et al., 2016); k-means centres score above real images. It chooses no checkpoint. No library
-    offers it.
-
-    Args:
-        deviations: how many are tried, evenly on a logarithmic scale from 0.1 to 1 (10 in the authors' code).
-        validation: real images that select among them; at most half of all.
+    Pixels lie in [0, 1]. Real images are held-out ones if there are any. ``validation`` of them, at most half, select
+    the window's standard deviation among ``deviations`` values, evenly on a logarithmic scale from 0.1 to 1 (10 in the
+    authors' code); the rest is evaluated. For comparison with papers of 2014 only: in so many dimensions it does not
+    reflect sample quality (Theis et al., 2016); k-means centres score above real images. No library offers it.
     """
 
     wants_held_out = True
@@ -37,49 +32,39 @@ class Parzen(PerSampleMetric):
     def __init__(self, deviations: Count, validation: Count) -> None:
         super().__init__()
         self.deviations = np.geomspace(NARROWEST, WIDEST, deviations).tolist()
-        self.validation = validation
+        self.validation, self.part = validation, 0
         self.real: Tensor | None = None
         self.held_out = False
         self.deviation: float | None = None
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember a sample of the held-out images, of the training images if there are none."""
         self.held_out = reals.held_out is not None
         self.real = torch.cat([images.cpu() for images in (reals.held_out or reals).sample()])
-
-    def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        return batch.images[kept]
+        self.part = min(self.validation, len(self.real) // 2)
 
     def compute(self) -> dict[str, float]:
         if self.real is None:
             return {}
         fake = self.in_order()
         real, fake = (images.to(fake.device).flatten(1) / 255 for images in (self.real, fake))
-        validation, test = real.split([part := self._part(), len(real) - part])
+        validation, test = real.split([self.part, len(real) - self.part])
         best = log_likelihood(validation, fake, self.deviations).mean(dim=1).argmax()
         self.deviation = self.deviations[best]
         return {"parzen": log_likelihood(test, fake, [self.deviation]).mean().item()}
 
     def protocol(self) -> dict[str, Any]:
-        real = 0 if self.real is None else len(self.real)
         return {
-            "real": real - self._part(),
-            "validation": self._part(),
+            "real": 0 if self.real is None else len(self.real) - self.part,
+            "validation": self.part,
             "real_images": "held out" if self.held_out else "training images: nothing was held out",
             "deviation": self.deviation,
             "pixels": "0 to 1",
             "caution": "untrustworthy in high dimensions (Theis et al., 2016)",
         }
 
-    def _part(self) -> int:
-        return 0 if self.real is None else min(self.validation, len(self.real) // 2)
-
 
 def log_likelihood(points: Tensor, centres: Tensor, deviations: list[float]) -> Tensor:
-    """Return log densities (S, N), in nats, of points (N, D) under equal mixtures of Gaussians around centres (M, D).
-
-    A row for each of the S standard deviations; float64.
-    """
+    """Return log densities (S, N), float64, of points (N, D) under mixtures of Gaussians around centres (M, D)."""
     found = points.new_full((len(deviations), len(points)), -torch.inf, dtype=torch.float64)
     for rows, first in tiles(points):
         for _, second in tiles(centres):

@@ -31,12 +31,8 @@ class PathLength(PerSampleMetric):
 
     f is the feature network in the name, ``path_length_inception``; the paper uses LPIPS of VGG-16, so the scales
     differ. A collapsed generator has short paths, so it chooses no checkpoint. torch-fidelity offers LPIPS only, and
-    t = 0.
-
-    Args:
-        features: the feature network.
-        samples: paths, at most one a sample; each costs two more images and their features.
-        epsilon: step along the path (1e-4 in the paper).
+    t = 0. There is one path a sample, ``samples`` at most; each costs two more images and their features. The paper's
+    epsilon is 1e-4.
     """
 
     needs = Features
@@ -50,11 +46,6 @@ class PathLength(PerSampleMetric):
         self._system: tuple[GAN, ...] = ()  # in a tuple: not a module of this one
 
     def take_system(self, system: Any, seed: int) -> None:
-        """Remember the generator.
-
-        Raises:
-            UserError: it does not generate from latent vectors.
-        """
         if not isinstance(system, GAN):
             raise UserError("path_length needs a generator of images from latents: leave it out of metrics=[...]")
         self._system, self._seed = (system,), seed
@@ -88,12 +79,11 @@ class PathLength(PerSampleMetric):
         labels = system.draw_labels(BLOCK, rng) if system.classes else None
         positions = torch.rand(BLOCK, 1, generator=rng, dtype=torch.float64)
         ends, (low, high) = [], system.value_range
+        statistics = system.ema_or_raw(GENERATOR).sampling_statistics
         for step in (0.0, self.epsilon):
             latents = interpolate(first, second, positions + step, self.paths == "spherical").float()
             with full_precision(self.device):  # TF32 would round more than a step moves an image
-                request = Request.first(
-                    BLOCK, latents=latents, labels=labels, statistics=system.ema_or_raw(GENERATOR).sampling_statistics
-                )
+                request = Request.first(BLOCK, latents=latents, labels=labels, statistics=statistics)
                 images = (system.decode(request, self._seed).float() - low) * (255 / (high - low))
                 ends.append(self.features(images.to(self.device)).double())
         return (ends[1] - ends[0]).square().sum(dim=1) / self.epsilon**2

@@ -15,12 +15,9 @@ from ganlab.metrics.reals import Reals
 class ManifoldMetric(FeatureSetMetric):
     """Base class of the k-NN manifold metrics: balls around features that reach to their k-th nearest neighbour.
 
-    Higher is better, but each of the four is one half of the picture, so none chooses a checkpoint. Metrics with the
-    same ``neighbours`` share one computation, see `ganlab.metrics.neighbours`.
-
-    Args:
-        features: the feature network.
-        neighbours: k, at least 1; 3 in the paper of precision and recall, 5 in that of density and coverage.
+    Higher is better, but each of the four is one half of the picture, so none chooses a checkpoint. ``neighbours`` is
+    k: 3 in the paper of precision and recall, 5 in that of density and coverage. Metrics of equal k share one
+    computation, see `ganlab.metrics.neighbours`.
     """
 
     value: str
@@ -30,11 +27,6 @@ class ManifoldMetric(FeatureSetMetric):
         self.neighbours = neighbours
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember features of a sample of the real images.
-
-        Raises:
-            UserError: ``neighbours`` is not less than the number of images.
-        """
         super().take_reals(reals)
         require_count(f"{self.value}.neighbours", self.neighbours, 1, reals.sample_count - 1)
 
@@ -80,8 +72,7 @@ class Density(ManifoldMetric):
 class Coverage(ManifoldMetric):
     """Share of real images whose ball holds a generated one (Naeem et al., 2020).
 
-    Like recall, but only with balls around real images. At best 1; about 1 - (1/2)^k for equal distributions and
-    numbers of images.
+    Like recall, but only with balls around real images. At best 1; about 1 - (1/2)^k for equal distributions and sizes.
     """
 
     value = "coverage"

@@ -26,11 +26,8 @@ class SIFID(PerSampleMetric):
 
     Features are the 64 channels after Inception's third convolution, before the first pooling, of images that are not
     resized, as in the authors' code; the paper speaks of the layer before the second pooling. No library offers it:
-    torchmetrics and torch-fidelity pool this layer over all positions.
-
-    Args:
-        features: the Inception network.
-        samples: generated images that are compared, at most (50 in the paper).
+    torchmetrics and torch-fidelity pool this layer over all positions. At most ``samples`` images are compared (50 in
+    the paper).
     """
 
     needs = InceptionFeatures
@@ -44,17 +41,13 @@ class SIFID(PerSampleMetric):
         self.real: list[FeatureStatistics] = []
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember the statistics of the first real images, no more than there are generated ones."""
         images = channels_first(reals.pack.images[: min(self.samples, reals.count)])
         self.features.to(reals.device)
         self.real = [self._statistics(image.to(reals.device)) for image in images.split(1)]
 
     def keep(self, batch: Generated, kept: Tensor | slice) -> Tensor:
-        """Return the number of positions, their sum and outer products, (n, 1 + 64 + 64 * 64)."""
-        rows = []
-        for image in batch.images[kept].split(1):
-            found = self._statistics(image)
-            rows.append(torch.cat([found.total.new_tensor([found.count]), found.total, found.outer.flatten()]))
+        found = [self._statistics(image) for image in batch.images[kept].split(1)]
+        rows = [torch.cat([one.total.new_tensor([one.count]), one.total, one.outer.flatten()]) for one in found]
         return torch.stack(rows).to(batch.images.device)
 
     def compute(self) -> dict[str, float]:
@@ -68,13 +61,8 @@ class SIFID(PerSampleMetric):
         return {self.names[0]: sum(distances) / len(distances)}
 
     def protocol(self) -> dict[str, Any]:
-        return {
-            **self.features.protocol(),
-            "resize": "none",
-            "layer": LAYER,
-            "real": len(self.real),
-            "fake": self.samples,
-        }
+        seen = {"resize": "none", "layer": LAYER, "real": len(self.real), "fake": self.samples}
+        return {**self.features.protocol(), **seen}
 
     @torch.no_grad()
     def _statistics(self, image: Tensor) -> FeatureStatistics:

@@ -26,14 +26,9 @@ class SWD(Metric):
 
     As in Progressive GAN: 7x7 patches of each Laplacian level down to 16 pixels, normalised to the mean and standard
     deviation of each channel, projected on 4 x 128 random directions; the distance of two sets is the mean |difference|
-    of their sorted projections, at equal quantiles if the sets differ in size. The positions of an image's patches
-    depend on its number alone, so neither batches nor processes change the result.
-
-    Memory of each set: 196 bytes a patch, channel, level and image.
-
-    Args:
-        patches: patches of an image on each level (128 in the paper).
-        seed: fixes patches and directions.
+    of their sorted projections, at equal quantiles if the sets differ in size. An image has ``patches`` patches on each
+    level (128 in the paper). Their positions depend on its number and the seed alone, so neither batches nor processes
+    change the result. Memory of each set: 196 bytes a patch, channel, level and image.
     """
 
     higher_is_better = False
@@ -42,13 +37,11 @@ class SWD(Metric):
 
     def __init__(self, patches: Count, seed: Natural = 0) -> None:
         super().__init__()
-        self.patches = patches
-        self.seed = seed
+        self.patches, self.seed = patches, seed
         self.real_patches: list[Tensor] = []
         self.add_state("fake_patches", [], dist_reduce_fx="cat")
 
     def take_reals(self, reals: Reals) -> None:
-        """Remember patches of a sample of the real images."""
         self.real_patches = []
         done = 0
         for images in reals.sample():
@@ -56,7 +49,6 @@ class SWD(Metric):
             self.real_patches.append(self.cut_up(images, indices).flatten(end_dim=1))
 
     def update(self, batch: Generated) -> None:
-        """Keep patches of generated images."""
         # flat, since processes without samples contribute an empty tensor of one dimension
         self.fake_patches.append(self.cut_up(batch.images, batch.indices).flatten())
 
@@ -81,10 +73,8 @@ class SWD(Metric):
 
     def _corners(self, indices: Tensor, levels: int) -> Tensor:
         """Draw the corners of patches in [0, 1), (levels, N, patches, 2), for each image by its number."""
-        draws = [
-            np.random.default_rng((self.seed, index)).random((levels, self.patches, 2)) for index in indices.tolist()
-        ]
-        return torch.from_numpy(np.stack(draws, axis=1))
+        rngs = [np.random.default_rng((self.seed, index)) for index in indices.tolist()]
+        return torch.from_numpy(np.stack([rng.random((levels, self.patches, 2)) for rng in rngs], axis=1))
 
     def _distance(self, real: Tensor, fake: Tensor) -> float:
         real, fake = normalise(real), normalise(fake)
@@ -99,8 +89,7 @@ class SWD(Metric):
 def laplacian_pyramid(images: Tensor) -> list[Tensor]:
     """Split float images (N, C, H, W) into bands: each level less its coarser copy; the last, at least 16 px, as it is.
 
-    Raises:
-        UserError: images below 16 pixels.
+    ``UserError`` for images below 16 pixels.
     """
     if min(images.shape[2:]) < COARSEST:
         raise UserError(
@@ -148,7 +137,7 @@ def wasserstein(first: Tensor, second: Tensor) -> float:
     ranks = 2 * torch.arange(count, device=first.device) + 1
     first, second = (
         ordered if ordered.shape[1] == count else ordered[:, ranks * ordered.shape[1] // (2 * count)]
-        for ordered in (ascending(first), ascending(second))
+        for ordered in map(ascending, (first, second))
     )
     return (first - second).abs().mean(dim=1).double().mean().item()
 

@@ -19,7 +19,6 @@ class TwoSample(FeatureSetMetric):
         super().__init__(features, ("two_sample", "two_sample_real", "two_sample_fake"))
 
     def compare(self, real: Tensor, fake: Tensor) -> tuple[float, ...]:
-        """Return the accuracies on all, on real and on generated images."""
         count = min(len(real), len(fake))
         real, fake = real[:count], fake[:count]
         rounding = rounding_error(real, fake)
