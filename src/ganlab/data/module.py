@@ -25,20 +25,18 @@ from ganlab.transfer import send
 class ImageDataModule(LightningDataModule):
     """Training batches from packs.
 
-    A batch holds the pack's pictures (``images``, or ``inputs`` and ``targets``) and ``labels``. With unpaired domains
-    it holds one picture of each, by the domain's name. Each domain has an order of its own and may have any length; the
-    clock counts the first.
+    A batch holds the pack's pictures (``images``, or ``inputs`` and ``targets``) and ``labels``; with unpaired domains,
+    one picture of each by the domain's name. Domains may have any length and are ordered independently; the clock
+    counts the first.
 
     Batches follow from (seed, images seen) alone: to continue, the training system's ``clock.images_seen`` suffices.
 
     Args:
         specs: the pack's, or those of unpaired domains by name.
         batch_size: size of the global batch: each of W devices gets batch_size / W images.
-        seed: seed of the order, crops, flips and masks.
-        image_size: side of the pictures in a batch, in pixels. Larger packed pictures are cropped at random, inputs and
-            targets alike, each domain by itself. None: as packed.
+        image_size: side of the pictures in a batch, in pixels; None: as packed. Larger packed pictures are cropped at
+            random, inputs and targets alike.
         flip: whether pictures are mirrored left to right with probability 1/2.
-        labels: whether batches hold the pack's labels.
         inputs: makes inputs and targets from images, see `ganlab.data.inputs`.
 
     Attributes:
@@ -88,13 +86,12 @@ class ImageDataModule(LightningDataModule):
 
     @cached_property
     def centres(self) -> list[Pack]:
-        """The packs without augmentation: pictures that training crops at random are cropped to their centres."""
+        """The packs without augmentation: pictures are cropped to their centres."""
         packs = zip(self.packs, self.pictures, strict=True)
         return [centre(pack, [*pictures.values()], self.image_size) for pack, pictures in packs]
 
     @property
     def pack(self) -> Pack:
-        """The first pack without augmentation."""
         return self.centres[0]
 
     @cached_property
@@ -119,10 +116,9 @@ class ImageDataModule(LightningDataModule):
         return self.references[task]
 
     def fixed(self, count: int) -> dict[str, Tensor]:
-        """Return the first ``count`` pictures in training order, for previews, without augmentation.
+        """Return the first ``count`` pictures in training order, uint8 (N, C, H, W), without augmentation.
 
-        By their names in a batch: ``images``; or ``inputs``, ``targets`` and ``masks`` as a `Reference` shows them; or
-        one entry a domain, each in its own order. uint8 (N, C, H, W); fewer than ``count`` if the data hold fewer.
+        By their names in a batch, or as a `Reference` shows them; fewer than ``count`` if the data hold fewer.
         """
         count = min(count, *(len(pack) for pack in self.packs))
         rows = [order.indices(0, count) for order in self.orders]
@@ -132,22 +128,14 @@ class ImageDataModule(LightningDataModule):
         return {name: channels_first(pack.images[chosen]) for name, pack, chosen in packs}
 
     def prepare_data(self) -> None:
-        """Build the packs that are missing."""
         _ = self.packs
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays that batches are gathered from."""
         return sum(array.nbytes for stream in self.streams() for array in stream.arrays.values())
 
     def check(self, world_size: int, batch_sizes: Iterable[int] = (), accumulate: int = 1) -> None:
-        """Reject batch sizes that do not suit the devices, ``accumulate`` or the number of images.
-
-        ``batch_sizes`` are those that stages set; the others use ``batch_size``.
-
-        Raises:
-            UserError: one does not fit.
-        """
+        """Raise ``UserError`` if a batch size, a stage's or ``batch_size``, does not fit devices, data or gradients."""
         least = min(len(pack) for pack in self.packs)
         for size in dict.fromkeys([self.batch_size, *batch_sizes]):
             own = size == self.batch_size
@@ -180,7 +168,6 @@ class ImageDataModule(LightningDataModule):
 
     @property
     def orders(self) -> list[EndlessOrder]:
-        """The order of each pack."""
         return [EndlessOrder(len(pack), order_seed(self.seed, number)) for number, pack in enumerate(self.packs)]
 
     def streams(self, device: torch.device | None = None) -> list[Stream]:
@@ -198,11 +185,9 @@ class ImageDataModule(LightningDataModule):
     def transfer_batch_to_device(
         self, batch: dict[str, Tensor], device: torch.device, dataloader_idx: int
     ) -> dict[str, Tensor]:
-        """Send a batch to the training device without waiting for the device's current work."""
         return {name: send(values, device) for name, values in batch.items()}
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """Crop, mirror and make inputs on the training device."""
         return self.transform.apply(batch)
 
 

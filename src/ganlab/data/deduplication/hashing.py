@@ -28,14 +28,11 @@ class Hashing:
     """Training of the hash's auto-encoder, which the paper does not specify.
 
     Args:
-        noise: noise on inputs. ``gaussian``: of standard deviation ``noise_level``, in units of a picture's own;
+        noise: on inputs. ``gaussian``: of standard deviation ``noise_level``, in units of a picture's own;
             ``masking``: each value is replaced by the picture's mean with probability ``noise_level``.
-        noise_level: see ``noise``.
         dropout: probability of dropping a code unit.
         images: pictures seen in training.
         learning_rate: Adam's initial learning rate, which decays linearly to zero.
-        batch_size: pictures per step.
-        seed: seed of weights, order, noise and dropout.
     """
 
     noise: Literal["gaussian", "masking"]

@@ -86,7 +86,6 @@ class PortraitFactors:
     light: float
 
     def labels(self) -> list[int]:
-        """Return the labels' numbers."""
         return [values.index(getattr(self, name)) for name, values in LABELS.items()]
 
 

@@ -11,8 +11,7 @@ class EndlessOrder:
     """
 
     def __init__(self, count: int, seed: int) -> None:
-        self.count = count
-        self.seed = seed
+        self.count, self.seed = count, seed
         self._epoch = -1
         self._permutation = np.empty(0, np.int64)
 

@@ -3,26 +3,21 @@
 import os
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 
+from ganlab.arguments import checked
 from ganlab.data.packs.pictures import FORMATS, PictureFile, UnreadableImageError, decode
 from ganlab.data.packs.source import Record, Source
 from ganlab.data.sources.folder import Folder
 from ganlab.data.sources.translation_sets import name_of, place_of, two_folders
 from ganlab.errors import UserError
 
-DIRECTIONS = ("a_to_b", "b_to_a")
 MOST_STRETCH = 1.02  # largest ratio of the aspect ratios of a pair: sizes are rounded
 
 
-class Side(Folder):
-    """One side of pairs in two folders."""
-
-    labelled = False
-
-
+@checked
 class Pairs(Source):
     """Pairs A, B: pictures with A on the left and B on the right, or two folders with equal file names.
 
@@ -35,27 +30,24 @@ class Pairs(Source):
         set: name of a set published with pix2pix (Isola et al. 2017), in ``root``/pix2pix; None: your own pairs.
         direction: ``a_to_b``, A is the input and B the target, or ``b_to_a``.
         download: whether a published set may be fetched.
-
-    Raises:
-        UserError: a folder is missing or empty, or a picture has no partner.
     """
 
     pictures = ("inputs", "targets")
 
-    def __init__(self, *, root: str, split: str, set: str | None, direction: str, download: bool) -> None:
-        if direction not in DIRECTIONS:
-            raise UserError(f"data.direction={direction} is not known: take {' or '.join(DIRECTIONS)}")
+    def __init__(
+        self, *, root: str, split: str, set: str | None, direction: Literal["a_to_b", "b_to_a"], download: bool
+    ) -> None:
         self.reverse = direction == "b_to_a"
         place = place_of(root, set, "pairs", download)
         folders = two_folders(place, split)
         if folders is None:
-            self.sides = [Side(str(side_by_side(place, split)))]
+            self.sides = [Folder(str(side_by_side(place, split)), labelled=False)]
             self.files = [self.sides[0].files]
         else:
             for here, there in (folders, folders[::-1]):
                 if not here.is_dir():
                     raise UserError(f"{here} is missing, {there} exists: a pair needs both")
-            self.sides = [Side(str(folder)) for folder in folders]
+            self.sides = [Folder(str(folder), labelled=False) for folder in folders]
             self.files = partners(*self.sides)
         self.name = f"pairs-{name_of(place)}-{split}"
 
@@ -63,7 +55,6 @@ class Pairs(Source):
         return len(self.files[0])
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the fingerprint of all files, and the direction."""
         return {"sides": [side.fingerprint() for side in self.sides], "reverse": self.reverse}
 
     def read(self, index: int) -> Record:
@@ -98,7 +89,7 @@ def header_size(file: PictureFile) -> tuple[int, int]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(file.file, formats=sorted(set(FORMATS.values()))) as picture:
+            with Image.open(file.file, formats=FORMATS) as picture:
                 return picture.size
     except Exception:  # reported by decode()
         return decode(file).size

@@ -26,7 +26,6 @@ class SVHN(PublishedSet):
 
     @property
     def by_hand(self) -> str:  # type: ignore[override]
-        """How to get the file without a download."""
         return f"put {datasets.SVHN.split_list[self.published][0]}"
 
     @property
@@ -36,16 +35,13 @@ class SVHN(PublishedSet):
 
     @property
     def files(self) -> list[Path]:
-        """The MATLAB file of the published split."""
         return [self.root / datasets.SVHN.split_list[self.published][1]]
 
     def fetch(self) -> None:
-        """Fetch the file of this split."""
         url, _, md5 = datasets.SVHN.split_list[self.published]
         fetch(url, self.files[0], md5=md5)
 
     def decode(self) -> Decoded:
-        """Read the file with torchvision."""
         loaded = datasets.SVHN(self.root, split=self.published)
         images, labels = loaded.data.transpose(0, 2, 3, 1), loaded.labels
         if self.published == self.split:
