@@ -38,13 +38,9 @@ class ImageDataModule(LightningDataModule):
             random, inputs and targets alike.
         flip: whether pictures are mirrored left to right with probability 1/2.
         inputs: makes inputs and targets from images, see `ganlab.data.inputs`.
-
-    Attributes:
-        batch_size_at: maps images seen to the size of the next global batch; staged training replaces it.
-        resident: whether batches are gathered on the training device, from copies of the packs there.
     """
 
-    resident = False
+    resident = False  # whether batches are gathered on the training device, from copies of the packs there
 
     def __init__(
         self,
@@ -67,6 +63,7 @@ class ImageDataModule(LightningDataModule):
             else [{domain: "images"} for domain in specs]
         )
         self.batch_size, self.seed = batch_size, seed
+        # The size of the next global batch; staged training replaces it.
         self.batch_size_at: Callable[[int], int] = lambda images_seen: batch_size
         self.labels, self.inputs = labels, inputs
         packed = [spec.protocol.image_size for spec in self.specs]
@@ -138,15 +135,13 @@ class ImageDataModule(LightningDataModule):
         """Raise ``UserError`` if a batch size, a stage's or ``batch_size``, does not fit devices, data or gradients."""
         least = min(len(pack) for pack in self.packs)
         for size in dict.fromkeys([self.batch_size, *batch_sizes]):
-            own = size == self.batch_size
-            given, fix = (
-                (f"data.batch_size={size}", "data.batch_size=") if own else (f"a stage's batch size of {size}", "")
-            )
+            key = "data.batch_size=" if size == self.batch_size else ""
+            given = f"{key}{size}" if key else f"a stage's batch size of {size}"
             if size % world_size:
-                fix += str(-(-size // world_size) * world_size)
+                fix = f"{key}{-(-size // world_size) * world_size}"
                 raise UserError(f"{given} (global) cannot be shared evenly by {world_size} devices: take {fix}")
             if size > least:
-                fix += str(least // world_size * world_size)
+                fix = f"{key}{least // world_size * world_size}"
                 raise UserError(f"{given} is larger than the data ({least} images): take {fix} or less")
             if (share := size // world_size) % accumulate:
                 raise UserError(f"accumulate={accumulate} must divide the {share} images of {given} that a device gets")
@@ -168,7 +163,10 @@ class ImageDataModule(LightningDataModule):
 
     @property
     def orders(self) -> list[EndlessOrder]:
-        return [EndlessOrder(len(pack), order_seed(self.seed, number)) for number, pack in enumerate(self.packs)]
+        # The first pack has ``seed`` itself, the others unrelated ones.
+        others = [np.random.SeedSequence(self.seed, spawn_key=(number,)) for number in range(1, len(self.packs))]
+        seeds = [self.seed, *(int(other.generate_state(1, np.uint64)[0]) for other in others)]
+        return [EndlessOrder(len(pack), seed) for pack, seed in zip(self.packs, seeds, strict=True)]
 
     def streams(self, device: torch.device | None = None) -> list[Stream]:
         """Return the arrays that batches are gathered from, with their orders; copied to ``device`` if one is given."""
@@ -189,10 +187,3 @@ class ImageDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int = 0) -> dict[str, Tensor]:
         return self.transform.apply(batch)
-
-
-def order_seed(seed: int, number: int) -> int:
-    """Return the seed of the order of pack ``number``: ``seed`` itself for the first, unrelated ones for the others."""
-    if number == 0:
-        return seed
-    return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1, np.uint64)[0])

@@ -6,8 +6,7 @@ import numpy as np
 class EndlessOrder:
     """An endless stream of epochs, each a new permutation of 0 .. ``count`` - 1.
 
-    Each index follows from (seed, count, position) alone: a run can continue anywhere, and any number of processes can
-    take slices.
+    Each index follows from (seed, count, position) alone, so a run can continue anywhere.
     """
 
     def __init__(self, count: int, seed: int) -> None:

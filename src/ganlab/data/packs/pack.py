@@ -97,12 +97,7 @@ def checksum(array: np.ndarray) -> int:
 
 @checked
 def build(
-    source: Source,
-    protocol: PictureProtocol,
-    packs: Path,
-    *,
-    max_broken: Share = 0.01,
-    workers: Natural | None = None,
+    source: Source, protocol: PictureProtocol, packs: Path, *, max_broken: Share = 0.01, workers: Natural | None = None
 ) -> Pack:
     """Open the pack of a source in folder ``packs``, built if missing.
 

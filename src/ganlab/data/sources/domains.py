@@ -8,12 +8,7 @@ from ganlab.errors import UserError
 class Domain(Folder):
     """One of two domains: all pictures of ``root``/trainA (or A/train, or train/A), without labels.
 
-    Args:
-        root: folder of both domains, or of published sets.
-        split: ``train``, as above, or ``test``.
-        set: name of a set published with CycleGAN (Zhu et al. 2017), in ``root``/cyclegan; None: your own folder.
-        side: ``A`` or ``B``.
-        download: whether a published set may be fetched.
+    ``set`` names a set published with CycleGAN (Zhu et al. 2017), in ``root``/cyclegan; None: your own folder.
     """
 
     def __init__(self, *, root: str, split: str, set: str | None, side: str, download: bool) -> None:

@@ -26,7 +26,6 @@ class Faces(Folder):
     Haar features for frontal faces (Viola and Jones 2001; Lienhart and Maydt 2002).
 
     Args:
-        root: folder of photographs.
         margin: added on each side of a detection, as a share of its side.
         minimum: smallest side of the box with its margin, in pixels of the photograph.
         faces: ``all`` faces of a photograph, or ``one``, the largest.

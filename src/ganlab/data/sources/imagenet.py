@@ -28,9 +28,6 @@ class ImageNet(Source):
 
     ``root`` is the training tar file or its folder; or a folder of class folders such as ``n01440764``, directly or in
     ``train``. A subset of the classes is accepted.
-
-    Raises:
-        UserError: ``root`` is none of these.
     """
 
     def __init__(self, root: str) -> None:

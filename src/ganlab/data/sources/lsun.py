@@ -39,14 +39,8 @@ class LSUN(Source):
     """Pictures of one or more LSUN classes (Yu et al. 2015), WebP or JPEG with a short side of 256.
 
     Scenes are in ``<root>/<class>_<split>_lmdb`` and objects, which have no splits, in ``<root>/<class>``, as published
-    at github.com/fyu/lsun. The label is the position in ``classes``. The test set ``<root>/test_lmdb`` holds scenes
-    without labels.
-
-    Args:
-        root: folder of the LMDB folders, or to fetch them to.
-        classes: names from `SCENES` and `OBJECTS`; empty for the test set.
-        split: ``train``, ``val`` (scenes only) or ``test``.
-        download: whether missing folders are fetched; the bedrooms are 43 GB.
+    at github.com/fyu/lsun. The label is the position in ``classes``, which is empty for the test set of scenes,
+    ``<root>/test_lmdb``. ``download`` fetches missing folders; the bedrooms are 43 GB.
     """
 
     def __init__(self, root: str, classes: Sequence[str], split: str, download: bool) -> None:

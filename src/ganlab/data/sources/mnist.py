@@ -1,5 +1,6 @@
 """MNIST and data sets in its format: grey, 28x28 pixels, IDX files."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -55,7 +56,8 @@ class MNIST(PublishedSet):
         raise failures[0]
 
     def decode(self) -> Decoded:
-        return tensors(self.dataset(self.root, train=self.split == "train"))
+        loaded = self.dataset(self.root, train=self.split == "train")
+        return Decoded(np.asarray(loaded.data), np.asarray(loaded.targets))
 
 
 class FashionMNIST(MNIST):
@@ -99,9 +101,9 @@ class EMNIST(PublishedSet):
                 gunzip(place / "gzip" / f"{path.name}.gz", path)
 
     def decode(self) -> Decoded:
-        images, labels = tensors(datasets.EMNIST(self.root, split=self.part, train=self.split == "train"))
-        assert labels is not None
-        return Decoded(images.transpose(0, 2, 1), labels - (self.part == "letters"))
+        loaded = datasets.EMNIST(self.root, split=self.part, train=self.split == "train")
+        labels = np.asarray(loaded.targets) - (self.part == "letters")
+        return Decoded(np.asarray(loaded.data).transpose(0, 2, 1), labels)
 
 
 @checked
@@ -119,7 +121,6 @@ class StackedMNIST(Source):
         self.digits = MNIST(root, split, download)
         self.count, self.seed = count, seed
         self.name = f"stacked_mnist-{split}"
-        self._drawn: np.ndarray | None = None
 
     def notes(self) -> dict[str, Any]:
         return {"channels": {channel: MNIST.classes for channel in ("red", "green", "blue")}}
@@ -133,12 +134,9 @@ class StackedMNIST(Source):
     def read(self, index: int) -> Record:
         images, labels = self.digits.decoded
         assert labels is not None
-        if self._drawn is None:
-            self._drawn = np.random.default_rng(self.seed).integers(0, len(images), (self.count, 3))
-        chosen = self._drawn[index]
+        chosen = self._stacks[index]
         return {"images": np.stack(images[chosen], axis=-1), "labels": int(labels[chosen] @ (100, 10, 1))}
 
-
-def tensors(loaded: datasets.MNIST) -> Decoded:
-    """Return a torchvision data set as arrays."""
-    return Decoded(np.asarray(loaded.data), np.asarray(loaded.targets))
+    @cached_property
+    def _stacks(self) -> np.ndarray:
+        return np.random.default_rng(self.seed).integers(0, len(self.digits), (self.count, 3))

@@ -2,7 +2,6 @@
 
 import os
 import warnings
-from pathlib import Path
 from typing import Any, Literal
 
 from PIL import Image
@@ -24,12 +23,8 @@ class Pairs(Source):
     The former are in ``root``/train, the latter in ``root``/trainA and trainB, A/train and B/train, or train/A and
     train/B; file name extensions may differ. Pictures side by side are always decoded exactly.
 
-    Args:
-        root: folder of the pairs, or of published sets.
-        split: ``train``, as above, or another split.
-        set: name of a set published with pix2pix (Isola et al. 2017), in ``root``/pix2pix; None: your own pairs.
-        direction: ``a_to_b``, A is the input and B the target, or ``b_to_a``.
-        download: whether a published set may be fetched.
+    ``set`` names a set published with pix2pix (Isola et al. 2017), in ``root``/pix2pix; None: your own pairs. With
+    ``a_to_b``, A is the input and B the target.
     """
 
     pictures = ("inputs", "targets")
@@ -41,7 +36,11 @@ class Pairs(Source):
         place = place_of(root, set, "pairs", download)
         folders = two_folders(place, split)
         if folders is None:
-            self.sides = [Folder(str(side_by_side(place, split)), labelled=False)]
+            if not (place / split).is_dir():
+                held = ", ".join(sorted(entry.name for entry in place.iterdir() if entry.is_dir())) or "no folder"
+                wanted = f"no {split} (A left, B right), nor {split}A and {split}B"
+                raise UserError(f"{place} holds {held}, but {wanted}: set data.split or data.root")
+            self.sides = [Folder(str(place / split), labelled=False)]
             self.files = [self.sides[0].files]
         else:
             for here, there in (folders, folders[::-1]):
@@ -95,18 +94,6 @@ def header_size(file: PictureFile) -> tuple[int, int]:
         return decode(file).size
 
 
-def side_by_side(place: Path, split: str) -> Path:
-    """Return the folder of pictures with both sides; ``UserError`` if it is missing."""
-    folder = place / split
-    if not folder.is_dir():
-        there = sorted(entry.name for entry in place.iterdir() if entry.is_dir())
-        raise UserError(
-            f"{place} holds {', '.join(there) or 'no folder'}, but no {split} (A left, B right), nor {split}A and "
-            f"{split}B: set data.split or data.root"
-        )
-    return folder
-
-
 def partners(first: Folder, second: Folder) -> list[list[str]]:
     """Return both folders' files, matched by paths without extensions; ``UserError`` if one has no partner."""
     stems = []
@@ -117,8 +104,7 @@ def partners(first: Folder, second: Folder) -> list[list[str]]:
                 raise UserError(f"{folder.root} holds both {same} and {path}: remove one, names must be pairs")
         stems.append(named)
     for here, own, there, other in ((first, stems[0], second, stems[1]), (second, stems[1], first, stems[0])):
-        alone = [path for stem, path in own.items() if stem not in other]
-        if alone:
+        if alone := [path for stem, path in own.items() if stem not in other]:
             more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
             raise UserError(
                 f"{here.root / alone[0]}{more} of {len(own)} have no partner of the same name in {there.root}: "

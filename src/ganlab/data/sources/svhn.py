@@ -10,14 +10,13 @@ from ganlab.data.fetching.published import Decoded, PublishedSet
 from ganlab.errors import UserError
 
 VALIDATION = 10_000  # pictures held out of the training set (DCGAN paper, sec. 5.2)
-SHUFFLE_SEED = 42  # selects the held-out pictures, the same in every run
+SHUFFLE_SEED = 42  # selects the held-out pictures, the same in every run; the paper names none
 
 
 class SVHN(PublishedSet):
     """73,257 training, 26,032 test and 531,131 extra digits (Netzer et al. 2011).
 
-    ``validation`` is 10,000 random training pictures and ``train_without_validation`` the others, as in the paper,
-    which names no seed; here it is fixed.
+    ``validation`` is 10,000 random training pictures and ``train_without_validation`` the others, as in the paper.
     """
 
     option = "svhn"
