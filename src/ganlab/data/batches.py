@@ -18,10 +18,7 @@ COPY_BYTES = 64_000_000  # copied to a device at a time
 
 @dataclass(frozen=True)
 class Stream:
-    """Arrays of equal length, by their names in a batch, whose rows are drawn together in one order.
-
-    Arrays are in memory or memory-mapped. Tensors on a device are gathered there: only indices are sent.
-    """
+    """Arrays of equal length, by their names in a batch, whose rows are drawn together; tensors on their own device."""
 
     arrays: dict[str, np.ndarray] | dict[str, Tensor]
     order: EndlessOrder
@@ -57,13 +54,8 @@ def copy_to_device(array: np.ndarray, device: torch.device) -> Tensor:
 class BatchTransform:
     """Random crops, flips and masks, drawn on the CPU from (seed, images seen) and applied where the batch is.
 
-    Attributes:
-        seed: seed of all draws.
-        pictures: names of each stream's pictures in a batch.
-        packed: side of each stream's packed pictures, in pixels.
-        size: side of the pictures in a batch, in pixels.
-        flip: whether pictures are mirrored with probability 1/2.
-        inputs: inputs made from images, one of `ganlab.data.inputs.KINDS`.
+    ``pictures`` and ``packed`` are the names of each stream's pictures in a batch and their packed side in pixels;
+    ``size`` is their side in a batch. ``inputs`` is one of `ganlab.data.inputs.KINDS`.
     """
 
     seed: int
@@ -74,10 +66,7 @@ class BatchTransform:
     inputs: str
 
     def draw(self, images_seen: int, count: int) -> dict[str, np.ndarray]:
-        """Draw ``geometry``, int64 (count, streams, 3), and ``masks``, bool (count, size, size), where they are used.
-
-        ``count`` is the size of the global batch.
-        """
+        """Draw ``geometry``, int64 (count, streams, 3), and ``masks``, bool (count, size, size), of a global batch."""
         drawn = {}
         if self.flip or any(side != self.size for side in self.packed):
             rng = self._generator(images_seen, GEOMETRY)
@@ -88,7 +77,7 @@ class BatchTransform:
         return drawn
 
     def apply(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Crop and mirror a batch's pictures by its ``geometry``, then make inputs and targets from ``images``."""
+        """Crop and mirror pictures by ``geometry``, then make inputs and targets from ``images``."""
         geometry, masks = batch.get("geometry"), batch.get("masks")
         made = {name: values for name, values in batch.items() if name not in ("geometry", "masks")}
         if geometry is not None:

@@ -6,11 +6,7 @@ from torch import Tensor
 
 
 def draw_geometry(rng: np.random.Generator, count: int, packed: int, size: int, flip: bool) -> np.ndarray:
-    """Draw ``count`` windows of ``size`` pixels in pictures of side ``packed``.
-
-    Returns int64 (count, 3): top, left, and 1 if the window is mirrored left to right, else 0 (always 0 without
-    ``flip``).
-    """
+    """Draw windows of ``size`` pixels in pictures of side ``packed``: int64 (count, 3), top, left and mirrored."""
     corners = rng.integers(0, packed - size + 1, (count, 2))
     mirrored = rng.integers(0, 2, (count, 1)) if flip else np.zeros((count, 1), np.int64)
     return np.concatenate([corners, mirrored], axis=1)

@@ -42,9 +42,8 @@ def entries_of(kind: str) -> tuple[str, ...]:
 def draw_masks(kind: str, rng: np.random.Generator, count: int, size: int) -> np.ndarray:
     """Draw the holes of ``count`` pictures, bool (count, size, size), True where a pixel is missing.
 
-    ``centre_hole``: the centre, half as wide and high as the picture. ``random_region``: irregular patches covering 20
-    to 30 %, the same for all ``count`` (both Pathak et al. 2016, sec. 3.3 and authors' code). ``occlusion``: three
-    rectangles per picture, which may overlap.
+    ``centre_hole``: half as wide and high as the picture. ``random_region``: irregular patches covering 20 to 30 %, the
+    same for all ``count`` (both Pathak et al. 2016, sec. 3.3). ``occlusion``: three rectangles, which may overlap.
     """
     if kind == "centre_hole":
         mask = np.zeros((size, size), bool)
@@ -76,11 +75,7 @@ def rectangles(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
     starts = np.floor(rng.random((count, RECTANGLES, 2)) * (size - sides + 1))
     along = np.arange(size)
     covered = (along >= starts[..., None]) & (along < (starts + sides)[..., None])
-    mask = np.zeros((count, size, size), bool)
-    for rectangle in range(RECTANGLES):
-        rows, columns = covered[:, rectangle, 0], covered[:, rectangle, 1]
-        mask |= rows[:, :, None] & columns[:, None, :]
-    return mask
+    return (covered[:, :, 0, :, None] & covered[:, :, 1, None, :]).any(1)
 
 
 def make_inputs(kind: str, images: Tensor, masks: Tensor | None) -> dict[str, Tensor]:

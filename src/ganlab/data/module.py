@@ -25,28 +25,22 @@ from ganlab.transfer import send
 class ImageDataModule(LightningDataModule):
     """Training batches from packs.
 
-    A batch holds the pack's pictures (``images``, or ``inputs`` and ``targets``) and ``labels``. With unpaired domains
-    it holds one picture of each, by the domain's name. Each domain has an order of its own and may have any length; the
-    clock counts the first.
+    A batch holds the pack's pictures (``images``, or ``inputs`` and ``targets``) and ``labels``; with unpaired domains,
+    one picture of each by the domain's name. Domains may have any length and are ordered independently; the clock
+    counts the first.
 
     Batches follow from (seed, images seen) alone: to continue, the training system's ``clock.images_seen`` suffices.
 
     Args:
         specs: the pack's, or those of unpaired domains by name.
         batch_size: size of the global batch: each of W devices gets batch_size / W images.
-        seed: seed of the order, crops, flips and masks.
-        image_size: side of the pictures in a batch, in pixels. Larger packed pictures are cropped at random, inputs and
-            targets alike, each domain by itself. None: as packed.
+        image_size: side of the pictures in a batch, in pixels; None: as packed. Larger packed pictures are cropped at
+            random, inputs and targets alike.
         flip: whether pictures are mirrored left to right with probability 1/2.
-        labels: whether batches hold the pack's labels.
         inputs: makes inputs and targets from images, see `ganlab.data.inputs`.
-
-    Attributes:
-        batch_size_at: maps images seen to the size of the next global batch; staged training replaces it.
-        resident: whether batches are gathered on the training device, from copies of the packs there.
     """
 
-    resident = False
+    resident = False  # whether batches are gathered on the training device, from copies of the packs there
 
     def __init__(
         self,
@@ -69,6 +63,7 @@ class ImageDataModule(LightningDataModule):
             else [{domain: "images"} for domain in specs]
         )
         self.batch_size, self.seed = batch_size, seed
+        # The size of the next global batch; staged training replaces it.
         self.batch_size_at: Callable[[int], int] = lambda images_seen: batch_size
         self.labels, self.inputs = labels, inputs
         packed = [spec.protocol.image_size for spec in self.specs]
@@ -88,13 +83,12 @@ class ImageDataModule(LightningDataModule):
 
     @cached_property
     def centres(self) -> list[Pack]:
-        """The packs without augmentation: pictures that training crops at random are cropped to their centres."""
+        """The packs without augmentation: pictures are cropped to their centres."""
         packs = zip(self.packs, self.pictures, strict=True)
         return [centre(pack, [*pictures.values()], self.image_size) for pack, pictures in packs]
 
     @property
     def pack(self) -> Pack:
-        """The first pack without augmentation."""
         return self.centres[0]
 
     @cached_property
@@ -119,10 +113,9 @@ class ImageDataModule(LightningDataModule):
         return self.references[task]
 
     def fixed(self, count: int) -> dict[str, Tensor]:
-        """Return the first ``count`` pictures in training order, for previews, without augmentation.
+        """Return the first ``count`` pictures in training order, uint8 (N, C, H, W), without augmentation.
 
-        By their names in a batch: ``images``; or ``inputs``, ``targets`` and ``masks`` as a `Reference` shows them; or
-        one entry a domain, each in its own order. uint8 (N, C, H, W); fewer than ``count`` if the data hold fewer.
+        By their names in a batch, or as a `Reference` shows them; fewer than ``count`` if the data hold fewer.
         """
         count = min(count, *(len(pack) for pack in self.packs))
         rows = [order.indices(0, count) for order in self.orders]
@@ -132,33 +125,23 @@ class ImageDataModule(LightningDataModule):
         return {name: channels_first(pack.images[chosen]) for name, pack, chosen in packs}
 
     def prepare_data(self) -> None:
-        """Build the packs that are missing."""
         _ = self.packs
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all arrays that batches are gathered from."""
         return sum(array.nbytes for stream in self.streams() for array in stream.arrays.values())
 
     def check(self, world_size: int, batch_sizes: Iterable[int] = (), accumulate: int = 1) -> None:
-        """Reject batch sizes that do not suit the devices, ``accumulate`` or the number of images.
-
-        ``batch_sizes`` are those that stages set; the others use ``batch_size``.
-
-        Raises:
-            UserError: one does not fit.
-        """
+        """Raise ``UserError`` if a batch size, a stage's or ``batch_size``, does not fit devices, data or gradients."""
         least = min(len(pack) for pack in self.packs)
         for size in dict.fromkeys([self.batch_size, *batch_sizes]):
-            own = size == self.batch_size
-            given, fix = (
-                (f"data.batch_size={size}", "data.batch_size=") if own else (f"a stage's batch size of {size}", "")
-            )
+            key = "data.batch_size=" if size == self.batch_size else ""
+            given = f"{key}{size}" if key else f"a stage's batch size of {size}"
             if size % world_size:
-                fix += str(-(-size // world_size) * world_size)
+                fix = f"{key}{-(-size // world_size) * world_size}"
                 raise UserError(f"{given} (global) cannot be shared evenly by {world_size} devices: take {fix}")
             if size > least:
-                fix += str(least // world_size * world_size)
+                fix = f"{key}{least // world_size * world_size}"
                 raise UserError(f"{given} is larger than the data ({least} images): take {fix} or less")
             if (share := size // world_size) % accumulate:
                 raise UserError(f"accumulate={accumulate} must divide the {share} images of {given} that a device gets")
@@ -180,8 +163,10 @@ class ImageDataModule(LightningDataModule):
 
     @property
     def orders(self) -> list[EndlessOrder]:
-        """The order of each pack."""
-        return [EndlessOrder(len(pack), order_seed(self.seed, number)) for number, pack in enumerate(self.packs)]
+        # The first pack has ``seed`` itself, the others unrelated ones.
+        others = [np.random.SeedSequence(self.seed, spawn_key=(number,)) for number in range(1, len(self.packs))]
+        seeds = [self.seed, *(int(other.generate_state(1, np.uint64)[0]) for other in others)]
+        return [EndlessOrder(len(pack), seed) for pack, seed in zip(self.packs, seeds, strict=True)]
 
     def streams(self, device: torch.device | None = None) -> list[Stream]:
         """Return the arrays that batches are gathered from, with their orders; copied to ``device`` if one is given."""
@@ -198,16 +183,7 @@ class ImageDataModule(LightningDataModule):
     def transfer_batch_to_device(
         self, batch: dict[str, Tensor], device: torch.device, dataloader_idx: int
     ) -> dict[str, Tensor]:
-        """Send a batch to the training device without waiting for the device's current work."""
         return {name: send(values, device) for name, values in batch.items()}
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int = 0) -> dict[str, Tensor]:
-        """Crop, mirror and make inputs on the training device."""
         return self.transform.apply(batch)
-
-
-def order_seed(seed: int, number: int) -> int:
-    """Return the seed of the order of pack ``number``: ``seed`` itself for the first, unrelated ones for the others."""
-    if number == 0:
-        return seed
-    return int(np.random.SeedSequence(seed, spawn_key=(number,)).generate_state(1, np.uint64)[0])

@@ -20,10 +20,9 @@ class Reference:
 
     Attributes:
         reals: pictures of the target domain, for distribution metrics.
-        shown: maps indices 0 .. ``count`` - 1, int (n,), to what a batch holds of these pictures, without
-            augmentation: ``inputs`` and, where there is a truth, ``targets``, both uint8 (n, C, H, W); with holes also
-            ``masks``, uint8 (n, 1, H, W), 1 where a pixel is missing. Empty where a system takes no pictures.
-        count: how many pictures can be shown.
+        shown: maps indices 0 .. ``count`` - 1, int (n,), to ``inputs`` and, where there is a truth, ``targets``, both
+            uint8 (n, C, H, W), without augmentation; with holes also ``masks``, uint8 (n, 1, H, W), 1 where a pixel is
+            missing. Empty where a system takes no pictures.
     """
 
     reals: Pack
@@ -71,10 +70,8 @@ def of_pairs(pack: Pack, *, reverse: bool = False) -> Reference:
         arrays = {other.get(name, name): array for name, array in pack.arrays.items()}
         facts = {other.get(name, name): fact for name, fact in pack.manifest["arrays"].items()}
         pack = replace(pack, arrays=arrays, manifest=pack.manifest | {"arrays": facts})
-    names = ("inputs", "targets")
-    return Reference(
-        pack, lambda indices: {name: channels_first(pack.arrays[name][indices]) for name in names}, len(pack)
-    )
+    pairs = {name: pack.arrays[name] for name in ("inputs", "targets")}
+    return Reference(pack, lambda rows: {name: channels_first(side[rows]) for name, side in pairs.items()}, len(pack))
 
 
 def of_domains(source: Pack, target: Pack) -> Reference:

@@ -63,8 +63,8 @@ def open_images(key: str, folder: str, packs: Path) -> Pack:
         raise UserError(str(error).replace("data.root", key)) from error
     except UnreadableImageError as error:
         raise UserError(f"{key}={folder}: {error.name} cannot be read ({error.reason}): remove it") from error
-    channels = 1 if first.mode == "L" else 3
-    return build(source, Unchanged(first.width, channels, height=first.height, key=key), packs, max_broken=0)
+    protocol = Unchanged(first.width, 1 if first.mode == "L" else 3, height=first.height, key=key)
+    return build(source, protocol, packs, max_broken=0)
 
 
 def require_equal_sizes(generated: Pack, real: Pack) -> None:

@@ -72,5 +72,5 @@ def test_cifar100_has_classes_and_groups(tmp_path: Path, pixels, monkeypatch, la
     assert [source.read(index)["labels"] for index in range(2)] == expected
     assert np.array_equal(source.read(1)["images"], pixels[1]) and source.name == f"cifar100-{labels}-train"
     assert source.classes == names.split() and len(FINE.split()) == 100 and len(COARSE.split()) == 20
-    with pytest.raises(UserError, match="data.kind=medium is not known"):
+    with pytest.raises(ValueError, match="kind=medium must be fine or coarse"):
         CIFAR100(str(tmp_path), "train", "medium", False)

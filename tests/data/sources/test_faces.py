@@ -77,7 +77,7 @@ def test_every_choice_makes_another_pack(photographs):
         {}, {"margin": 0.2}, {"minimum": 40}, {"faces": "one"}, {"scale_factor": 1.1}, {"neighbours": 6}
     ]  # fmt: skip
     assert len({str(source(photographs, **changed).fingerprint()) for changed in choices}) == 6
-    with pytest.raises(UserError, match="data.faces=two is not known"):
+    with pytest.raises(ValueError, match="faces=two must be all or one"):
         source(photographs, faces="two")
 
 

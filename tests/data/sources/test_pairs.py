@@ -110,7 +110,7 @@ def test_pictures_of_different_shapes_are_no_pair(tmp_path):
 def test_wrong_values_say_what_to_type(joined, tmp_path):
     with pytest.raises(UserError, match="joined holds train, but no val .*set data.split"):
         pairs(joined, split="val")
-    with pytest.raises(UserError, match="data.direction=back is not known: take a_to_b or b_to_a"):
+    with pytest.raises(ValueError, match="direction=back must be a_to_b or b_to_a"):
         pairs(joined, direction="back")
     with pytest.raises(UserError, match="data.root=.*gone does not exist"):
         pairs(tmp_path / "gone")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,24 +44,13 @@ def deduplicate(pack: Pack, hashing: Hashing, *, max_dropped: Share) -> Pack:
     It holds the arrays of ``pack`` without the dropped rows, which ``duplicates.json`` lists and ``duplicates.png``
     samples. One process makes it while others wait; a killed one is continued to the same bytes.
 
-    Args:
-        pack: the full pack; pictures of any size and colour.
-        hashing: how codes are made.
-        max_dropped: largest share of dropped pictures, 0..1: a hash that has learned nothing would drop nearly all.
-
-    Raises:
-        UserError: more would be dropped, the disk is full, or the folder cannot be written.
+    ``UserError`` if more than the share ``max_dropped``, 0..1, would be dropped: by a hash that has learned nothing,
+    nearly all pictures.
     """
     folder = deduplicated_folder(pack.folder, hashing)
     made = open_or_write(folder, lambda: write(pack, hashing, folder, max_dropped))
-    require_few(made, max_dropped)
+    refuse_many(made.manifest["deduplication"], max_dropped, made.folder)
     return made
-
-
-def require_few(pack: Pack, max_dropped: float) -> None:
-    """Raise ``UserError`` if more than the share ``max_dropped`` of a de-duplicated pack was dropped."""
-    facts = pack.manifest["deduplication"]
-    refuse_many(facts["dropped"], facts["count"], Hashing(**facts["settings"]), max_dropped, pack.folder)
 
 
 def write(pack: Pack, hashing: Hashing, folder: Path, max_dropped: float) -> None:
@@ -77,17 +67,15 @@ def write(pack: Pack, hashing: Hashing, folder: Path, max_dropped: float) -> Non
         facts = duplicates.report(far)
         write_text_atomically(writer.partial / "duplicates.json", json.dumps(facts, indent=1))
         duplicates.draw(read, far, writer.partial / "duplicates.png")
-        refuse_many(duplicates.dropped, count, hashing, max_dropped, writer.partial)
+        summary = {"of": pack.folder.name, "settings": hashing.record()} | facts["summary"]
+        refuse_many(summary, max_dropped, writer.partial)
         copy(pack, duplicates.kept, writer)
         for path in (weights, codes):
             path.unlink()
         inherited = {name: fact for name, fact in pack.manifest.items() if name not in ("count", "arrays")}
-        summary = {"of": pack.folder.name, "settings": hashing.record()} | facts["summary"]
         writer.finish(inherited | {"key": folder.name.rsplit("-", 1)[1], "deduplication": summary})
-    log.warning(
-        "%d of %d pictures are near duplicates and dropped: look at %s",
-        *(duplicates.dropped, count, folder / "duplicates.png"),
-    )
+    sheet = folder / "duplicates.png"
+    log.warning("%d of %d pictures are near duplicates and dropped: look at %s", duplicates.dropped, count, sheet)
 
 
 def load_or_fit(path: Path, read: ReadPictures, count: int, hashing: Hashing) -> AutoEncoder:
@@ -139,11 +127,12 @@ def bar(text: str, total: int, step: int, steps: Sequence[int]) -> Iterator[int]
             shown.update(min(step, total - shown.n))
 
 
-def refuse_many(dropped: int, count: int, hashing: Hashing, max_dropped: float, folder: Path) -> None:
-    """Raise ``UserError`` if more than the share ``max_dropped`` of ``count`` pictures is dropped."""
+def refuse_many(facts: dict[str, Any], max_dropped: float, folder: Path) -> None:
+    """Raise ``UserError`` if more than the share ``max_dropped`` of a pack is dropped; ``facts`` are its manifest's."""
+    dropped, count = facts["dropped"], facts["count"]
     if dropped > max_dropped * count:
         raise UserError(
             f"{dropped} of {count} pictures have the code of an earlier one, more than data.max_dropped={max_dropped} "
             f"allows: if those in {folder / 'duplicates.png'} are equal, set data.max_dropped=1; if not, train the "
-            f"hash longer with a larger data.deduplication.images (now {hashing.images})"
+            f"hash longer with a larger data.deduplication.images (now {facts['settings']['images']})"
         )

@@ -23,12 +23,7 @@ CELL, GAP, MARGIN = 64, 2, 12
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Records with equal codes.
-
-    Attributes:
-        codes: codes of all records, uint8 (N, 16).
-        groups: for each shared code its records, int64: the first is kept, the others are dropped.
-    """
+    """Codes of all records, uint8 (N, 16), and for each shared code its records: the first is kept."""
 
     codes: np.ndarray
     groups: list[np.ndarray]
@@ -52,7 +47,6 @@ class Duplicates:
 
     @property
     def dropped(self) -> int:
-        """Number of records that are not the first of their code."""
         return int(len(self.codes) - self.kept.sum())
 
     def differences(self, read: ReadPictures) -> list[np.ndarray]:
@@ -70,10 +64,7 @@ class Duplicates:
         return np.split(far, np.cumsum(sizes)[:-1])
 
     def report(self, far: list[np.ndarray]) -> dict[str, Any]:
-        """Return JSON-able facts: a ``summary``, codes with many records, and the records of all groups.
-
-        The summary gives quantiles of ``far``, the `differences`, and counts idle bits, equal in nearly all pictures.
-        """
+        """Return JSON-able facts; ``far`` are the `differences`, and idle bits are equal in nearly all pictures."""
         count, sizes = len(self.codes), Counter(len(group) for group in self.groups)
         on = sum(np.unpackbits(part, axis=1).sum(0, dtype=np.int64) for part in np.array_split(self.codes, 64))
         common = sorted((group for group in self.groups if len(group) >= COMMON), key=len, reverse=True)
@@ -95,10 +86,7 @@ class Duplicates:
         }
 
     def draw(self, read: ReadPictures, far: list[np.ndarray], path: Path) -> None:
-        """Write a PNG of groups: the kept picture, a gap, and up to four dropped ones, the most different first.
-
-        Groups are sampled evenly, from those that differ most (top left) to those that differ least.
-        """
+        """Write a PNG of groups, those that differ most first: the kept picture, a gap, and up to four dropped ones."""
         ranked = sorted(range(len(self.groups)), key=lambda number: -far[number].max())
         shown = [ranked[place * len(ranked) // GROUPS] for place in range(GROUPS)] if len(ranked) > GROUPS else ranked
         lines = max(1, -(-len(shown) // COLUMNS))

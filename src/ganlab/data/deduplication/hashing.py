@@ -28,14 +28,11 @@ class Hashing:
     """Training of the hash's auto-encoder, which the paper does not specify.
 
     Args:
-        noise: noise on inputs. ``gaussian``: of standard deviation ``noise_level``, in units of a picture's own;
+        noise: on inputs. ``gaussian``: of standard deviation ``noise_level``, in units of a picture's own;
             ``masking``: each value is replaced by the picture's mean with probability ``noise_level``.
-        noise_level: see ``noise``.
         dropout: probability of dropping a code unit.
         images: pictures seen in training.
         learning_rate: Adam's initial learning rate, which decays linearly to zero.
-        batch_size: pictures per step.
-        seed: seed of weights, order, noise and dropout.
     """
 
     noise: Literal["gaussian", "masking"]
@@ -47,9 +44,8 @@ class Hashing:
     seed: Natural
 
     def __post_init__(self) -> None:
-        shares = {"dropout": self.dropout} | ({"noise_level": self.noise_level} if self.noise == "masking" else {})
-        for key, value in shares.items():
-            if value >= 1:
+        for key in ("dropout", "noise_level") if self.noise == "masking" else ("dropout",):
+            if (value := getattr(self, key)) >= 1:
                 raise UserError(f"data.deduplication.{key}={value} is no probability: take a number from 0 to below 1")
 
     def record(self) -> dict[str, Any]:
@@ -94,10 +90,7 @@ def standardized(small: Tensor) -> Tensor:
 def fit(
     read: ReadPictures, count: int, settings: Hashing, progress: Callable[[Sequence[int]], Iterable[int]]
 ) -> AutoEncoder:
-    """Train the auto-encoder to reconstruct ``count`` pictures from noisy thumbnails.
-
-    The global random generators are not used; ``progress`` wraps the steps.
-    """
+    """Train the auto-encoder to reconstruct ``count`` pictures from noisy thumbnails; ``progress`` wraps the steps."""
     generator = Generator().manual_seed(settings.seed)
     network = AutoEncoder(generator)
     order = EndlessOrder(count, settings.seed)
@@ -119,12 +112,9 @@ def fit(
 
 
 def equal_codes(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Group records by their codes, uint8 (N, 16): return a stable order of records and the starts of groups in it.
-
-    A radix sort of 16 bits at a time, linear in N.
-    """
+    """Group records by their codes, uint8 (N, 16): return a stable order of records and the starts of groups in it."""
     order = np.arange(len(codes))
-    for digit in np.ascontiguousarray(codes).view(np.uint16).T:
+    for digit in np.ascontiguousarray(codes).view(np.uint16).T:  # a radix sort, linear in N
         order = order[np.argsort(digit[order], kind="stable")]
     ordered = codes[order]
     changes = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(1)])

@@ -19,7 +19,6 @@ class Bedroom(Room):
     """A room with its furniture, windows and light."""
 
     def draw(self) -> list[Shape]:
-        """Return all shapes in painting order."""
         f = self.f
         self._shell()
         places = [(-1.42, 0.0, 1.42)[place] for place in ORDERS[min(int((f.arrangement + 1) * 3), 5)]]

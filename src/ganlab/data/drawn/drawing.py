@@ -16,11 +16,7 @@ CHUNK = 15_000  # pixels of coverage held at once; the allocator would map and u
 
 @dataclass(frozen=True)
 class Fade:
-    """Opacity that falls smoothly from 1 to 0.
-
-    Linear: between the points ``start`` and ``end``. Radial: from the centre ``start`` to the ellipse around it with
-    half axes ``end``.
-    """
+    """Opacity that falls smoothly from 1 at ``start`` to 0 at ``end``; radial: at the ellipse of half axes ``end``."""
 
     start: tuple[float, float]
     end: tuple[float, float]
@@ -46,8 +42,8 @@ class Shape:
     """An area bounded by closed polygons, and its paint.
 
     Attributes:
-        contours: polygons in units of the image side, (0, 0) at the top left; points may lie outside. A contour that
-            runs the other way round cuts a hole.
+        contours: polygons in units of the image side, (0, 0) at the top left. One that runs the other way round cuts a
+            hole.
         colour: RGB in [0, 1].
         gain: the colour multiplies what lies below (shadow below 1, light above 1) instead of covering it.
         kind: number written to the mask where the shape covers at least half a pixel; None: not written.
@@ -62,14 +58,9 @@ class Shape:
 
 
 class Painting:
-    """Collects shapes in painting order, from the back to the front.
+    """Collects shapes in painting order, from the back to the front."""
 
-    Attributes:
-        shapes: shapes so far.
-        kinds: names of the mask's numbers.
-    """
-
-    kinds: Sequence[str]
+    kinds: Sequence[str]  # names of the mask's numbers
 
     def __init__(self) -> None:
         self.shapes: list[Shape] = []
@@ -140,10 +131,7 @@ def mix(colour: Colour, other: Colour, share: float) -> Colour:
 
 
 def _covered(shapes: Sequence[Shape], size: int) -> Iterator[tuple[int, np.ndarray, tuple[slice, slice]]]:
-    """Yield for each visible shape: its number, its coverage, float32 (h, w) in [0, 1], and its rows and columns.
-
-    Shapes are processed in groups of at most CHUNK pixels.
-    """
+    """Yield for each visible shape: its number, its coverage, float32 (h, w) in [0, 1], and its rows and columns."""
     contours = [contour for shape in shapes for contour in shape.contours]
     ends = np.cumsum([len(contour) for contour in contours])
     following = np.arange(1, ends[-1] + 1)

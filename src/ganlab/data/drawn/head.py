@@ -41,7 +41,6 @@ class Head(Painting):
         self.smiling = f.smile == "smile"
 
     def draw(self) -> list[Shape]:
-        """Return all shapes in painting order."""
         f = self.f
         backdrop = tone(BACKGROUNDS[f.background], 1 + 0.03 * f.background_tone)
         self._fill([FRAME], backdrop, "background")

@@ -1,6 +1,6 @@
 """Labels, colours and numbers that determine a drawn face."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from ganlab.data.drawn.drawing import Colour
 
@@ -31,35 +31,23 @@ CLOTHES: dict[str, Colour] = {
     "navy": (0.22, 0.32, 0.55),
 }
 
-# Labels are drawn independently.
-PROBABILITIES: dict[str, dict[str, float]] = {
-    "smile": {"neutral": 0.5, "smile": 0.5},
-    "glasses": {"absent": 0.6, "present": 0.4},
-    "hair": {"short": 0.4, "long": 0.4, "bun": 0.2},
-    "hair_colour": {colour: 1 / len(HAIRS) for colour in HAIRS},
-    "skin": {colour: 1 / len(SKINS) for colour in SKINS},
-    "background": {colour: 1 / len(BACKGROUNDS) for colour in BACKGROUNDS},
-    "clothes": {colour: 1 / len(CLOTHES) for colour in CLOTHES},
-}
-LABELS = {name: list(values) for name, values in PROBABILITIES.items()}
-
 
 @dataclass(frozen=True)
 class PortraitFactors:
-    """Everything that determines a portrait: labels by the names in ``LABELS``, and numbers in [-1, 1].
+    """Everything that determines a portrait: labels with their probabilities, and numbers in [-1, 1].
 
     pose: rotation from the picture's left (-1) to its right (1), 36 degrees each way. tilt: leaning to a side.
     head_*: place and size; *_size, *_width, *_length: proportions; *_tone: brightness; *_hue: colours.
     parting: of the hair, left below 0. light: from the right (-1) to the left (1). left_eye is on the picture's left.
     """
 
-    smile: str
-    glasses: str
-    hair: str
-    hair_colour: str
-    skin: str
-    background: str
-    clothes: str
+    smile: str = field(metadata={"neutral": 0.5, "smile": 0.5})
+    glasses: str = field(metadata={"absent": 0.6, "present": 0.4})
+    hair: str = field(metadata={"short": 0.4, "long": 0.4, "bun": 0.2})
+    hair_colour: str = field(metadata=dict.fromkeys(HAIRS, 1 / len(HAIRS)))
+    skin: str = field(metadata=dict.fromkeys(SKINS, 1 / len(SKINS)))
+    background: str = field(metadata=dict.fromkeys(BACKGROUNDS, 1 / len(BACKGROUNDS)))
+    clothes: str = field(metadata=dict.fromkeys(CLOTHES, 1 / len(CLOTHES)))
     pose: float
     head_size: float
     head_x: float
@@ -86,8 +74,9 @@ class PortraitFactors:
     light: float
 
     def labels(self) -> list[int]:
-        """Return the labels' numbers."""
         return [values.index(getattr(self, name)) for name, values in LABELS.items()]
 
 
-FACTORS = tuple(field.name for field in fields(PortraitFactors) if field.type is float)
+PROBABILITIES = {label.name: label.metadata for label in fields(PortraitFactors) if label.metadata}
+LABELS = {name: list(values) for name, values in PROBABILITIES.items()}
+FACTORS = tuple(factor.name for factor in fields(PortraitFactors) if factor.type is float)

@@ -36,5 +36,4 @@ class Portraits(Procedural):
     kinds = KINDS
 
     def render(self, index: int) -> Rendered:
-        """Return portrait ``index`` with its ground truth."""
         return render(draw_factors(self.seed, self.split, index), self.image_size)

@@ -24,8 +24,7 @@ class Rendered:
         image: uint8 (size, size, 3).
         labels: int64 (A,), UNSEEN where the picture does not show the attribute.
         factors: float32 (F,) in [-1, 1].
-        boxes: float32 (K, 4), x0, y0, x1, y1 in units of the image side around each object's visible pixels; zeros if
-            there are none.
+        boxes: float32 (K, 4), x0, y0, x1, y1 of visible pixels in units of the image side; zeros if there are none.
         masks: uint8 (size, size), the number of the front-most kind.
     """
 
@@ -39,11 +38,7 @@ class Rendered:
 def draw_values(
     values: Mapping[str, Mapping[str, float]], factors: Sequence[str], seed: int, split: str, index: int
 ) -> dict[str, Any]:
-    """Draw labels with their probabilities and factors uniformly from [-1, 1], all independently.
-
-    Raises:
-        UserError: the split is unknown, or the seed is not in 0..2**32-1.
-    """
+    """Draw labels with their probabilities and factors uniformly from [-1, 1], all independently."""
     if split not in SPLITS:
         raise NoSuchSplitError(f"data.split={split} is not known: take one of {', '.join(SPLITS)}")
     if not 0 <= seed < 2**32:  # a longer seed would overlap with the words of split and index
@@ -72,13 +67,8 @@ def render_shapes(
     """Paint ``shapes`` and measure the boxes of ``objects``, each named in ``kinds``."""
     image, mask = paint(shapes, size)
     boxes = [bounds(mask, kinds.index(name)) for name in objects]
-    return Rendered(
-        image,
-        np.array(labels, np.int64),
-        np.array(factors, np.float32),
-        np.array(boxes, np.float32).reshape(len(objects), 4),
-        mask,
-    )
+    truth = np.array(labels, np.int64), np.array(factors, np.float32), np.array(boxes, np.float32)
+    return Rendered(image, *truth, mask)
 
 
 @checked
@@ -103,7 +93,6 @@ class Procedural(Source):
 
     @property
     def extras(self) -> Arrays:
-        """Labels, factors, boxes and masks."""
         return {
             "labels": ("int64", (len(self.labels),)),
             "factors": ("float32", (len(self.factors),)),
@@ -112,7 +101,6 @@ class Procedural(Source):
         }
 
     def notes(self) -> dict[str, Any]:
-        """Return the meaning of the numbers in the arrays."""
         return {
             "labels": {name: list(values) for name, values in self.labels.items()},
             "unseen_label": UNSEEN,
@@ -126,11 +114,9 @@ class Procedural(Source):
         return self.count
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return everything that determines the pixels."""
         facts = {name: getattr(self, name) for name in ("renderer", "count", "image_size", "seed", "split")}
         return {"set": self.content} | facts
 
     def read(self, index: int) -> Record:
-        """Return picture ``index``, uint8 (image_size, image_size, 3), with labels, factors, boxes and masks."""
         truth = vars(self.render(index))
         return {"images": truth["image"]} | {name: truth[name] for name in self.extras}

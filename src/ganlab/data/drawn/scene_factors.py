@@ -1,6 +1,6 @@
 """Labels, colours and numbers that determine a drawn bedroom."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from ganlab.data.drawn.drawing import Colour
 from ganlab.data.drawn.procedural import UNSEEN
@@ -22,26 +22,10 @@ BEDS: dict[str, Colour] = {
     "plum": (0.52, 0.29, 0.50),
 }
 
-# Labels are drawn independently.
-PROBABILITIES: dict[str, dict[str, float]] = {
-    "windows": {"none": 0.5, "one": 0.3, "two": 0.2},
-    "sky": {"day": 0.5, "sunset": 0.25, "night": 0.25},
-    "curtains": {"absent": 0.5, "present": 0.5},
-    "bed": {"none": 0.2, "left": 0.4, "right": 0.4},
-    "bed_colour": {colour: 1 / len(BEDS) for colour in BEDS},
-    "lamp": {"none": 0.4, "off": 0.3, "on": 0.3},
-    "picture": {"none": 0.4, "landscape": 0.3, "abstract": 0.3},
-    "plant": {"absent": 0.6, "present": 0.4},
-    "rug": {"absent": 0.5, "present": 0.5},
-    "floor": {"oak": 0.4, "walnut": 0.3, "tiles": 0.3},
-    "wall": {colour: 1 / len(WALLS) for colour in WALLS},
-}
-LABELS = {name: list(values) for name, values in PROBABILITIES.items()}
-
 
 @dataclass(frozen=True)
 class SceneFactors:
-    """Everything that determines a scene: labels by the names in ``LABELS``, and numbers in [-1, 1].
+    """Everything that determines a scene: labels with their probabilities, and numbers in [-1, 1].
 
     view: camera angle, from the left (-1) to the right (1). distance, eye_height: of the camera.
     arrangement: its sixth of [-1, 1] selects the order of the windows and the picture on the wall.
@@ -49,17 +33,17 @@ class SceneFactors:
     sun: how far to the side the light falls. Without a bed, bed_x selects the side of the other furniture.
     """
 
-    windows: str
-    sky: str
-    curtains: str
-    bed: str
-    bed_colour: str
-    lamp: str
-    picture: str
-    plant: str
-    rug: str
-    floor: str
-    wall: str
+    windows: str = field(metadata={"none": 0.5, "one": 0.3, "two": 0.2})
+    sky: str = field(metadata={"day": 0.5, "sunset": 0.25, "night": 0.25})
+    curtains: str = field(metadata={"absent": 0.5, "present": 0.5})
+    bed: str = field(metadata={"none": 0.2, "left": 0.4, "right": 0.4})
+    bed_colour: str = field(metadata=dict.fromkeys(BEDS, 1 / len(BEDS)))
+    lamp: str = field(metadata={"none": 0.4, "off": 0.3, "on": 0.3})
+    picture: str = field(metadata={"none": 0.4, "landscape": 0.3, "abstract": 0.3})
+    plant: str = field(metadata={"absent": 0.6, "present": 0.4})
+    rug: str = field(metadata={"absent": 0.5, "present": 0.5})
+    floor: str = field(metadata={"oak": 0.4, "walnut": 0.3, "tiles": 0.3})
+    wall: str = field(metadata=dict.fromkeys(WALLS, 1 / len(WALLS)))
     view: float
     distance: float
     eye_height: float
@@ -90,4 +74,6 @@ class SceneFactors:
         return [UNSEEN if unseen.get(name) else values.index(getattr(self, name)) for name, values in LABELS.items()]
 
 
-FACTORS = tuple(field.name for field in fields(SceneFactors) if field.type is float)
+PROBABILITIES = {label.name: label.metadata for label in fields(SceneFactors) if label.metadata}
+LABELS = {name: list(values) for name, values in PROBABILITIES.items()}
+FACTORS = tuple(factor.name for factor in fields(SceneFactors) if factor.type is float)

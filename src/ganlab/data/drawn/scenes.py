@@ -38,5 +38,4 @@ class Scenes(Procedural):
     kinds = KINDS
 
     def render(self, index: int) -> Rendered:
-        """Return scene ``index`` with its ground truth."""
         return render(draw_factors(self.seed, self.split, index), self.image_size)

@@ -28,10 +28,8 @@ DAMAGE = (
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack a tar (of any compression) or zip file atomically into ``folder``.
 
-    Raises:
-        UserError: the archive is damaged; or it is rejected: a member would be outside the folder, is a link out of it
-            or a device, or it holds far more than an archive of pictures.
-        OSError: the disk is full, or the folder cannot be written.
+    ``UserError`` if it is damaged or rejected: a member would be outside the folder, is a link out of it or a device,
+    or it holds far more than an archive of pictures.
     """
     unfinished = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process
@@ -106,8 +104,7 @@ class Guard:
     """Counts members and bytes of an archive, and rejects unsafe members and too many."""
 
     def __init__(self, archive: Path) -> None:
-        self.members = 0
-        self.bytes = 0
+        self.members = self.bytes = 0
         self.most_bytes = max(LEAST_ALLOWED, MOST_GROWTH * archive.stat().st_size)
 
     def admit(self, name: str, size: int) -> None:

@@ -29,24 +29,14 @@ PAUSE = 1.0  # seconds times the number of failed attempts, before the next one
 BLOCK = 2**20
 SMALL = 100e6  # bytes; smaller files show no progress bar in a log
 HOPELESS = (400, 401, 403, 404, 405, 410, 451)  # HTTP errors that are not retried
-
-
-class BrokenOffError(Exception):
-    """A transfer ended early, or a response does not continue the partial file."""
-
-
-BROKEN = (BrokenOffError, HTTPException, urllib.error.URLError, TimeoutError, ConnectionError, ssl.SSLError)
+BROKEN = (HTTPException, urllib.error.URLError, TimeoutError, ConnectionError, ssl.SSLError)
 
 
 def fetch(url: str, path: Path, *, md5: str | None = None) -> None:
-    """Fetch ``url`` to ``path``, unless it exists.
+    """Fetch ``url`` to ``path``, unless it exists; ``UserError`` with the fix if that fails.
 
     Bytes are collected in ``<path>.part``, where a later call continues. The file is renamed when its size, and the
     digest if one is given, are right.
-
-    Raises:
-        UserError: no network, no such file, wrong bytes, a full disk, or a folder that cannot be written; with the URL
-            and how to get the file by hand.
     """
     if urlsplit(url).scheme not in ("http", "https"):
         raise UserError(f"{url} is no address on the web: take one that begins with https:// or http://")
@@ -57,19 +47,17 @@ def fetch(url: str, path: Path, *, md5: str | None = None) -> None:
             return
         part = path.with_name(f"{path.name}.part")
         transfer(url, part)
-        check(part, md5)
+        if md5 is not None:
+            check(part, md5, url, path)
         os.replace(part, path)
 
 
 def fetch_archive(url: str, place: Path, *, expected: Path, md5: str | None = None) -> None:
-    """Fetch a tar or zip file and unpack it into the folder ``place``, so that ``expected`` exists.
+    """Fetch a tar or zip file and unpack it into the folder ``place``, unless ``expected`` below ``place`` exists.
 
-    Does nothing if ``expected``, a file or folder of the archive below ``place``, exists. An archive that was put into
-    ``place`` by hand is used. It is unpacked under a hidden name, its content is moved without replacing anything,
-    ``expected`` last, and it is deleted.
-
-    Raises:
-        UserError: see `fetch` and `ganlab.data.fetching.archives.unpack`; or the archive lacks ``expected``.
+    An archive that was put into ``place`` by hand is used. It is unpacked under a hidden name, its content is moved
+    without replacing anything, ``expected`` last, and it is deleted. ``UserError`` if it lacks ``expected``, and as
+    `fetch` and `unpack`.
     """
     if expected.exists():
         return
@@ -136,12 +124,12 @@ def request_rest(url: str, part: Path) -> None:
         if error.headers.get("Content-Range", "").rpartition("/")[2] == str(held):
             return
         part.unlink()
-        raise BrokenOffError("the file has changed on the server") from error
+        raise ConnectionError("the file has changed on the server") from error
     with response:
         part.parent.mkdir(parents=True, exist_ok=True)
         if response.status == 206 and not response.headers.get("Content-Range", "").startswith(f"bytes {held}-"):
             part.unlink(missing_ok=True)
-            raise BrokenOffError("the server continues at another place")
+            raise ConnectionError("the server continues at another place")
         start = held if response.status == 206 else 0
         length = response.headers.get("Content-Length")
         total = None if length is None else start + int(length)
@@ -152,7 +140,7 @@ def request_rest(url: str, part: Path) -> None:
             os.fsync(file.fileno())
             got = file.tell()
     if total is not None and got < total:
-        raise BrokenOffError(f"the connection broke off after {got:,} of {total:,} bytes")
+        raise ConnectionError(f"the connection broke off after {got:,} of {total:,} bytes")
 
 
 def copy(response: HTTPResponse, file: IO[bytes], name: str, start: int, total: int | None) -> None:
@@ -166,19 +154,14 @@ def copy(response: HTTPResponse, file: IO[bytes], name: str, start: int, total: 
             bar.update(len(block))
 
 
-class WrongBytesError(Exception):
-    """The received file is not the published one."""
-
-
-def check(part: Path, md5: str | None) -> None:
-    """Compare the digest if one is given; a file that differs is deleted."""
-    if md5 is None:
-        return
+def check(part: Path, md5: str, url: str, path: Path) -> None:
+    """Delete a file of another digest and raise ``UserError``."""
     with part.open("rb") as file:
         found = hashlib.file_digest(file, "md5").hexdigest()
     if found != md5:
         part.unlink()
-        raise WrongBytesError(f"its md5 is {found} instead of {md5}; it was deleted")
+        problem = f"its md5 is {found} instead of {md5}; it was deleted"
+        raise UserError(f"{url} is not the file that was published ({problem}): repeat, or {by_hand(path)}")
 
 
 @contextmanager
@@ -186,8 +169,6 @@ def explain_errors(url: str, path: Path) -> Iterator[None]:
     """Turn every error into one line with the URL and the fix."""
     try:
         yield
-    except WrongBytesError as error:
-        raise UserError(f"{url} is not the file that was published ({error}): repeat, or {by_hand(path)}") from error
     except urllib.error.HTTPError as error:
         raise UserError(f"{url} was refused ({error.code} {error.reason}): {by_hand(path)}") from error
     except BROKEN as error:
@@ -215,7 +196,6 @@ class NoFTPHandler(urllib.request.FTPHandler):
     """Rejects FTP addresses, to which Python's redirects may lead; it rejects redirects to files itself."""
 
     def ftp_open(self, request: urllib.request.Request) -> Any:
-        """Raise the error of an unsupported address."""
         raise urllib.error.URLError("unknown url type: ftp")
 
 

@@ -23,15 +23,8 @@ class Decoded(NamedTuple):
 class PublishedSet(Source):
     """One split of a data set that is published as a few files.
 
-    The constructor checks only that the files exist; all pictures are decoded at once when a pack is made.
-
-    Args:
-        root: folder of the set, or to fetch it to.
-        split: one of ``splits``.
-        download: whether missing files are fetched.
-
-    Raises:
-        UserError: the split is unknown, or files are missing and not fetched.
+    The constructor only checks that the files exist, and fetches missing ones to ``root`` if ``download`` is true. All
+    pictures are decoded at once when a pack is made.
     """
 
     in_memory = True
@@ -64,26 +57,21 @@ class PublishedSet(Source):
         """Files of this split."""
 
     @abstractmethod
-    def fetch(self) -> None:
-        """Fetch the missing files."""
+    def fetch(self) -> None: ...
 
     @abstractmethod
-    def decode(self) -> Decoded:
-        """Read the files."""
+    def decode(self) -> Decoded: ...
 
     def missing(self) -> list[Path]:
-        """Return the missing files."""
         return [path for path in self.files if not path.is_file()]
 
     def __len__(self) -> int:
         return len(self.decoded.images)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return name, size and modification time of every file."""
         return {"set": self.name, "files": file_stamps(self.files)}
 
     def read(self, index: int) -> Record:
-        """Return one picture at its native size, and its class if it has one."""
         images, labels = self.decoded
         return {"images": images[index]} | ({} if labels is None else {"labels": labels[index]})
 
@@ -115,22 +103,15 @@ class ArchiveSet(PublishedSet):
 
     @property
     def folder(self) -> Path:
-        """Folder of the files, as torchvision expects it."""
         return self.root / self.dataset.base_folder
 
     @property
-    def by_hand(self) -> str:  # type: ignore[override]
-        """How to get the files without a download."""
-        return f"unpack {self.dataset.url}"
-
-    @property
     def files(self) -> list[Path]:
-        """Files of all splits, which torchvision checks."""
+        # Of all splits, which torchvision checks.
         names = [name for name, _ in [*self.dataset.train_list, *self.dataset.test_list]]
         return [self.folder / name for name in names]
 
     def fetch(self) -> None:
-        """Fetch and unpack the archive, unless the folder exists."""
         fetch_archive(self.dataset.url, self.root, expected=self.folder, md5=self.dataset.tgz_md5)
 
 

@@ -6,13 +6,11 @@ import numpy as np
 class EndlessOrder:
     """An endless stream of epochs, each a new permutation of 0 .. ``count`` - 1.
 
-    Each index follows from (seed, count, position) alone: a run can continue anywhere, and any number of processes can
-    take slices.
+    Each index follows from (seed, count, position) alone, so a run can continue anywhere.
     """
 
     def __init__(self, count: int, seed: int) -> None:
-        self.count = count
-        self.seed = seed
+        self.count, self.seed = count, seed
         self._epoch = -1
         self._permutation = np.empty(0, np.int64)
 

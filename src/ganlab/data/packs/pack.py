@@ -36,10 +36,8 @@ class Pack:
     """Records ready for training, in memory-mapped arrays of equal length.
 
     Attributes:
-        folder: folder of the pack.
         manifest: content of pack.json: key, source, fingerprint, protocol, classes, content, count, arrays (shape,
-            dtype and crc32), names and reasons of skipped pictures, numbers of rejected ones by reason, and the
-            source's notes.
+            dtype and crc32), names and reasons of skipped pictures, numbers of rejected ones by reason, and notes.
         arrays: ``images`` (N, H, W, C) uint8, or ``inputs`` and ``targets``; labels and other arrays of the source.
     """
 
@@ -99,27 +97,15 @@ def checksum(array: np.ndarray) -> int:
 
 @checked
 def build(
-    source: Source,
-    protocol: PictureProtocol,
-    packs: Path,
-    *,
-    max_broken: Share = 0.01,
-    workers: Natural | None = None,
+    source: Source, protocol: PictureProtocol, packs: Path, *, max_broken: Share = 0.01, workers: Natural | None = None
 ) -> Pack:
     """Open the pack of a source in folder ``packs``, built if missing.
 
     Its folder is named after source, size and a key of fingerprint and protocol, so that changed pictures make a new
     pack. One process builds while others wait; a killed build continues.
 
-    Args:
-        source: source of the pictures.
-        protocol: how each becomes an array.
-        packs: folder of all packs, created if missing.
-        max_broken: largest share of unreadable pictures, 0..1; they are left out and listed in pack.json.
-        workers: processes that read; None: one per core, 0: this process alone.
-
-    Raises:
-        UserError: too many unreadable pictures or none at all, a full disk, or a folder that cannot be written.
+    ``workers`` processes read; None: one per core, 0: this process alone. Unreadable pictures are left out and listed
+    in pack.json; ``UserError`` if they exceed the share ``max_broken``, 0..1, or the pack cannot be written.
     """
     folder = packs / pack_name(source, protocol)
     pack = open_or_write(folder, lambda: write(source, protocol, folder, max_broken, workers))
@@ -129,11 +115,7 @@ def build(
 
 
 def open_or_write(folder: Path, write: Callable[[], None]) -> Pack:
-    """Open the pack in ``folder``; if it is missing, one process calls ``write`` while others wait.
-
-    Raises:
-        UserError: the folder cannot be written, or the disk is full.
-    """
+    """Open the pack in ``folder``; if it is missing, one process calls ``write`` while others wait."""
     if (pack := open_complete(folder)) is None:
         try:
             with locked(folder, f"makes {folder}"):
@@ -141,7 +123,12 @@ def open_or_write(folder: Path, write: Callable[[], None]) -> Pack:
                     write()
                     pack = Pack.open(folder)
         except OSError as error:
-            raise UserError(disk_error(error, folder.parent)) from error
+            problem = f"packs cannot be written to {folder.parent.absolute()} ({error})"
+            fix = "set packs=FOLDER to a writable folder"
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                problem = f"the disk is full ({error.strerror})"
+                fix = "free some space and repeat, or set packs=FOLDER on another disk"
+            raise UserError(f"{problem}: {fix}") from error
     return pack
 
 
@@ -211,10 +198,3 @@ def refuse_broken(skipped: list[list[str]], count: int, name: str, max_broken: f
         f"at least {len(skipped)} of {count} pictures of {name} cannot be read ({first}): replace or remove them, or "
         f"allow a larger share with data.max_broken (now {max_broken})"
     )
-
-
-def disk_error(error: OSError, packs: Path) -> str:
-    """Return one line on why packs cannot be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"the disk is full ({error.strerror}): free some space and repeat, or set packs=FOLDER on another disk"
-    return f"packs cannot be written to {packs.absolute()} ({error}): set packs=FOLDER to a writable folder"

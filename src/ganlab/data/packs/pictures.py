@@ -13,31 +13,11 @@ from ganlab.arguments import Count, checked
 from ganlab.errors import UserError
 
 # Raster formats only: Pillow would pass a disguised EPS file to Ghostscript.
-FORMATS = {
-    ".avif": "AVIF",
-    ".bmp": "BMP",
-    ".gif": "GIF",
-    ".jfif": "JPEG",
-    ".jp2": "JPEG2000",
-    ".jpe": "JPEG",
-    ".jpeg": "JPEG",
-    ".jpg": "JPEG",
-    ".pbm": "PPM",
-    ".pgm": "PPM",
-    ".png": "PNG",
-    ".pnm": "PPM",
-    ".ppm": "PPM",
-    ".tga": "TGA",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".webp": "WEBP",
-}
-KERNELS = {
-    "lanczos": Image.Resampling.LANCZOS,
-    "bicubic": Image.Resampling.BICUBIC,
-    "bilinear": Image.Resampling.BILINEAR,
-    "box": Image.Resampling.BOX,
-}
+FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TGA", "TIFF", "WEBP")
+ENDINGS = (
+    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm"),
+    *(".tga", ".tif", ".tiff", ".webp"),
+)
 MODES = {1: "L", 3: "RGB"}
 
 
@@ -46,8 +26,7 @@ class UnreadableImageError(Exception):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name, reason)
-        self.name = name
-        self.reason = reason
+        self.name, self.reason = name, reason
 
 
 class PictureFile(NamedTuple):
@@ -58,19 +37,16 @@ class PictureFile(NamedTuple):
 
 
 def decode(picture_file: PictureFile, least: tuple[int, int] | None = None) -> Image.Image:
-    """Decode a picture file to 8-bit grey (mode L) or colour (RGB), upright, transparency over white.
+    """Decode a picture file to 8-bit grey (mode L) or colour (RGB), upright, or raise ``UnreadableImageError``.
 
-    16-bit grey is scaled to 8 bits; the first frame of an animation is used. With ``least``, (width, height) in pixels,
-    a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, but not below ``least``.
-
-    Raises:
-        UnreadableImageError: the file is missing, broken, not a raster picture, or its pixels have no defined range.
+    Transparency is over white; 16-bit grey is scaled to 8 bits; the first frame of an animation is used. With
+    ``least``, (width, height) in pixels, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, but not below ``least``.
     """
     file, name = picture_file
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd metadata, which does not affect the pixels
-            with Image.open(file, formats=sorted(set(FORMATS.values()))) as picture:
+            with Image.open(file, formats=FORMATS) as picture:
                 if least is not None:
                     picture.draft(None, least)
                 picture.load()
@@ -107,33 +83,27 @@ class PictureProtocol:
     Args:
         image_size: side of the array, in pixels.
         channels: 1 (grey, ITU-R 601 weights) or 3 (RGB).
-        resize: one of `KERNELS`, antialiased.
+        resize: kernel, antialiased.
         crop: ``square``, the largest centre square; a number, the centre square of that many pixels; ``none``, the
             whole picture, squeezed into a square.
         decode: ``exact``, or ``fast``: JPEGs are scaled while they are decoded, see `decode`.
     """
 
     image_size: Count
-    channels: int
-    resize: str = "lanczos"
+    channels: Literal[1, 3]
+    resize: Literal["lanczos", "bicubic", "bilinear", "box"] = "lanczos"
     crop: Literal["square", "none"] | Count = "square"
     decode: Literal["exact", "fast"] = "exact"
 
     def __post_init__(self) -> None:
-        if self.channels not in MODES:
-            raise UserError(f"data.channels={self.channels} is not possible: take 1 (grey) or 3 (colour)")
-        if self.resize not in KERNELS:
-            raise UserError(f"data.resize={self.resize} is not known: take one of {', '.join(KERNELS)}")
         if self.decode == "fast" and isinstance(self.crop, int):
             raise UserError(f"data.decode=fast changes what data.crop={self.crop} keeps: take data.decode=exact")
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(height, width, channels) of a prepared picture."""
         return self.image_size, self.image_size, self.channels
 
     def record(self) -> dict[str, Any]:
-        """Return the protocol as recorded in a pack."""
         crop = {"square": "centre square", "none": "none"}.get(str(self.crop), f"centre {self.crop} px")
         fast = {"decode": self.decode} if self.decode != "exact" else {}
         sizes = {"image_size": self.image_size, "channels": self.channels}
@@ -147,7 +117,7 @@ class PictureProtocol:
         if isinstance(picture, np.ndarray):
             picture = Image.fromarray(picture.squeeze(2) if picture.shape[2:] == (1,) else picture)
         cropped = picture.crop(self.box(picture.size)).convert(MODES[self.channels])
-        resized = cropped.resize((self.image_size, self.image_size), KERNELS[self.resize])
+        resized = cropped.resize((self.image_size, self.image_size), Image.Resampling[self.resize.upper()])
         return np.asarray(resized).reshape(self.shape)
 
     def box(self, size: tuple[int, int]) -> tuple[int, int, int, int]:

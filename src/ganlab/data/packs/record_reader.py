@@ -39,9 +39,7 @@ def arrays_of(source: Source, protocol: PictureProtocol) -> Arrays:
 def read_chunk(source: Source, protocol: PictureProtocol, start: int, stop: int) -> Chunk:
     """Read records ``start`` .. ``stop`` - 1."""
     arrays = arrays_of(source, protocol)
-    columns: dict[str, list[np.ndarray]] = {
-        name: [np.empty((0, *shape), dtype)] for name, (dtype, shape) in arrays.items()
-    }
+    columns = {name: [np.empty((0, *shape), dtype)] for name, (dtype, shape) in arrays.items()}
     skipped, rejected = [], Counter[str]()
     for index in range(start, stop):
         try:
@@ -60,11 +58,7 @@ def read_chunk(source: Source, protocol: PictureProtocol, start: int, stop: int)
 def chunks(source: Source, protocol: PictureProtocol, start: int, workers: int | None) -> Generator[Chunk, None, None]:
     """Yield chunks from record ``start`` to the end, in order; their boundaries depend on the protocol alone.
 
-    At most two chunks per process are read ahead. ``workers`` is the number of processes; None: one per core, 0: this
-    process reads.
-
-    Raises:
-        UserError: a process was killed.
+    At most two chunks per process are read ahead. ``workers`` is None: one per core, 0: this process reads.
     """
     step = max(1, min(CHUNK_RECORDS, CHUNK_BYTES // row_bytes(arrays_of(source, protocol))))
     spans = [(first, min(first + step, len(source))) for first in range(start, len(source), step)]

@@ -27,20 +27,13 @@ class Source(ABC):
 
     A source is picklable. Its constructor raises ``UserError`` if data are missing, with the command to fetch them and
     the key to set.
-
-    Attributes:
-        name: the beginning of the pack folder's name.
-        classes: names of the labels 0, 1, ...; None if pictures have no single label.
-        content: what all pictures show, if a classifier for it exists (``"digits"``).
-        in_memory: whether pictures are decoded in memory, so that other processes would not make packing faster.
-        pictures: entries of a record that are pictures, each an array of the pack.
     """
 
-    name: str
-    classes: list[str] | None = None
-    content: str | None = None
-    in_memory: bool = False
-    pictures: tuple[str, ...] = ("images",)
+    name: str  # the beginning of the pack folder's name
+    classes: list[str] | None = None  # names of the labels 0, 1, ...; None if pictures have no single label
+    content: str | None = None  # what all pictures show, if a classifier for it exists ("digits")
+    in_memory: bool = False  # whether pictures are decoded in memory: other processes would not pack them faster
+    pictures: tuple[str, ...] = ("images",)  # entries of a record that are pictures, each an array of the pack
 
     @property
     def extras(self) -> Arrays:
@@ -84,24 +77,19 @@ class Subset(Source):
 
     @property
     def extras(self) -> Arrays:
-        """Entries of the full source."""
         return self.source.extras
 
     def notes(self) -> dict[str, Any]:
-        """Return the notes of the full source."""
         return self.source.notes()
 
     def __len__(self) -> int:
         return self.count
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the fingerprint of the full source, and the count."""
         return {"of": self.source.fingerprint(), "count": self.count}
 
     def read(self, index: int) -> Record:
-        """Return a record of the full source."""
         return self.source.read(index * len(self.source) // self.count)
 
     def read_rows(self, index: int) -> RecordRows:
-        """Return the rows of a record of the full source."""
         return self.source.read_rows(index * len(self.source) // self.count)

@@ -33,11 +33,7 @@ class Progress:
 
 
 class PackWriter:
-    """Appends rows to the arrays of a pack in ``<folder>.partial``, which is renamed to ``folder`` at the end.
-
-    ``arrays`` gives dtype and row shape of each array. A writer of the same folder continues at its ``progress`` where
-    a killed one stopped.
-    """
+    """Appends rows to arrays in ``<folder>.partial``, renamed at the end; continues where a killed writer stopped."""
 
     def __init__(self, folder: Path, arrays: Arrays) -> None:
         self.folder = folder

@@ -27,9 +27,6 @@ class CelebA(Source):
 
     ``root`` holds ``img_align_celeba.zip``, or the folder ``img_align_celeba``, and the two published lists. Labels are
     the attributes, 1 if present, else 0; the manifest names them.
-
-    Raises:
-        UserError: files are missing or damaged.
     """
 
     def __init__(self, root: str, split: str) -> None:
@@ -49,29 +46,22 @@ class CelebA(Source):
 
     @property
     def extras(self) -> Arrays:
-        """The attributes of a picture."""
         return {"labels": ("int64", (len(self.attributes),))}
 
     def notes(self) -> dict[str, Any]:
-        """Return the names of the attributes."""
         return {"attributes": self.attributes}
 
     def __len__(self) -> int:
         return len(self.files)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return sizes and modification times of the lists and of the zip file, or of every picture."""
-        lists = [self.root / PARTITION, self.root / ATTRIBUTES]
-        if self.pictures_at.is_dir():
-            return {
-                "set": self.name,
-                "files": file_stamps(lists),
-                "pictures": Folder(str(self.pictures_at)).fingerprint(),
-            }
-        return {"set": self.name, "files": file_stamps([*lists, self.pictures_at])}
+        files = [self.root / PARTITION, self.root / ATTRIBUTES]
+        if self.pictures_at.is_file():
+            return {"set": self.name, "files": file_stamps([*files, self.pictures_at])}
+        pictures = Folder(str(self.pictures_at)).fingerprint()
+        return {"set": self.name, "files": file_stamps(files), "pictures": pictures}
 
     def read(self, index: int) -> Record:
-        """Return one face and its attributes."""
         name = self.files[index]
         file = self.pictures_at / name if self.pictures_at.is_dir() else io.BytesIO(member(self.pictures_at, name))
         return {"images": PictureFile(file, name), "labels": self.labels[index]}

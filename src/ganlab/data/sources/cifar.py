@@ -2,12 +2,13 @@
 
 import pickle
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from torchvision import datasets
 
+from ganlab.arguments import checked
 from ganlab.data.fetching.published import ArchiveSet, Decoded
-from ganlab.errors import UserError
 
 FINE = """
     apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can
@@ -31,19 +32,19 @@ class CIFAR10(ArchiveSet):
 
     option = "cifar10"
     dataset = datasets.CIFAR10
+    by_hand = f"unpack {dataset.url}"
     classes = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
     @property
     def files(self) -> list[Path]:
-        """All batches, which torchvision checks, and the names of the classes."""
         return [*super().files, self.folder / self.dataset.meta["filename"]]
 
     def decode(self) -> Decoded:
-        """Read the batches with torchvision."""
         loaded = self.dataset(self.root, train=self.split == "train")
         return Decoded(loaded.data, np.asarray(loaded.targets))
 
 
+@checked
 class CIFAR100(CIFAR10):
     """50,000 + 10,000 photographs of a hundred classes in twenty groups (Krizhevsky 2009).
 
@@ -52,17 +53,15 @@ class CIFAR100(CIFAR10):
 
     option = "cifar100"
     dataset = datasets.CIFAR100
+    by_hand = f"unpack {dataset.url}"
 
-    def __init__(self, root: str, split: str, kind: str, download: bool) -> None:
-        if kind not in ("fine", "coarse"):
-            raise UserError(f"data.kind={kind} is not known: take fine or coarse")
+    def __init__(self, root: str, split: str, kind: Literal["fine", "coarse"], download: bool) -> None:
         self.kind = kind
         self.classes = (FINE if kind == "fine" else COARSE).split()
         super().__init__(root, split, download)
         self.name = f"cifar100-{kind}-{split}"
 
     def decode(self) -> Decoded:
-        """Read the batch with torchvision; coarse labels are in the same file."""
         decoded = super().decode()
         if self.kind == "fine":
             return decoded

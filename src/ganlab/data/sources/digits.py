@@ -9,7 +9,7 @@ from ganlab.data.packs.source import Record, Source
 
 
 class Digits(Source):
-    """1,797 grey digits of 8x8 pixels (the test split of UCI's optical recognition of handwritten digits)."""
+    """1,797 grey digits of 8x8 pixels, 17 levels scaled to 0..255 (UCI's optical recognition of digits, test split)."""
 
     name = "digits"
     classes = [str(digit) for digit in range(10)]
@@ -24,7 +24,6 @@ class Digits(Source):
         return {"set": "sklearn.datasets.load_digits", "count": len(self)}
 
     def read(self, index: int) -> Record:
-        """Return one 8x8 picture, its 17 levels scaled to 0..255, and its digit."""
         images, digits = self._arrays
         return {"images": images[index], "labels": digits[index]}
 

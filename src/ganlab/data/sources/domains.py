@@ -8,18 +8,8 @@ from ganlab.errors import UserError
 class Domain(Folder):
     """One of two domains: all pictures of ``root``/trainA (or A/train, or train/A), without labels.
 
-    Args:
-        root: folder of both domains, or of published sets.
-        split: ``train``, as above, or ``test``.
-        set: name of a set published with CycleGAN (Zhu et al. 2017), in ``root``/cyclegan; None: your own folder.
-        side: ``A`` or ``B``.
-        download: whether a published set may be fetched.
-
-    Raises:
-        UserError: a folder is missing or holds no picture.
+    ``set`` names a set published with CycleGAN (Zhu et al. 2017), in ``root``/cyclegan; None: your own folder.
     """
-
-    labelled = False
 
     def __init__(self, *, root: str, split: str, set: str | None, side: str, download: bool) -> None:
         place = place_of(root, set, "domains", download)
@@ -27,5 +17,5 @@ class Domain(Folder):
         folder = place / f"{split}{side}" if folders is None else folders["AB".index(side)]
         if not folder.is_dir():
             raise UserError(f"{folder} is missing: domains lie in {split}A and {split}B; set data.root or data.split")
-        super().__init__(str(folder))
+        super().__init__(str(folder), labelled=False)
         self.name = f"domain-{name_of(place)}-{split}{side}"

@@ -1,18 +1,19 @@
 """Faces detected in photographs by OpenCV, as for the paper's face models (Radford et al. 2016, sec. 4.2)."""
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from ganlab.arguments import Count, NonNegative, Within, checked
-from ganlab.data.packs.pictures import PictureFile, decode
+from ganlab.data.packs.pictures import decode
 from ganlab.data.packs.source import RecordRows
 from ganlab.data.sources.folder import Folder
 from ganlab.errors import UserError
 
 CASCADE = "haarcascade_frontalface_alt2.xml"
 INSTALL = "pip install 'opencv-python-headless<5'"
+Found = Literal["all", "one"]
 Step = Annotated[float, Within(1, 4, above=True)]  # with larger steps OpenCV may never end
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
@@ -25,37 +26,29 @@ class Faces(Folder):
     Haar features for frontal faces (Viola and Jones 2001; Lienhart and Maydt 2002).
 
     Args:
-        root: folder of photographs.
         margin: added on each side of a detection, as a share of its side.
         minimum: smallest side of the box with its margin, in pixels of the photograph.
         faces: ``all`` faces of a photograph, or ``one``, the largest.
         scale_factor: ratio between the sizes searched, above 1 to 4; smaller finds more faces, more slowly.
         neighbours: overlapping detections that make a face; more: fewer faces, fewer mistakes.
-
-    Raises:
-        UserError: there are no photographs, a value is impossible, or (at the first photograph) OpenCV is missing.
     """
 
     def __init__(
-        self, *, root: str, margin: NonNegative, minimum: Count, faces: str, scale_factor: Step, neighbours: Count
+        self, *, root: str, margin: NonNegative, minimum: Count, faces: Found, scale_factor: Step, neighbours: Count
     ) -> None:
-        if faces not in ("all", "one"):
-            raise UserError(f"data.faces={faces} is not known: take all, or one (the largest of a photograph)")
         super().__init__(root)
         self.name = self.name.replace("folder-", "faces-", 1)
         self.margin, self.minimum, self.largest_only = margin, minimum, faces == "one"
         self.scale_factor, self.neighbours = scale_factor, neighbours
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the fingerprint of the folder, and how faces are found."""
         wanted = [self.margin, self.minimum, self.largest_only]
         return super().fingerprint() | {"cascade": [CASCADE, self.scale_factor, self.neighbours], "wanted": wanted}
 
     def read_rows(self, index: int) -> RecordRows:
         """Return the faces of one photograph, and why others were rejected: none found, too small, cut off."""
         record = self.read(index)
-        file: PictureFile = record["images"]
-        photograph = decode(file)
+        photograph = decode(record["images"])
         found = self.detect(np.asarray(photograph.convert("L")))
         if not found:
             return RecordRows([], ["no face found"])
@@ -98,11 +91,7 @@ def square_box(left: int, top: int, width: int, height: int, *, margin: float) -
 
 @cache
 def open_cascade() -> Any:
-    """Open the detector once per process, on one core: photographs are processed in parallel.
-
-    Raises:
-        UserError: OpenCV is missing, or has no cascades (version 5 and later).
-    """
+    """Open the detector once per process, on one core; ``UserError`` without OpenCV or, from version 5, cascades."""
     try:
         import cv2
         import cv2.data

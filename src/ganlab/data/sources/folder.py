@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from ganlab.data.packs.pictures import FORMATS, PictureFile
+from ganlab.data.packs.pictures import ENDINGS, PictureFile
 from ganlab.data.packs.source import Record, Source
 from ganlab.errors import UserError, one_line
 
@@ -20,16 +20,11 @@ SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 class Folder(Source):
     """All picture files under ``root``, sorted by path, without hidden files and folders.
 
-    If every picture is in a sub-folder, the direct sub-folders are the classes; otherwise there are no labels. Links
-    are followed, each folder once. ``labelled`` is false if sub-folders are never classes.
-
-    Raises:
-        UserError: ``root`` is no folder or holds no picture.
+    If every picture is in a sub-folder and ``labelled`` is true, the direct sub-folders are the classes; otherwise
+    there are no labels. Links are followed, each folder once.
     """
 
-    labelled: ClassVar[bool] = True
-
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, *, labelled: bool = True) -> None:
         self.root = Path(root).expanduser()
         if not self.root.is_dir():
             kind = "is a file: unpack it and" if self.root.exists() else "does not exist:"
@@ -39,18 +34,15 @@ class Folder(Source):
         except OSError as error:
             raise UserError(f"{error.filename} cannot be read ({error.strerror}): grant access to it") from error
         if not found:
-            endings = " ".join(FORMATS)
+            endings = " ".join(ENDINGS)
             raise UserError(f"data.root={root} holds no picture ({endings}), nor do its sub-folders: set data.root")
         self.files = [path for path, _, _ in found]
         self.name = "folder-" + re.sub(r"[^A-Za-z0-9._-]+", "_", self.root.resolve().name)[:40]
         tops = [path.split(os.sep, 1)[0] if os.sep in path else None for path in self.files]
         names = sorted({top for top in tops if top is not None})
-        self.classes = names if self.labelled and None not in tops else None
+        self.classes = names if labelled and None not in tops else None
         self._doubt_classes()
-        digest = hashlib.sha256()
-        for facts in found:
-            digest.update(repr(facts).encode())
-        self._digest = digest.hexdigest()
+        self._digest = hashlib.sha256("".join(map(repr, found)).encode()).hexdigest()
 
     def _doubt_classes(self) -> None:
         """Warn if the sub-folders are probably no classes: a single one, or the splits of a data set."""
@@ -69,7 +61,6 @@ class Folder(Source):
         return {"files": len(self), "sha256": self._digest}
 
     def read(self, index: int) -> Record:
-        """Return one picture, and its class if there are classes."""
         path = self.files[index]
         record: dict[str, Any] = {"images": PictureFile(self.root / path, path)}
         if self.classes is not None:
@@ -93,7 +84,7 @@ def walk(root: Path) -> Iterator[tuple[str, int, int]]:
             # entry.is_dir() raises on a link that leads to itself.
             if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
                 pending.append(Path(entry.path))
-            elif os.path.splitext(entry.name)[1].lower() in FORMATS:
+            elif os.path.splitext(entry.name)[1].lower() in ENDINGS:
                 path = os.path.relpath(entry.path, root)
                 if os.path.isfile(entry.path):
                     facts = entry.stat()

@@ -11,14 +11,7 @@ LEAST = 25  # pixels of the shorter side of SinGAN's coarsest scale
 
 
 class ImageFile:
-    """One picture of any size and aspect ratio, without crop or resize.
-
-    Attributes:
-        pixels: uint8 (H, W, 3), transparency over white.
-
-    Raises:
-        UserError: ``file`` is no picture, or a side has fewer than 25 pixels.
-    """
+    """One picture of at least 25 pixels a side: ``pixels``, uint8 (H, W, 3), transparency over white."""
 
     pictures = ("image",)
 

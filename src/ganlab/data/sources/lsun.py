@@ -39,17 +39,8 @@ class LSUN(Source):
     """Pictures of one or more LSUN classes (Yu et al. 2015), WebP or JPEG with a short side of 256.
 
     Scenes are in ``<root>/<class>_<split>_lmdb`` and objects, which have no splits, in ``<root>/<class>``, as published
-    at github.com/fyu/lsun. The label is the position in ``classes``. The test set ``<root>/test_lmdb`` holds scenes
-    without labels.
-
-    Args:
-        root: folder of the LMDB folders, or to fetch them to.
-        classes: names from `SCENES` and `OBJECTS`; empty for the test set.
-        split: ``train``, ``val`` (scenes only) or ``test``.
-        download: whether missing folders are fetched; the bedrooms are 43 GB.
-
-    Raises:
-        UserError: a class or split is unknown, or a class is missing, damaged, incomplete or empty.
+    at github.com/fyu/lsun. The label is the position in ``classes``, which is empty for the test set of scenes,
+    ``<root>/test_lmdb``. ``download`` fetches missing folders; the bedrooms are 43 GB.
     """
 
     def __init__(self, root: str, classes: Sequence[str], split: str, download: bool) -> None:
@@ -71,7 +62,6 @@ class LSUN(Source):
         return sum(self.counts)
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return entries, size and modification time of every class's data file."""
         facts = [(folder / "data.mdb").stat() for folder in self.folders]
         return {
             folder.name: {"entries": count, "bytes": fact.st_size, "changed_ns": fact.st_mtime_ns}
@@ -79,7 +69,6 @@ class LSUN(Source):
         }
 
     def read(self, index: int) -> Record:
-        """Return one picture, in the order of the keys, and its class unless it is of the test set."""
         ends = list(accumulate(self.counts))
         label = bisect_right(ends, index)
         place = index - (ends[label] - self.counts[label])
@@ -132,48 +121,42 @@ def require_published(classes: Sequence[str], split: str) -> None:
             raise NoSuchSplitError("LSUN's test set has no labels: write data.split=test data.classes=[]")
         return
     if not classes:
-        raise UserError(
-            "data.classes=[] names no class: write data.classes=[bedroom] or several, data.classes=[cat,dog]"
-        )
+        raise UserError("data.classes=[] names no class: write data.classes=[bedroom], or several such as [cat,dog]")
     known = (*SCENES, *OBJECTS)
     for name in map(str, classes):
         if name not in known:
             near = sorted({*get_close_matches(name, known), *(each for each in known if name in each or each in name)})
-            raise UserError(
-                f"data.classes holds {name}, which LSUN does not: take {' or '.join(near) or ', '.join(known)}"
-            )
+            choice = " or ".join(near) or ", ".join(known)
+            raise UserError(f"data.classes holds {name}, which LSUN does not: take {choice}")
         if name in OBJECTS and split != "train":
-            raise NoSuchSplitError(
-                f"LSUN's objects, such as {name}, are not split: take data.split=train for all of them"
-            )
+            raise NoSuchSplitError(f"LSUN's objects, such as {name}, are not split: take data.split=train for all")
     if len(set(classes)) < len(classes):
         raise UserError(f"data.classes=[{','.join(classes)}] names a class twice: name each once")
 
 
 def environment(folder: Path) -> lmdb.Environment:
-    """Open an LMDB folder read-only and without a lock file, once per process as LMDB demands."""
+    """Open an LMDB folder once per process as LMDB demands."""
     opened, uses = _opened.pop(folder, (None, 0))
     if opened is not None and uses >= MAPPED_RECORDS:
         opened.close()
         opened, uses = None, 0
-    if opened is None:
-        opened = lmdb.open(str(folder), readonly=True, lock=False, readahead=False)
-    _opened[folder] = opened, uses + 1
-    return opened
+    _opened[folder] = opened or open_lmdb(folder), uses + 1
+    return _opened[folder][0]
 
 
 _opened: dict[Path, tuple[lmdb.Environment, int]] = {}
+
+
+def open_lmdb(folder: Path) -> lmdb.Environment:
+    """Open an LMDB folder read-only and without a lock file."""
+    return lmdb.open(str(folder), readonly=True, lock=False, readahead=False)
 
 
 def list_marks(folder: Path) -> list[bytes]:
     """Return the first key and every ``STRIDE``-th after it, without reading the pictures."""
     marks: list[bytes] = []
     while True:
-        with (
-            lmdb.open(str(folder), readonly=True, lock=False, readahead=False) as mapped,
-            mapped.begin() as transaction,
-            transaction.cursor() as cursor,
-        ):
+        with open_lmdb(folder) as mapped, mapped.begin() as transaction, transaction.cursor() as cursor:
             if marks:
                 cursor.set_key(marks[-1])
             keys = list(islice(cursor.iternext(values=False), STRIDE + 1))
@@ -193,10 +176,7 @@ def fetch_again(folder: Path) -> str:
 
 
 def require_intact(folder: Path, choice: str) -> None:
-    """Reject a missing, damaged, truncated or empty data file: reading past its end would kill the process.
-
-    ``choice`` is the class and split as typed on the command line.
-    """
+    """Reject a missing, damaged, truncated or empty data file: reading past its end would kill the process."""
     file = folder / "data.mdb"
     if not file.is_file():
         raise UserError(

@@ -1,5 +1,6 @@
 """MNIST and data sets in its format: grey, 28x28 pixels, IDX files."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,7 +26,6 @@ class MNIST(PublishedSet):
 
     @property
     def raw(self) -> Path:
-        """Folder of the IDX files, as torchvision expects it."""
         return self.root / self.dataset.__name__ / "raw"
 
     @property
@@ -35,11 +35,9 @@ class MNIST(PublishedSet):
 
     @property
     def by_hand(self) -> str:  # type: ignore[override]
-        """How to get the files without a download."""
         return f"unpack the four files of {self.dataset.mirrors[0]} as {self.dataset.__name__}/raw/*-ubyte"
 
     def fetch(self) -> None:
-        """Fetch and unpack each file from the first mirror that has it."""
         for name, md5 in self.dataset.resources:
             path = self.raw / name.removesuffix(".gz")
             with explain_errors(self.dataset.mirrors[0] + name, path), locked(path, f"fetches {name}"):
@@ -58,8 +56,8 @@ class MNIST(PublishedSet):
         raise failures[0]
 
     def decode(self) -> Decoded:
-        """Read the IDX files with torchvision."""
-        return tensors(self.dataset(self.root, train=self.split == "train"))
+        loaded = self.dataset(self.root, train=self.split == "train")
+        return Decoded(np.asarray(loaded.data), np.asarray(loaded.targets))
 
 
 class FashionMNIST(MNIST):
@@ -78,6 +76,7 @@ class EMNIST(PublishedSet):
     """
 
     option = "emnist"
+    by_hand = f"unpack the files of {datasets.EMNIST.url} as EMNIST/raw/*-ubyte"
 
     def __init__(self, root: str, part: str, split: str, download: bool) -> None:
         if part not in datasets.EMNIST.splits:
@@ -89,18 +88,11 @@ class EMNIST(PublishedSet):
         self.name = f"emnist-{part}-{split}"
 
     @property
-    def by_hand(self) -> str:  # type: ignore[override]
-        """How to get the files without a download."""
-        return f"unpack the files of {datasets.EMNIST.url} as EMNIST/raw/*-ubyte"
-
-    @property
     def files(self) -> list[Path]:
-        """Pictures and labels of this part and split."""
         stem = self.root / "EMNIST" / "raw" / f"emnist-{self.part}-{self.split}"
         return [stem.with_name(stem.name + ending) for ending in ("-images-idx3-ubyte", "-labels-idx1-ubyte")]
 
     def fetch(self) -> None:
-        """Fetch the archive of all parts once, and unpack the files of this one."""
         place = self.root / "EMNIST"
         fetch_archive(datasets.EMNIST.url, place, expected=place / "gzip", md5=datasets.EMNIST.md5)
         with explain_errors(datasets.EMNIST.url, place), locked(place / "raw", "unpacks EMNIST"):
@@ -109,10 +101,9 @@ class EMNIST(PublishedSet):
                 gunzip(place / "gzip" / f"{path.name}.gz", path)
 
     def decode(self) -> Decoded:
-        """Read the IDX files with torchvision, and correct orientation and classes."""
-        images, labels = tensors(datasets.EMNIST(self.root, split=self.part, train=self.split == "train"))
-        assert labels is not None
-        return Decoded(images.transpose(0, 2, 1), labels - (self.part == "letters"))
+        loaded = datasets.EMNIST(self.root, split=self.part, train=self.split == "train")
+        labels = np.asarray(loaded.targets) - (self.part == "letters")
+        return Decoded(np.asarray(loaded.data).transpose(0, 2, 1), labels)
 
 
 @checked
@@ -130,29 +121,22 @@ class StackedMNIST(Source):
         self.digits = MNIST(root, split, download)
         self.count, self.seed = count, seed
         self.name = f"stacked_mnist-{split}"
-        self._drawn: np.ndarray | None = None
 
     def notes(self) -> dict[str, Any]:
-        """Return the classes of each channel."""
         return {"channels": {channel: MNIST.classes for channel in ("red", "green", "blue")}}
 
     def __len__(self) -> int:
         return self.count
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return everything that determines the pixels."""
         return {"of": self.digits.fingerprint(), "count": self.count, "seed": self.seed}
 
     def read(self, index: int) -> Record:
-        """Return one stack of three digits and its mode."""
         images, labels = self.digits.decoded
         assert labels is not None
-        if self._drawn is None:
-            self._drawn = np.random.default_rng(self.seed).integers(0, len(images), (self.count, 3))
-        chosen = self._drawn[index]
+        chosen = self._stacks[index]
         return {"images": np.stack(images[chosen], axis=-1), "labels": int(labels[chosen] @ (100, 10, 1))}
 
-
-def tensors(loaded: datasets.MNIST) -> Decoded:
-    """Return a torchvision data set as arrays."""
-    return Decoded(np.asarray(loaded.data), np.asarray(loaded.targets))
+    @cached_property
+    def _stacks(self) -> np.ndarray:
+        return np.random.default_rng(self.seed).integers(0, len(self.digits), (self.count, 3))

@@ -2,60 +2,51 @@
 
 import os
 import warnings
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from PIL import Image
 
+from ganlab.arguments import checked
 from ganlab.data.packs.pictures import FORMATS, PictureFile, UnreadableImageError, decode
 from ganlab.data.packs.source import Record, Source
 from ganlab.data.sources.folder import Folder
 from ganlab.data.sources.translation_sets import name_of, place_of, two_folders
 from ganlab.errors import UserError
 
-DIRECTIONS = ("a_to_b", "b_to_a")
 MOST_STRETCH = 1.02  # largest ratio of the aspect ratios of a pair: sizes are rounded
 
 
-class Side(Folder):
-    """One side of pairs in two folders."""
-
-    labelled = False
-
-
+@checked
 class Pairs(Source):
     """Pairs A, B: pictures with A on the left and B on the right, or two folders with equal file names.
 
     The former are in ``root``/train, the latter in ``root``/trainA and trainB, A/train and B/train, or train/A and
     train/B; file name extensions may differ. Pictures side by side are always decoded exactly.
 
-    Args:
-        root: folder of the pairs, or of published sets.
-        split: ``train``, as above, or another split.
-        set: name of a set published with pix2pix (Isola et al. 2017), in ``root``/pix2pix; None: your own pairs.
-        direction: ``a_to_b``, A is the input and B the target, or ``b_to_a``.
-        download: whether a published set may be fetched.
-
-    Raises:
-        UserError: a folder is missing or empty, or a picture has no partner.
+    ``set`` names a set published with pix2pix (Isola et al. 2017), in ``root``/pix2pix; None: your own pairs. With
+    ``a_to_b``, A is the input and B the target.
     """
 
     pictures = ("inputs", "targets")
 
-    def __init__(self, *, root: str, split: str, set: str | None, direction: str, download: bool) -> None:
-        if direction not in DIRECTIONS:
-            raise UserError(f"data.direction={direction} is not known: take {' or '.join(DIRECTIONS)}")
+    def __init__(
+        self, *, root: str, split: str, set: str | None, direction: Literal["a_to_b", "b_to_a"], download: bool
+    ) -> None:
         self.reverse = direction == "b_to_a"
         place = place_of(root, set, "pairs", download)
         folders = two_folders(place, split)
         if folders is None:
-            self.sides = [Side(str(side_by_side(place, split)))]
+            if not (place / split).is_dir():
+                held = ", ".join(sorted(entry.name for entry in place.iterdir() if entry.is_dir())) or "no folder"
+                wanted = f"no {split} (A left, B right), nor {split}A and {split}B"
+                raise UserError(f"{place} holds {held}, but {wanted}: set data.split or data.root")
+            self.sides = [Folder(str(place / split), labelled=False)]
             self.files = [self.sides[0].files]
         else:
             for here, there in (folders, folders[::-1]):
                 if not here.is_dir():
                     raise UserError(f"{here} is missing, {there} exists: a pair needs both")
-            self.sides = [Side(str(folder)) for folder in folders]
+            self.sides = [Folder(str(folder), labelled=False) for folder in folders]
             self.files = partners(*self.sides)
         self.name = f"pairs-{name_of(place)}-{split}"
 
@@ -63,7 +54,6 @@ class Pairs(Source):
         return len(self.files[0])
 
     def fingerprint(self) -> dict[str, Any]:
-        """Return the fingerprint of all files, and the direction."""
         return {"sides": [side.fingerprint() for side in self.sides], "reverse": self.reverse}
 
     def read(self, index: int) -> Record:
@@ -98,22 +88,10 @@ def header_size(file: PictureFile) -> tuple[int, int]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(file.file, formats=sorted(set(FORMATS.values()))) as picture:
+            with Image.open(file.file, formats=FORMATS) as picture:
                 return picture.size
     except Exception:  # reported by decode()
         return decode(file).size
-
-
-def side_by_side(place: Path, split: str) -> Path:
-    """Return the folder of pictures with both sides; ``UserError`` if it is missing."""
-    folder = place / split
-    if not folder.is_dir():
-        there = sorted(entry.name for entry in place.iterdir() if entry.is_dir())
-        raise UserError(
-            f"{place} holds {', '.join(there) or 'no folder'}, but no {split} (A left, B right), nor {split}A and "
-            f"{split}B: set data.split or data.root"
-        )
-    return folder
 
 
 def partners(first: Folder, second: Folder) -> list[list[str]]:
@@ -126,8 +104,7 @@ def partners(first: Folder, second: Folder) -> list[list[str]]:
                 raise UserError(f"{folder.root} holds both {same} and {path}: remove one, names must be pairs")
         stems.append(named)
     for here, own, there, other in ((first, stems[0], second, stems[1]), (second, stems[1], first, stems[0])):
-        alone = [path for stem, path in own.items() if stem not in other]
-        if alone:
+        if alone := [path for stem, path in own.items() if stem not in other]:
             more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
             raise UserError(
                 f"{here.root / alone[0]}{more} of {len(own)} have no partner of the same name in {there.root}: "

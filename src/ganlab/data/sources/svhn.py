@@ -10,14 +10,13 @@ from ganlab.data.fetching.published import Decoded, PublishedSet
 from ganlab.errors import UserError
 
 VALIDATION = 10_000  # pictures held out of the training set (DCGAN paper, sec. 5.2)
-SHUFFLE_SEED = 42  # selects the held-out pictures, the same in every run
+SHUFFLE_SEED = 42  # selects the held-out pictures, the same in every run; the paper names none
 
 
 class SVHN(PublishedSet):
     """73,257 training, 26,032 test and 531,131 extra digits (Netzer et al. 2011).
 
-    ``validation`` is 10,000 random training pictures and ``train_without_validation`` the others, as in the paper,
-    which names no seed; here it is fixed.
+    ``validation`` is 10,000 random training pictures and ``train_without_validation`` the others, as in the paper.
     """
 
     option = "svhn"
@@ -26,7 +25,6 @@ class SVHN(PublishedSet):
 
     @property
     def by_hand(self) -> str:  # type: ignore[override]
-        """How to get the file without a download."""
         return f"put {datasets.SVHN.split_list[self.published][0]}"
 
     @property
@@ -36,16 +34,13 @@ class SVHN(PublishedSet):
 
     @property
     def files(self) -> list[Path]:
-        """The MATLAB file of the published split."""
         return [self.root / datasets.SVHN.split_list[self.published][1]]
 
     def fetch(self) -> None:
-        """Fetch the file of this split."""
         url, _, md5 = datasets.SVHN.split_list[self.published]
         fetch(url, self.files[0], md5=md5)
 
     def decode(self) -> Decoded:
-        """Read the file with torchvision."""
         loaded = datasets.SVHN(self.root, split=self.published)
         images, labels = loaded.data.transpose(0, 2, 3, 1), loaded.labels
         if self.published == self.split:

@@ -14,20 +14,13 @@ URL = "http://efrosgans.eecs.berkeley.edu/{family}/datasets/{archive}"
 
 
 def place_of(root: str, name: str | None, kind: str, download: bool) -> Path:
-    """Return the folder of pairs (``kind`` "pairs") or of two domains ("domains").
-
-    It is ``root``, or that of the published set ``name`` in ``root``, which ``download`` allows to fetch.
-
-    Raises:
-        UserError: there is no such folder or set, or it cannot be fetched.
-    """
+    """Return the folder of ``kind``, "pairs" or "domains": ``root``, or that of the published set ``name`` in it."""
     if name is None:
         place = Path(root).expanduser()
         if not place.is_dir():
             problem = "is a file: unpack it and" if place.exists() else "does not exist:"
-            raise UserError(
-                f"data.root={root} {problem} set data.root to a folder of {kind}, or data.set to a known set"
-            )
+            fix = f"set data.root to a folder of {kind}, or data.set to a known set"
+            raise UserError(f"data.root={root} {problem} {fix}")
         return place
     family, names, ending = ("pix2pix", PIX2PIX, "tar.gz") if kind == "pairs" else ("cyclegan", CYCLEGAN, "zip")
     if name not in names:
