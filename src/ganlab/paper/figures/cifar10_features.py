@@ -54,7 +54,6 @@ class FeatureAccuracy(Figure):
     )
 
     def make(self, inputs: FigureInputs) -> FigureResult:
-        """Measure the trained discriminator and one with random weights."""
         train, test = inputs.training, inputs.held_out()
         for pack in (train, test):
             if pack.labels is None or pack.labels.ndim != 1:
@@ -76,7 +75,6 @@ class FeatureAccuracy(Figure):
         return result
 
     def layout(self, score: Callable[[str], str]) -> list[list[str]]:
-        """Return table 1 with our rows, which state the number of labels if it is not the paper's."""
         noted = "" if self.per_class == FEW else f" ({self.per_class} per class)"
         ours = [
             [f"ours, {name}{noted}", score(f"accuracy{suffix}"), score(f"accuracy_few{suffix}"), score("largest_layer")]

@@ -33,7 +33,6 @@ class SideBySide(Figure):
     )
 
     def make(self, inputs: FigureInputs) -> FigureResult:
-        """Draw the grids, and classify samples of conditional models."""
         pack, models = inputs.training, [inputs.models["baseline"], inputs.model]
         sizes = [tuple(each.discriminator_inputs()[0].shape[1:]) for each in models]
         if sizes[0] != sizes[1]:

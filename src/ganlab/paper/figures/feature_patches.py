@@ -38,7 +38,6 @@ class FeatureResponses(Figure):
     claims: ClassVar = (Claim("trained features respond to objects more than random ones do", "lift", "lift_random"),)
 
     def make(self, inputs: FigureInputs) -> FigureResult:
-        """Find and explain the patches of trained and of random filters."""
         model, held_out = inputs.model, inputs.held_out()
         if self.patches > (count := min(self.images, len(held_out))):
             raise UserError(

@@ -52,7 +52,6 @@ class FilterDropping(Figure):
     )
 
     def make(self, inputs: FigureInputs) -> FigureResult:
-        """Find the channels, drop them, and score the effect if the data have masks."""
         pack, sampler, result = inputs.training, inputs.model.sampler(), FigureResult()
         masked = "masks" in pack.arrays
         latents = sampler.draw(self.samples, inputs.seed, BOXED)
@@ -123,7 +122,6 @@ class FilterDropping(Figure):
         return boxes
 
     def candidates(self, inputs: FigureInputs) -> Candidates:
-        """The samples in which boxes are found or drawn."""
         sampler = inputs.model.sampler()
         latents = sampler.draw(self.samples, inputs.seed, BOXED)
         task = f"Draw a box around each {self.thing} with the mouse, in many samples. Click a box to remove it."

@@ -87,7 +87,6 @@ class GeneratorDiagram(Figure):
     published: ClassVar = {"stacks": "5 (1024x4x4, 512x8x8, 256x16x16, 128x32x32, 3x64x64)"}
 
     def make(self, inputs: FigureInputs) -> FigureResult:
-        """Draw the diagram and count parameters."""
         model = inputs.model
         labels = () if model.fixed_label is None else (torch.zeros(2, dtype=torch.long, device=model.device),)
         stacks = stacks_of(model.generator, *labels)

@@ -37,7 +37,6 @@ class LatentWalk(Figure):
     )
 
     def make(self, inputs: FigureInputs) -> FigureResult:
-        """Draw and animate the walk, and score its smoothness."""
         sampler = inputs.model.sampler(self.statistics)
         images = sampler(walk(sampler.draw(self.rows + 1, inputs.seed), self.columns, self.how))
         pack = inputs.training

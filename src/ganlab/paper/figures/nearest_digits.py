@@ -64,7 +64,6 @@ class NearestDigits(Figure):
         self.counts = sorted(self.counts)
 
     def make(self, inputs: FigureInputs) -> FigureResult:
-        """Classify the test set by real images and by a stream of samples of each model."""
         models = {"baseline": inputs.models["baseline"], "dcgan": inputs.model}
         for role, model in models.items():
             if not model.system.classes:
@@ -117,7 +116,6 @@ class NearestDigits(Figure):
             yield from scores_by_count(*given, batches(), [*self.counts, *([reals] if reals <= most else [])])
 
     def layout(self, score: Callable[[str], str]) -> list[list[str]]:
-        """Return table 3 with our rows, which state the largest count if it is not the paper's."""
         largest = self.counts[-1]
         few = min(FEW, largest)
         many = MANY if MANY in self.counts else largest

@@ -55,7 +55,6 @@ class SortedSamples(Figure):
     differs: ClassVar = ("the discriminator's batch norm uses all samples as one batch, as in the authors' sampling",)
 
     def make(self, inputs: FigureInputs) -> FigureResult:
-        """Draw rows x columns samples and sort them."""
         model, count = inputs.model, self.rows * self.columns
         images = model.system.sample(count, inputs.seed)
         logits = discriminate(model, images, model.system.labels_for(Request.first(count), inputs.seed))

@@ -66,7 +66,6 @@ class FewLabelsError(Figure):
     )
 
     def make(self, inputs: FigureInputs) -> FigureResult:
-        """Measure the trained discriminator, one with random weights, and the supervised network."""
         if self.trials:
             self.require_layout(inputs)
         parts = self.parts(inputs)
@@ -83,7 +82,6 @@ class FewLabelsError(Figure):
         return result
 
     def layout(self, score: Callable[[str], str]) -> list[list[str]]:
-        """Return table 2 with our rows, which state the number of labels if it is not the paper's."""
         noted = "" if self.per_class == PER_CLASS else f", {self.per_class} labels per class"
         ours = [[f"ours, {name}{noted}", score(key)] for key, name in OURS.items()]
         return [["model", "error"], *PAPER, *ours]

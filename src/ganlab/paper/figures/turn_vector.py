@@ -49,7 +49,6 @@ class TurnVector(Figure):
         return Training(**self.reader)
 
     def make(self, inputs: FigureInputs) -> FigureResult:
-        """Compute the vector, draw the figure, and correlate the factor with the steps."""
         sampler, pack, result = inputs.model.sampler(), inputs.training, FigureResult()
         picked = None if inputs.exemplars is None else read_exemplars(inputs.exemplars, ENDS, sampler)
         known = self.factor in (pack.manifest.get("factors") or [])
@@ -100,7 +99,6 @@ class TurnVector(Figure):
         return latents[order[: self.exemplars]], latents[order[-self.exemplars :]]
 
     def candidates(self, inputs: FigureInputs) -> Candidates:
-        """Samples to pick those that look left and right from."""
         sampler = inputs.model.sampler()
         latents = sampler.draw(OFFERED, inputs.seed, DRAWN)
         task = f"Choose a side, then click {self.exemplars} samples that look that way; then the other side."

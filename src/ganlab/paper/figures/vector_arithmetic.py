@@ -57,7 +57,6 @@ class VectorArithmetic(Figure):
         self.sum = ConceptSum(**{name: attributes(values) for name, values in self.concepts.items()})
 
     def make(self, inputs: FigureInputs) -> FigureResult:
-        """Draw the figure, and score sums if the data have labels of the concepts."""
         sampler, result, pack = inputs.model.sampler(), FigureResult(), inputs.training
         concepts = [getattr(self.sum, name) for name in CONCEPTS]
         known = factors_of(pack)
@@ -111,7 +110,6 @@ class VectorArithmetic(Figure):
         )
 
     def candidates(self, inputs: FigureInputs) -> Candidates:
-        """Samples to pick the exemplars of the three concepts from."""
         sampler = inputs.model.sampler()
         latents = sampler.draw(OFFERED, inputs.seed)
         task = f"Choose a concept, then click {self.exemplars} samples that show it. The sum is first - second + third."
