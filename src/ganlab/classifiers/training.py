@@ -66,10 +66,7 @@ def trained_classifier(pack: Pack, training: Training) -> bytes:
 
 
 def train(data: Labelled, training: Training) -> bytes:
-    """Train a classifier; return network, factors and held-out accuracy as the bytes of a file.
-
-    ``UserError`` if there are too few distinct images.
-    """
+    """Return network, factors and held-out accuracy as a file's bytes; ``UserError`` with too few distinct images."""
     seen, held_out = data.split(HELD_OUT)
     if not len(seen) or not len(held_out):
         raise UserError("features=classifier needs different images, to learn from and to hold out: add some")

@@ -46,7 +46,7 @@ class Evaluator:
     """Measures a generator with ``count`` images of each task, in batches that the processes share.
 
     A metric's values have its full names, such as ``fid_inception``; those of a named task end in it, such as
-    ``fid_inception/a_to_b``.
+    ``fid_inception/a_to_b``. ``UserError`` if ``best`` is not measured, or a metric does not fit these references.
 
     Args:
         metrics: by the name of their config file, ``fid``, or for a named task ``fid/a_to_b``.
@@ -56,9 +56,6 @@ class Evaluator:
         batch_size: images of one batch; it bounds memory and changes values by float32's rounding only.
         seed: of the latents, the order of the inputs, and the sample of real images.
         best: the value that chooses best.ckpt; None for FID, else for the first value that may.
-
-    Raises:
-        UserError: ``best`` is not measured, or a metric cannot be computed for these references.
     """
 
     def __init__(

@@ -17,12 +17,9 @@ class InceptionFeatures(ColourFeatures):
     """The 2048 pooled features of TensorFlow's InceptionV3 of 2015, the network of the FID paper (Heusel et al., 2017).
 
     Its 1008 classes are those of the Inception score; as in the score's code (Salimans et al., 2016) and in
-    torch-fidelity, the last layer has no bias.
-
-    Args:
-        weights: a state dict in torch-fidelity's layout; None for the standard file, cached or downloaded.
-        resize: to 299x299: ``torch_fidelity`` (bilinear without antialiasing, as TensorFlow 1 in the FID paper's code)
-            or ``clean`` (bicubic, as clean-fid).
+    torch-fidelity, the last layer has no bias. ``weights`` are a state dict in torch-fidelity's layout, by default the
+    standard file, cached or downloaded. ``resize``, to 299x299, is ``torch_fidelity`` (bilinear without antialiasing,
+    as TensorFlow 1 in the FID paper's code) or ``clean`` (bicubic, as clean-fid).
     """
 
     name = "inception"

@@ -19,9 +19,8 @@ class CAS(PerClassMetric):
     The labels are the classes that the generator was given. The classifier is the small convolutional network of
     ``features=classifier``, not the paper's ResNet-50; hence the name ``cas_small_cnn``. It is tested on held-out real
     images or, where there are none, on the generator's training images, and the record says which. With held-out images
-    the record also holds ``real_accuracy``, that of the same classifier trained on as many real training images.
-
-    The arguments are those of `ganlab.classifiers.training.Training`.
+    the record also holds ``real_accuracy``, that of the same classifier trained on as many real training images. The
+    arguments are those of `ganlab.classifiers.training.Training`.
     """
 
     wants_held_out = True

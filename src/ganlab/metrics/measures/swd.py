@@ -87,10 +87,7 @@ class SWD(Metric):
 
 
 def laplacian_pyramid(images: Tensor) -> list[Tensor]:
-    """Split float images (N, C, H, W) into bands: each level less its coarser copy; the last, at least 16 px, as it is.
-
-    ``UserError`` for images below 16 pixels.
-    """
+    """Split float images (N, C, H, W) of 16 pixels or more into bands: levels less their coarser copy, and the last."""
     if min(images.shape[2:]) < COARSEST:
         raise UserError(
             f"swd needs images of {COARSEST} pixels or more, not {images.shape[3]}x{images.shape[2]}; "
