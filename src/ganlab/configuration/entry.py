@@ -29,7 +29,7 @@ CONF = Path(__file__).parents[3] / "conf"
 
 
 def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
-    """Make a function of a configuration into the application of ``conf/<name>.yaml``.
+    """Make a function of a configuration the application of ``conf/<name>.yaml``.
 
     A `UserError`, or an error of Hydra about a key or a value, is printed as one line and ends the process with exit
     code 1. ``HYDRA_FULL_ERROR=1`` shows the traceback instead.

@@ -25,10 +25,7 @@ from ganlab.runs.training import silence_lightning
 
 
 def evaluate(config: DictConfig) -> None:
-    """Print a table of metrics and write them, each with its protocol, to ``evaluation.json``.
-
-    For a folder of checkpoints see `ganlab.runs.leaderboard`.
-    """
+    """Print a table of metrics and write them with their protocols to ``evaluation.json``."""
     silence_lightning()
     plain = expand_aliases(check(config))
     if plain["generated"] is not None:
@@ -42,8 +39,7 @@ def evaluate(config: DictConfig) -> None:
 def expand_aliases(config: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration with ``resize`` copied to ``features.resize`` and paths as strings.
 
-    Raises:
-        UserError: ``resize`` does not apply; or neither a checkpoint nor images are given, or both.
+    Raises ``UserError`` for options that exclude or need each other.
     """
     config = deepcopy(config)
     for key in ("checkpoint", "generated", "real", "root", "output"):
@@ -92,15 +88,14 @@ def evaluate_images(config: dict[str, Any]) -> None:
 
 def evaluate_one(evaluator: Evaluator, source: ImageSource, facts: dict[str, Any], repeats: int, output: Path) -> None:
     """Measure, print a table, and write all values with their protocols, and the pictures next to them."""
-    result, pictures = evaluator.evaluate(source, "measuring", repeats), []
+    result, pictures = evaluator.evaluate(source, "measuring", repeats), list[Path]()
     with writing(output):
         write_text_atomically(output, json.dumps(facts | {"metrics": result.record()}, indent=2))
         for name, picture in evaluator.pictures.items():
             pictures.append(output.with_name(f"{output.stem}_{name.replace('/', '_')}.png"))
             save_grid(picture if picture.dim() == 4 else picture[None], pictures[-1])
-    Console().print(
-        table_of(result, " against ".join(str(value) for value in facts.values() if isinstance(value, str)))
-    )
+    title = " against ".join(value for value in facts.values() if isinstance(value, str))
+    Console().print(table_of(result, title))
     for path in pictures:
         print(f"picture: {path}")
     print(f"protocol of each number: {output}")

@@ -33,14 +33,10 @@ class Row:
 
 
 def evaluate_all(config: dict[str, Any], folder: Path) -> None:
-    """Measure every checkpoint in a folder; print them, best first, and write curves and a record.
+    """Measure every checkpoint in the folder of a run or a sweep, and print them, best first.
 
     Writes ``evaluation.csv``, ``evaluation.png`` and ``evaluation.json`` into the folder, or next to ``output``, and
-    curves to a run's W&B page if it has one. Measures one of several checkpoints with the same number of images seen,
-    and skips damaged ones with a warning.
-
-    Raises:
-        UserError: there is no checkpoint, or none can be read.
+    curves to a run's W&B page if it has one. Skips damaged checkpoints and those with equal images seen.
     """
     rows: list[Row] = []
     score, rises = None, False
@@ -73,11 +69,7 @@ def evaluate_all(config: dict[str, Any], folder: Path) -> None:
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """Return the runs of a sweep's folder, or the run itself.
-
-    Raises:
-        UserError: it is neither.
-    """
+    """Return the runs of a sweep's folder, or the run itself; ``UserError`` if it is neither."""
     if folder.name == "checkpoints":
         return [folder.parent]
     if (folder / "checkpoints").is_dir():
@@ -98,10 +90,8 @@ def save(rows: list[Row], folder: Path, output: Path) -> list[Path]:
         found = dict(row.result.values) | {f"{name}_spread": s for name, s in row.result.spreads.items()}
         values = [f"{found[column]:.8g}" if column in found else "" for column in columns]
         lines.append([row.run, row.checkpoint.name, str(row.images_seen), *values])
-    record = [
-        {"checkpoint": str(row.checkpoint), "images_seen": row.images_seen, "metrics": row.result.record()}
-        for row in rows
-    ]
+    keys = ("checkpoint", "images_seen", "metrics")
+    record = [dict(zip(keys, (str(row.checkpoint), row.images_seen, row.result.record()), strict=True)) for row in rows]
     csv, png = output.with_suffix(".csv"), output.with_suffix(".png")
     write_text_atomically(csv, table(lines))
     save_curves({name: curves_of(rows, name) for name in names}, "images seen", png)

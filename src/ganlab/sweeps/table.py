@@ -23,21 +23,14 @@ SEED = "seed"
 
 @dataclass(frozen=True)
 class Setting:
-    """Runs of a sweep that differ only in their seed.
+    """Runs of a sweep that differ only in their seed."""
 
-    Attributes:
-        values: swept values, by key.
-        jobs: rows of ``sweep.csv``.
-        summaries: contents of ``summary.json`` of the finished runs, in the same order.
-    """
-
-    values: dict[str, str]
-    jobs: list[dict[str, str]]
-    summaries: list[dict[str, Any]]
+    values: dict[str, str]  # swept values, by key
+    jobs: list[dict[str, str]]  # rows of sweep.csv
+    summaries: list[dict[str, Any]]  # contents of summary.json of the finished runs, in the same order
 
     @property
     def name(self) -> str:
-        """The values, without their keys."""
         return " ".join(self.values.values()) or "(all alike)"
 
     def metrics(self) -> dict[str, list[float]]:
@@ -65,8 +58,7 @@ class Setting:
 def write_report(folder: Path) -> list[Path]:
     """Write ``table.md``, ``table.csv`` and ``grids.png`` into a sweep's folder, and return the files written.
 
-    Settings are in the order of their first job. Means and standard deviations are over finished runs. If two keys
-    were swept, ``table.md`` also has a two-way table of each metric.
+    Means and standard deviations are over finished runs. With two swept keys, ``table.md`` also has two-way tables.
     """
     settings = list(read_settings(folder))
     names = list(dict.fromkeys(name for setting in settings for name in setting.metrics()))
@@ -89,8 +81,8 @@ def write_report(folder: Path) -> list[Path]:
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table; the first row is its head."""
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
+    head, *body = ("| " + " | ".join(row) + " |\n" for row in rows)
+    return "".join([head, "|---" * len(rows[0]) + "|\n", *body])
 
 
 def swept_twice(settings: Sequence[Setting]) -> bool:
@@ -124,7 +116,7 @@ def read_settings(folder: Path) -> Iterator[Setting]:
 
 
 def logged_alarms(metrics: Path) -> list[str]:
-    """Return the alarms that a run's ``metrics.jsonl`` has values of, which are logged when one trips."""
+    """Return the alarms with values in ``metrics.jsonl``, which are logged when they trip."""
     names = dict.fromkeys(name for entry in read_log(metrics) for name in entry)
     return [name.removeprefix("alarm/") for name in names if name.startswith("alarm/")]
 
@@ -162,11 +154,9 @@ def last_images(setting: Setting) -> Image.Image | None:
         step = yaml.safe_load((run / "config.yaml").read_text())["data"]["image_size"] + PADDING
         grid = Image.open(grids[-1]).convert("RGB")
         columns = max(1, grid.width // step)
-        rows = ceil(min(SHOWN, columns**2) / columns)
-        strip = Image.new("RGB", (rows * columns * step + PADDING, step + PADDING), "white")
+        rows, width = ceil(min(SHOWN, columns**2) / columns), columns * step
+        strip = Image.new("RGB", (rows * width + PADDING, step + PADDING), "white")
         for row in range(rows):
-            strip.paste(
-                grid.crop((0, row * step, columns * step, (row + 1) * step + PADDING)), (row * columns * step, 0)
-            )
+            strip.paste(grid.crop((0, row * step, width, (row + 1) * step + PADDING)), (row * width, 0))
         return strip
     return None
