@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from ganlab.arguments import Count, Natural, NonNegative, Several, Within, annotations, refused, shown, unmet
 from ganlab.errors import UserError
 
+TRAINED = ("metrics.cas", "features.classifier", "classifier", "figure.reader")  # classifiers
 # Constructors that take the values of nodes without ``_target_``.
 OWNERS = (
     ("data", "ganlab.data.packs.pictures.PictureProtocol"),
@@ -24,14 +25,11 @@ OWNERS = (
     ("data.deduplication", "ganlab.data.deduplication.hashing.Hashing"),
     ("system", "ganlab.systems.adversary.Adversary"),
     ("metrics", "ganlab.evaluation.evaluator.Evaluator"),
-    ("metrics.cas", "ganlab.classifiers.training.Training"),
     ("features", "ganlab.metrics.extractors.choosing.choose_features"),
     ("features.classifier", "ganlab.metrics.extractors.choosing.classifier_features"),
-    ("features.classifier", "ganlab.classifiers.training.Training"),
-    ("classifier", "ganlab.classifiers.training.Training"),
-    ("figure.reader", "ganlab.classifiers.training.Training"),
     ("diagnostics", "ganlab.callbacks.diagnostics.Diagnostics"),
     ("diagnostics", "ganlab.callbacks.alarms.Thresholds"),
+    *((key, "ganlab.classifiers.training.Training") for key in TRAINED),
 )
 # Keys that no constructor of this package limits: a command's own, and those that PyTorch's and Lightning's take.
 MODES = Literal["auto", "none", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]

@@ -83,16 +83,15 @@ def explain(error: Exception, conf: Path, name: str) -> str:
     """Return an error of Hydra's or OmegaConf's as one line with the fix."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_key(match.group(1), conf, name)
+        return _unknown_key(match[1], conf, name)
     if match := re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", text):
-        group, option = match.groups()
-        if options := _options(conf / group):
-            return f"{group}={option} does not exist: choose one of {', '.join(options)}"
-        return _unknown_key(group, conf, name)
+        if options := _options(conf / match[1]):
+            return f"{match[1]}={match[2]} does not exist: choose one of {', '.join(options)}"
+        return _unknown_key(match[1], conf, name)
     if match := re.search(r"Missing mandatory value: (\S+)", text):
-        return f"{match.group(1)} is missing: type {match.group(1)}=..."
+        return f"{match[1]} is missing: type {match[1]}=..."
     if match := re.search(r"Interpolation key 'data\.classes_of\.(.+)' not found", text):
-        return _unknown_part(match.group(1), getattr(error, "parent_node", None))
+        return _unknown_part(match[1], getattr(error, "parent_node", None))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read: {lines[0]}"

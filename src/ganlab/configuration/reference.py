@@ -35,13 +35,12 @@ def page() -> str:
 
 
 def describe(file: Path, prefix: str) -> str:
-    """Return a file's opening comments and a table of its keys: value and comment of each."""
+    """Return the commands and words of a file's opening comments, and a table of its keys, values and comments."""
     commands, words = opening(file)
     lines = file.read_text().splitlines()
     text = "".join(f"    {command}\n" for command in commands) + (f"\n{words}\n" if words else "")
     node = yaml.compose("\n".join(lines))
-    rows = list(leaves(node, prefix, lines)) if node else []
-    if rows:
+    if rows := list(leaves(node, prefix, lines)) if node else []:
         text += "\n| key | value | |\n|---|---|---|\n"
         text += "".join(f"| `{key}` | `{value}` | {comment} |\n" for key, value, comment in rows)
     return text
@@ -49,9 +48,8 @@ def describe(file: Path, prefix: str) -> str:
 
 def opening(file: Path) -> tuple[list[str], str]:
     """Return the commands in a file's opening comments, and the other words there."""
-    comments = [
-        line.lstrip("# ").rstrip() for line in takewhile(lambda line: line[:1] == "#", file.read_text().splitlines())
-    ]
+    head = takewhile(lambda line: line[:1] == "#", file.read_text().splitlines())
+    comments = [line.lstrip("# ").rstrip() for line in head]
     commands = [line for line in comments if line.startswith("python ")]
     return commands, " ".join(line for line in comments if not line.startswith(("python ", "@package")))
 

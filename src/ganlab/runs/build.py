@@ -36,8 +36,11 @@ from ganlab.systems.data_parallel import PlayerParallel
 
 Config = Mapping[str, Any]
 
-EXAMPLES = {  # of data that have an entry of batches
-    **{"images": "data=folder", "targets": "data=pairs", "masks": "data.inputs=centre_hole", "b": "data=domains"},
+EXAMPLES = {  # of data, by what their batches hold
+    "images": "data=folder",
+    "targets": "data=pairs",
+    "masks": "data.inputs=centre_hole",
+    "b": "data=domains",
     "image": "data=image",
 }
 
@@ -95,8 +98,7 @@ def require_learnable(config: Config) -> None:
     """Raise ``UserError`` if batches of ``config["data"]`` would lack what ``config["system"]`` learns from."""
     data = config["data"]
     node, name, inputs = data["source"], data["name"], data["inputs"]
-    # else the names of domains
-    held: tuple[str, ...] = find(node["_target_"]).pictures if "_target_" in node else tuple(node)
+    held: tuple[str, ...] = find(node["_target_"]).pictures if "_target_" in node else tuple(node)  # names of domains
     if inputs != "none":
         require_known(inputs)
         if held != ("images",):

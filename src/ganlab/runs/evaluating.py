@@ -30,10 +30,13 @@ def evaluate(config: DictConfig) -> None:
     plain = expand_aliases(check(config))
     if plain["generated"] is not None:
         evaluate_images(plain)
-    elif Path(plain["checkpoint"]).is_dir():
-        evaluate_all(plain, Path(plain["checkpoint"]))
+    elif (checkpoint := Path(plain["checkpoint"])).is_dir():
+        evaluate_all(plain, checkpoint)
     else:
-        evaluate_checkpoint(plain, Path(plain["checkpoint"]))
+        system, trained = load_system(checkpoint, plain["device"])
+        output = Path(plain["output"]) if plain["output"] else run_of(checkpoint) / "evaluation.json"
+        facts = {"checkpoint": str(checkpoint), "images_seen": system.clock.images_seen}
+        evaluate_one(evaluator_of(plain, trained, system), system, facts, plain["repeats"], output)
 
 
 def expand_aliases(config: dict[str, Any]) -> dict[str, Any]:
@@ -57,14 +60,6 @@ def expand_aliases(config: dict[str, Any]) -> dict[str, Any]:
     if config["real"] is not None and (config["split"] is not None or config["root"] is not None):
         raise UserError("real= replaces the checkpoint's data: leave out split= and root=")
     return config
-
-
-def evaluate_checkpoint(config: dict[str, Any], checkpoint: Path) -> None:
-    """Measure a checkpoint."""
-    system, trained = load_system(checkpoint, config["device"])
-    output = Path(config["output"]) if config["output"] else run_of(checkpoint) / "evaluation.json"
-    facts = {"checkpoint": str(checkpoint), "images_seen": system.clock.images_seen}
-    evaluate_one(evaluator_of(config, trained, system), system, facts, config["repeats"], output)
 
 
 def evaluate_images(config: dict[str, Any]) -> None:
@@ -103,12 +98,9 @@ def evaluate_one(evaluator: Evaluator, source: ImageSource, facts: dict[str, Any
 
 def table_of(result: EvaluationResult, title: str) -> Table:
     """Return a table of all values, next to those of two halves of the real images."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    halves = result.real_halves
-    if halves:
-        table.add_column("two halves of the real images", justify="right")
+    table, halves = Table("metric", title=title, title_justify="left"), result.real_halves
+    for heading in ("value", *(["two halves of the real images"] if halves else [])):
+        table.add_column(heading, justify="right")
     for name, value in result.values.items():
         reference = f"{halves[name]:.4g} (x {value / halves[name]:.3g})" if name in halves else ""
         table.add_row(name, result.text(name), *([reference] if halves else []))

@@ -62,9 +62,10 @@ def evaluate_all(config: dict[str, Any], folder: Path) -> None:
     if not rows:
         raise UserError(f"checkpoint={folder}: no checkpoint in it can be read; see the warnings above")
     output = Path(config["output"]) if config["output"] else folder / "evaluation.json"
-    show(rows, score, rises, str(folder))
+    names = list(dict.fromkeys(name for row in rows for name in row.result.values))
+    show(rows, names, score, rises, str(folder))
     with writing(output):
-        for path in save(rows, folder, output):
+        for path in save(rows, names, folder, output):
             print(path)
 
 
@@ -80,9 +81,8 @@ def runs_in(folder: Path) -> list[Path]:
     return sorted(runs, key=lambda run: (int(run.name) if run.name.isdigit() else inf, run.name))
 
 
-def save(rows: list[Row], folder: Path, output: Path) -> list[Path]:
+def save(rows: list[Row], names: list[str], folder: Path, output: Path) -> list[Path]:
     """Write all values as a table, as curves, and with their protocols; return the files."""
-    names = names_of(rows)
     spreads = any(row.result.spreads for row in rows)
     columns = [column for name in names for column in ([name, f"{name}_spread"] if spreads else [name])]
     lines = [["run", "checkpoint", "images_seen", *columns]]
@@ -109,16 +109,10 @@ def curves_of(rows: list[Row], name: str) -> list[Curve]:
     return curves
 
 
-def names_of(rows: list[Row]) -> list[str]:
-    """Return the full names of all values."""
-    return list(dict.fromkeys(name for row in rows for name in row.result.values))
-
-
-def show(rows: list[Row], score: str | None, rises: bool, title: str) -> None:
+def show(rows: list[Row], names: list[str], score: str | None, rises: bool, title: str) -> None:
     """Print the rows, best score first."""
     shown = Table(title=title, title_justify="left")
     several = len({row.run for row in rows}) > 1
-    names = names_of(rows)
     for heading in (*(["run"] if several else []), "checkpoint"):
         shown.add_column(heading)
     for heading in ("images seen", *names):

@@ -65,7 +65,7 @@ class MetricsLog(Logger):
                 print(f"warning: metrics.csv could not be written ({error.strerror}): {command}", file=sys.stderr)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the configuration stands in ``config.yaml``."""
+        """Do nothing: the configuration is in ``config.yaml``."""
 
 
 def build_loggers(folder: RunFolder, config: dict[str, Any], run_id: str, writer: Writer) -> list[Logger]:

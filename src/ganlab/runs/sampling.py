@@ -10,7 +10,6 @@ from ganlab.configuration.checking import check
 from ganlab.errors import UserError
 from ganlab.files import writing
 from ganlab.latent.exemplars import LatentGrid
-from ganlab.networks.layers.choosing import choose
 from ganlab.networks.statistics import STATISTICS
 from ganlab.report.grids import save_each, save_grid
 from ganlab.runs.build import load_system
@@ -50,10 +49,8 @@ def sample(config: DictConfig) -> None:
 
 def take_statistics(system: AdversarialSystem, statistics: str) -> None:
     """Set the batch norm statistics of a loaded system's generators."""
-    try:
-        choose(STATISTICS, statistics, "sampling statistics")
-    except ValueError as error:
-        raise UserError(f"statistics={statistics}: {error}") from error
+    if statistics not in STATISTICS:
+        raise UserError(f"statistics={statistics} does not exist: choose one of {', '.join(STATISTICS)}")
     for name in system.networks:
         if hasattr(network := system.ema_or_raw(name), "sampling_statistics"):
             network.sampling_statistics = statistics

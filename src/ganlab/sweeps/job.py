@@ -68,7 +68,6 @@ class Attempt:
         return self._process.poll() is None
 
     def interrupt(self) -> None:
-        """Send SIGINT, as Ctrl-C in a terminal does."""
         self._signal(signal.SIGINT)
 
     def kill(self) -> None:
@@ -83,13 +82,9 @@ class Attempt:
         with suppress(OSError, ValueError):
             summary = json.loads((self.run / "summary.json").read_text())
         if code == 0 and summary.get("status") == "finished":
-            name, score = map(str, (summary["score"] or {"name": "", "value": ""}).values())
-            return {
-                "status": "finished",
-                "score_name": name,
-                "score": score,
-                "images_seen": str(summary["images_seen"]),
-            }
+            score = summary["score"] or {"name": "", "value": ""}
+            found = {"score_name": score["name"], "score": score["value"], "images_seen": summary["images_seen"]}
+            return {"status": "finished"} | {field: str(value) for field, value in found.items()}
         if stopped:
             return {"status": "killed", "reason": "stopped together with the sweep"}
         if code < 0:
