@@ -41,7 +41,7 @@ Share = Annotated[float, Within(0, 1)]
 
 
 def checked(owner: T) -> T:
-    """Decorate a class or function: a value that its annotation excludes raises a ValueError of one line."""
+    """Decorate a class or function to raise a one-line ValueError for a value that its annotation excludes."""
     if isinstance(owner, type):
         constructed: Any = owner
         constructed.__init__ = checked(constructed.__init__)
@@ -62,7 +62,7 @@ def checked(owner: T) -> T:
 
 
 def refused(owner: Callable[..., Any], values: Mapping[str, Any]) -> dict[str, str]:
-    """Return what those of the named values must be that ``owner``, a class or function, does not take."""
+    """Return the requirement of each named value that ``owner``, a class or function, refuses."""
     kinds = annotations(owner)
     found = {name: unmet(kinds[name], value) for name, value in values.items() if name in kinds}
     return {name: requirement for name, requirement in found.items() if requirement}
@@ -75,7 +75,7 @@ def annotations(owner: Any) -> Mapping[str, Any]:
 
 
 def unmet(kind: Any, value: Any) -> str:
-    """Return what a value must be according to an annotation; nothing where it is, or where any object may be."""
+    """Return what a value must be by its annotation; empty if it is, or if the annotation sets no limit."""
     members = get_args(kind)
     if get_origin(kind) in (Union, UnionType):
         wants = [unmet(member, value) for member in members if member is not NoneType]

@@ -16,13 +16,8 @@ from ganlab.errors import UserError
 def atomic_write(path: Path, *, backup: Path | None = None, sync: bool = True) -> Iterator[BinaryIO]:
     """Open a temporary file in the folder of ``path`` that replaces ``path`` when the block ends.
 
-    An error or a kill leaves the old file, or none.
-
-    Args:
-        path: the file.
-        backup: new name of the file that is replaced.
-        sync: flush to the disk before the rename, so that a loss of power leaves no empty file either. Slow for
-            thousands of files.
+    An error or a kill leaves the old file, or none. ``backup`` is a new name for the old file. ``sync`` flushes to the
+    disk before the rename, so that a loss of power leaves no empty file either; it is slow for thousands of files.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

@@ -1,4 +1,4 @@
-"""Between the bytes that data and metrics hold and the floats that networks see."""
+"""Conversion between the bytes of data and metrics and the floats of networks."""
 
 from torch import Tensor
 
@@ -12,6 +12,6 @@ def to_floats(images: Tensor, value_range: Range) -> Tensor:
 
 
 def to_bytes(images: Tensor, value_range: Range) -> Tensor:
-    """Convert floats (N, C, H, W) to uint8 of the same shape: scaled, rounded and clamped: bytes survive the trip."""
+    """Convert floats (N, C, H, W) to uint8 of the same shape: scaled, rounded and clamped. Inverse of `to_floats`."""
     low, high = value_range
     return images.float().sub(low).mul_(255 / (high - low)).round_().clamp_(0, 255).byte()

@@ -48,7 +48,7 @@ def lock_of(path: Path) -> FileLock:
 def lock_folder() -> Path:
     """Return the folder of all lock files: ``GANLAB_LOCKS``, else in the user's cache, else in the temporary folder.
 
-    Users and machines that share packs or runs exclude each other only where they share this folder as well.
+    Users and machines that share packs or runs must share it to exclude each other.
     """
     if given := os.environ.get("GANLAB_LOCKS"):
         folder = Path(given)

@@ -1,11 +1,11 @@
-"""Copies from the CPU to a device that wait for nothing."""
+"""Asynchronous copies to a device."""
 
 import torch
 from torch import Tensor
 
 
 def send(values: Tensor, device: torch.device) -> Tensor:
-    """Return values on a device; a copy to a GPU queues behind its work, while pageable memory would wait for it."""
+    """Copy values to a device; from pinned memory, since a copy from pageable memory waits for the GPU's work."""
     if device.type != "cuda" or values.is_cuda:
         return values.to(device)
     return values.pin_memory().to(device, non_blocking=True)

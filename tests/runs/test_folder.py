@@ -6,17 +6,18 @@ from ganlab.configuration.checking import differences
 from ganlab.errors import UserError
 from ganlab.runs.folder import FREE, RunFolder
 from ganlab.runs.loggers import MetricsLog
+from ganlab.runs.metrics import truncate_after
 
 
 def test_metrics_are_truncated_to_the_checkpoint(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    folder.truncate_after(-1)  # nothing was logged yet
+    truncate_after(folder.metrics, -1)  # nothing was logged yet
     assert not list(tmp_path.iterdir())
     log = MetricsLog(folder.metrics)
     for seen in (0, 64, 128, 192):
         log.log_metrics({"images_seen": float(seen), "loss/generator": seen / 64}, step=seen)
         log.log_metrics({"images_seen": float(seen), "swd": 2.0}, step=seen)
-    folder.truncate_after(128)
+    truncate_after(folder.metrics, 128)
     table = tmp_path / "metrics.csv"
     assert table.read_text().splitlines() == ["images_seen,loss/generator,swd", "0,0,2", "64,1,2", "128,2,2"]
     log = MetricsLog(folder.metrics)

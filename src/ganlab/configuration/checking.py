@@ -1,4 +1,4 @@
-"""A composed configuration, checked before anything is built or written.
+"""Checks of a composed configuration before anything is built or written.
 
 Types and limits stand in constructors, see `ganlab.arguments`. `KEYS` has those of keys that none of them takes.
 """
@@ -15,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from ganlab.arguments import Count, Natural, NonNegative, Several, Within, annotations, refused, shown, unmet
 from ganlab.errors import UserError
 
-# Who takes the values of a node without ``_target_``.
+TRAINED = ("metrics.cas", "features.classifier", "classifier", "figure.reader")  # classifiers
+# Constructors that take the values of nodes without ``_target_``.
 OWNERS = (
     ("data", "ganlab.data.packs.pictures.PictureProtocol"),
     ("data", "ganlab.data.packs.pack.build"),
@@ -24,14 +25,11 @@ OWNERS = (
     ("data.deduplication", "ganlab.data.deduplication.hashing.Hashing"),
     ("system", "ganlab.systems.adversary.Adversary"),
     ("metrics", "ganlab.evaluation.evaluator.Evaluator"),
-    ("metrics.cas", "ganlab.classifiers.training.Training"),
     ("features", "ganlab.metrics.extractors.choosing.choose_features"),
     ("features.classifier", "ganlab.metrics.extractors.choosing.classifier_features"),
-    ("features.classifier", "ganlab.classifiers.training.Training"),
-    ("classifier", "ganlab.classifiers.training.Training"),
-    ("figure.reader", "ganlab.classifiers.training.Training"),
     ("diagnostics", "ganlab.callbacks.diagnostics.Diagnostics"),
     ("diagnostics", "ganlab.callbacks.alarms.Thresholds"),
+    *((key, "ganlab.classifiers.training.Training") for key in TRAINED),
 )
 # Keys that no constructor of this package limits: a command's own, and those that PyTorch's and Lightning's take.
 MODES = Literal["auto", "none", "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
@@ -59,13 +57,8 @@ TRUSTED = ("ganlab.", "torch.optim.", "lightning.")
 
 
 def check(config: DictConfig) -> dict[str, Any]:
-    """Return the configuration resolved, as plain containers.
-
-    Raises:
-        UserError: a value is missing, unknown, or not of the kind that its key needs.
-    """
-    missing = sorted(OmegaConf.missing_keys(config))
-    if missing:
+    """Return the resolved configuration as plain containers; ``UserError`` for a missing or refused value."""
+    if missing := sorted(OmegaConf.missing_keys(config)):
         raise UserError(f"{missing[0]} is missing: type {missing[0]}=...")
     if isinstance(root := OmegaConf.select(config, "data.root"), int):  # a folder named by a number
         OmegaConf.update(config, "data.root", str(root))
@@ -91,26 +84,26 @@ def check(config: DictConfig) -> dict[str, Any]:
 
 
 def mistakes(config: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterator[str]:
-    """Yield a line for each value that cannot be; ``raw`` has the interpolations, by dotted keys."""
+    """Yield a line for each refused value; ``raw`` has the interpolations, by dotted keys."""
     for key, value in flat(config).items():
         for kind, patterns in KEYS:
             if any(fnmatchcase(key, pattern) for pattern in patterns.split()) and (requirement := unmet(kind, value)):
                 yield mistake(key, value, requirement, raw)
-    targets = [(key, node, str(node.get("_target_", ""))) for key, node in nodes(config)]
-    owned = [(key, node, target) for key, node, _ in targets for owner_key, target in OWNERS if key == owner_key]
-    for key, node, target in targets + owned:
-        if target.startswith("ganlab."):
-            owner = find(target)
-            if node.get("_target_") == target:
-                yield from misnamed(key, node, owner)
-            for name, requirement in refused(owner, node).items():
-                yield mistake(f"{key}.{name}", node[name], requirement, raw)
+    for key, node in nodes(config):
+        own = node.get("_target_")
+        for target in [str(own or ""), *(target for owner_key, target in OWNERS if owner_key == key)]:
+            if target.startswith("ganlab."):
+                owner = find(target)
+                if target == own:
+                    yield from misnamed(key, node, owner)
+                for name, requirement in refused(owner, node).items():
+                    yield mistake(f"{key}.{name}", node[name], requirement, raw)
 
 
 def mistake(key: str, value: Any, requirement: str, raw: Mapping[str, Any]) -> str:
-    """Return the line for a wrong value, with the key that was typed where interpolations hand it on."""
+    """Return the line for a refused value, with the key that was typed if interpolations copy it."""
     given = raw.get(key)
-    if isinstance(given, list) and isinstance(value, list):  # of which an element may be handed on
+    if isinstance(given, list) and isinstance(value, list):
         for each, element in zip(given, value, strict=True):
             if INTERPOLATION.fullmatch(str(each)):
                 given, value, requirement = each, element, requirement.removeprefix("a list, each ")
@@ -148,7 +141,7 @@ def misnamed(key: str, node: Mapping[str, Any], owner: Any) -> Iterator[str]:
 
 
 def check_targets(config: Any, key: str = "") -> None:
-    """Refuse a configuration that would call code from elsewhere; one that a checkpoint brings may come from anyone."""
+    """Refuse a configuration, such as one in a checkpoint from elsewhere, that would call other code than ours."""
     items = config.items() if isinstance(config, Mapping) else enumerate(config) if isinstance(config, list) else ()
     for name, value in items:
         if name == "_target_" and not str(value).startswith(TRUSTED):
@@ -157,13 +150,11 @@ def check_targets(config: Any, key: str = "") -> None:
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested mappings to dotted keys; lists stay whole."""
+    """Flatten nested mappings to dotted keys; lists are values."""
     values: dict[str, Any] = {}
     for name, value in config.items():
-        if isinstance(value, Mapping) and value:
-            values |= flat(value, f"{prefix}{name}.")
-        else:
-            values[f"{prefix}{name}"] = value
+        nested = isinstance(value, Mapping) and value
+        values |= flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
     return values
 
 

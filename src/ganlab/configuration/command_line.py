@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +12,21 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganlab.errors import UserError
 
-# Lightning's arguments that would break or silently do nothing under manual optimisation, and what to type instead.
-REFUSED = {
-    "trainer.max_steps": "max_images=",
-    "trainer.min_steps": "max_images=",
-    "trainer.max_epochs": "max_epochs=",
-    "trainer.min_epochs": "max_epochs=",
-    "trainer.accumulate_grad_batches": "accumulate=",
-    "trainer.gradient_clip_val": "optimizer.clip_norm=",
-    "trainer.gradient_clip_algorithm": "optimizer.clip_norm=",
-    "trainer.logger": "logger=wandb, tensorboard or none",
-    "trainer.callbacks": "every.samples=, every.metrics= and every.checkpoint=",
-    "trainer.enable_checkpointing": "every.checkpoint=",
-    "trainer.log_every_n_steps": "every.log=",
-    "trainer.val_check_interval": "every.metrics=",
-    "trainer.check_val_every_n_epoch": "every.metrics=",
-    "trainer.default_root_dir": "outputs= and run=",
-    "trainer.max_time": "max_images=",
-    "trainer.fast_dev_run": "debug=smoke",
-    "trainer.limit_train_batches": "max_images=",
+# What to type instead of Lightning's arguments that would break or do nothing under manual optimisation.
+INSTEAD = {
+    "max_images=": "max_steps min_steps max_time limit_train_batches",
+    "max_epochs=": "max_epochs min_epochs",
+    "accumulate=": "accumulate_grad_batches",
+    "optimizer.clip_norm=": "gradient_clip_val gradient_clip_algorithm",
+    "logger=wandb, tensorboard or none": "logger",
+    "every.samples=, every.metrics= and every.checkpoint=": "callbacks",
+    "every.checkpoint=": "enable_checkpointing",
+    "every.log=": "log_every_n_steps",
+    "every.metrics=": "val_check_interval check_val_every_n_epoch",
+    "outputs= and run=": "default_root_dir",
+    "debug=smoke": "fast_dev_run",
 }
+REFUSED = {f"trainer.{name}": instead for instead, names in INSTEAD.items() for name in names.split()}
 # Keys and options that were renamed.
 RENAMED = {"kid.subset_size": "metrics.kid.subset_size", "experiment=none": "experiment=paper"}
 
@@ -39,13 +35,10 @@ STRUCTURED = re.compile(r"""[\[{'"(]|\w+\(""")  # lists, mappings, quoted text, 
 
 
 def check_overrides(arguments: list[str], conf: Path) -> list[str]:
-    """Return the command line for Hydra, refusing what must not be typed.
+    """Return the command line for Hydra; ``UserError`` for overrides that are not supported.
 
-    ``+key=value`` and ``++key=value`` become ``key=value``: every key exists already, so that Hydra refuses the
-    others as it does without the sign. Numbers that choose of a group, and values with an equals sign, are quoted.
-
-    Raises:
-        UserError: a deleted key, a group without a choice, or an argument of Lightning's that has another key here.
+    ``+key=value`` and ``++key=value`` become ``key=value``, since every key exists already and Hydra refuses others.
+    Numbers that choose an option of a group, and values with an equals sign, are quoted.
     """
     checked = []
     for argument in arguments:
@@ -70,12 +63,9 @@ def check_overrides(arguments: list[str], conf: Path) -> list[str]:
 
 
 def check_reached(config: DictConfig, typed: Iterable[str]) -> None:
-    """Refuse a typed ``architecture.KEY`` that neither network reads.
+    """Raise ``UserError`` for a typed ``architecture.KEY`` that neither network reads.
 
-    A pair's keys stay when another network is put into it, which may have no use for some of them.
-
-    Raises:
-        UserError: there is such a key.
+    The keys of a pair stay when a network is replaced by another, which may not use all of them.
     """
     nodes: Any = OmegaConf.to_container(config.get("architecture") or OmegaConf.create(), resolve=False)
     networks = str([node for node in nodes.values() if isinstance(node, dict)])
@@ -93,16 +83,15 @@ def explain(error: Exception, conf: Path, name: str) -> str:
     """Return an error of Hydra's or OmegaConf's as one line with the fix."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_key(match.group(1), conf, name)
+        return _unknown_key(match[1], conf, name)
     if match := re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", text):
-        group, option = match.groups()
-        if options := _options(conf / group):
-            return f"{group}={option} does not exist: choose one of {', '.join(options)}"
-        return _unknown_key(group, conf, name)
+        if options := _options(conf / match[1]):
+            return f"{match[1]}={match[2]} does not exist: choose one of {', '.join(options)}"
+        return _unknown_key(match[1], conf, name)
     if match := re.search(r"Missing mandatory value: (\S+)", text):
-        return f"{match.group(1)} is missing: type {match.group(1)}=..."
+        return f"{match[1]} is missing: type {match[1]}=..."
     if match := re.search(r"Interpolation key 'data\.classes_of\.(.+)' not found", text):
-        return _unknown_part(match.group(1), getattr(error, "parent_node", None))
+        return _unknown_part(match[1], getattr(error, "parent_node", None))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(error, OverrideParseException):
         return f"{error.override} cannot be read: {lines[0]}"
@@ -123,7 +112,7 @@ def _unknown_part(value: str, data: object) -> str:
 
 
 def _unknown_key(key: str, conf: Path, name: str) -> str:
-    """Name the keys that look most like the one that does not exist."""
+    """Suggest the keys most like one that does not exist."""
     known = {path.name: "" for path in conf.iterdir() if path.is_dir() and path.name != "hydra"}
     options = [file for file in sorted(conf.glob("*/**/*.yaml")) if file.parent.name != "base"]
     presets = [file for file in options if "@package _global_" in file.read_text()]
@@ -144,9 +133,7 @@ def _unknown_key(key: str, conf: Path, name: str) -> str:
 
 
 def _keys(node: object, prefix: str) -> list[str]:
-    """List the dotted names of all values below a node."""
-    keys = [prefix] if prefix else []
-    if isinstance(node, dict):
-        for name, value in node.items():
-            keys += _keys(value, f"{prefix}.{name}" if prefix else str(name))
-    return keys
+    """Return the dotted names of a node and of all values below it."""
+    items = node.items() if isinstance(node, dict) else ()
+    below = (_keys(value, f"{prefix}.{name}" if prefix else str(name)) for name, value in items)
+    return [*([prefix] if prefix else []), *chain.from_iterable(below)]

@@ -29,7 +29,7 @@ CONF = Path(__file__).parents[3] / "conf"
 
 
 def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
-    """Make a function of a configuration into the application of ``conf/<name>.yaml``.
+    """Make a function of a configuration the application of ``conf/<name>.yaml``.
 
     A `UserError`, or an error of Hydra about a key or a value, is printed as one line and ends the process with exit
     code 1. ``HYDRA_FULL_ERROR=1`` shows the traceback instead.
@@ -49,9 +49,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                     sys.argv[1:], remark = add_recipe(sys.argv[1:], CONF)
                     sys.argv[1:] = expand_variants(sys.argv[1:], variants_of(sys.argv[1:], CONF))
                     flags = {argument for argument in sys.argv[1:] if argument.startswith("-")}
-                    if (
-                        remark and first and flags <= {"-m", "--multirun"}
-                    ):  # and not such as --cfg, whose output is YAML
+                    if remark and first and flags <= {"-m", "--multirun"}:  # the output of --cfg is YAML
                         print(remark, flush=True)
                 if os.environ.get("WORLD_SIZE", "1") != "1" and not named and "run=" not in " ".join(sys.argv):
                     raise UserError("several processes were started from outside: type run=NAME, the same for all")
@@ -74,8 +72,8 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
             except MISTAKES as error:
                 if show_frames:
                     raise
-                message = str(error) if isinstance(error, UserError) else explain(error, CONF, name)
                 if first:
+                    message = str(error) if isinstance(error, UserError) else explain(error, CONF, name)
                     print(f"error: {message}", file=sys.stderr)
                 sys.exit(1)
             finally:

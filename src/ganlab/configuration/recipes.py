@@ -1,4 +1,4 @@
-"""Overrides that follow from others: the recipe that a data set names, and what a variant of a sweep sets."""
+"""Overrides implied by others: the recipe of a data set, and the values of a sweep's variants."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,10 +13,9 @@ Variants = Mapping[str, Mapping[str, str]]  # key: value: the overrides that it 
 
 
 def add_recipe(arguments: Sequence[str], conf: Path) -> tuple[list[str], str]:
-    """Add ``experiment=`` where none is typed and the file of the data set typed names one.
+    """Add ``experiment=`` if none is typed and the file of the data set names one.
 
-    Returns:
-        The arguments, and a line that says which recipe was chosen and why; empty where the user or a preset did.
+    Also return a line that names the recipe and why it was chosen; empty if the user or a preset chose it.
     """
     typed = dict(argument.partition("=")[::2] for argument in arguments)
     if "experiment" in typed or "hydra.sweeper.params.experiment" in typed or _sets_recipe(_preset(arguments, conf)):
@@ -33,11 +32,7 @@ def add_recipe(arguments: Sequence[str], conf: Path) -> tuple[list[str], str]:
 
 
 def expand_variants(arguments: Sequence[str], variants: Variants) -> list[str]:
-    """Insert what ``guideline=max_pool`` stands for behind it; what is typed later wins.
-
-    Raises:
-        UserError: there is no such variant.
-    """
+    """Insert the overrides of a variant such as ``guideline=max_pool`` behind it; what is typed later wins."""
     expanded = []
     for argument in arguments:
         expanded.append(argument)

@@ -1,4 +1,4 @@
-"""From a checked configuration to the objects that it names."""
+"""Builds the objects that a checked configuration names."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -8,12 +8,12 @@ from typing import Any
 import lightning as L
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import get_class, instantiate
+from hydra.utils import instantiate
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganlab.callbacks.writer import Writer
-from ganlab.configuration.checking import check_targets
+from ganlab.configuration.checking import check_targets, find
 from ganlab.data.deduplication.hashing import Hashing
 from ganlab.data.inputs import entries_of, require_known
 from ganlab.data.module import ImageDataModule
@@ -36,8 +36,7 @@ from ganlab.systems.data_parallel import PlayerParallel
 
 Config = Mapping[str, Any]
 
-# What a batch may lack, and data that have it.
-EXAMPLES = {
+EXAMPLES = {  # of data, by what their batches hold
     "images": "data=folder",
     "targets": "data=pairs",
     "masks": "data.inputs=centre_hole",
@@ -47,7 +46,7 @@ EXAMPLES = {
 
 
 def make(node: Config, what: str) -> Any:
-    """Build what a node's ``_target_`` names; a refused value becomes one line about ``what``."""
+    """Build the ``_target_`` of a node; a refused value raises a ``UserError`` about ``what``."""
     try:
         return instantiate(node, _convert_="all")
     except InstantiationException as error:
@@ -60,7 +59,7 @@ def make(node: Config, what: str) -> Any:
 
 
 def build_spec(config: Config) -> PackSpec:
-    """Return what pack ``config["data"]`` asks for; nothing is read but a listing."""
+    """Return the specification of the pack of ``config["data"]``; only a listing is read."""
     data = config["data"]
     source: Source = make(data["source"], "data")
     if data["count"] is not None and data["count"] < len(source):
@@ -83,16 +82,12 @@ def build_spec(config: Config) -> PackSpec:
 
 
 def build_data(config: Config) -> ImageDataModule:
-    """Return the data module of ``config["data"]``; nothing is read but a listing.
-
-    Raises:
-        UserError: the system, where the configuration has one, does not learn from such data; or a value is refused.
-    """
+    """Return the data module of ``config["data"]``; only a listing is read."""
     require_learnable(config)
     data = config["data"]
     if "_target_" in data["source"]:
         specs: PackSpec | dict[str, PackSpec] = build_spec(config)
-    else:  # of several domains, each with a source of its own
+    else:  # a source for each domain
         nodes = data["source"].items()
         specs = {name: build_spec({**config, "data": {**data, "source": node}}) for name, node in nodes}
     options = {key: data[key] for key in ("image_size", "flip", "labels", "inputs")}
@@ -100,29 +95,25 @@ def build_data(config: Config) -> ImageDataModule:
 
 
 def require_learnable(config: Config) -> None:
-    """Raise ``UserError`` where batches of ``config["data"]`` would lack what ``config["system"]`` learns from."""
+    """Raise ``UserError`` if batches of ``config["data"]`` would lack what ``config["system"]`` learns from."""
     data = config["data"]
     node, name, inputs = data["source"], data["name"], data["inputs"]
-    source: Any = get_class(node["_target_"]) if "_target_" in node else None
-    held: tuple[str, ...] = source.pictures if source else tuple(node)  # else of domains, by their names
+    held: tuple[str, ...] = find(node["_target_"]).pictures if "_target_" in node else tuple(node)  # names of domains
     if inputs != "none":
         require_known(inputs)
         if held != ("images",):
-            what = " and ".join(held)
-            raise UserError(
-                f"data.inputs={inputs} is made from images; data={name} holds {what}: type data.inputs=none"
-            )
+            what = f"data.inputs={inputs} is made from images"
+            raise UserError(f"{what}; data={name} holds {' and '.join(held)}: type data.inputs=none")
         held = entries_of(inputs)
     if "system" in config:
         target = config["system"]["_target_"]
-        system: Any = get_class(target)
-        needed: tuple[str, ...] = system.learns_from
+        needed: tuple[str, ...] = find(target).learns_from
         if missing := [entry for entry in needed if entry not in held]:
             fix = "data.inputs=none" if inputs != "none" and needed == ("images",) else EXAMPLES[missing[-1]]
+            given = f"data={name}" if inputs == "none" else f"data={name} data.inputs={inputs}"
             raise UserError(
-                f"system={target.split('.')[-2]} learns from {' and '.join(needed)}; data={name}"
-                f"{'' if inputs == 'none' else f' data.inputs={inputs}'} holds {' and '.join(held)}: type {fix}, or "
-                "choose another system"
+                f"system={target.split('.')[-2]} learns from {' and '.join(needed)}; {given} holds "
+                f"{' and '.join(held)}: type {fix}, or choose another system"
             )
     elif held == ImageFile.pictures:
         raise UserError(f"data={name} is one picture that stays a file: there is no pack to make")
@@ -142,8 +133,7 @@ def build_system(config: Config) -> AdversarialSystem:
         except (ValueError, TypeError, IndexError) as error:
             raise UserError(f"optimizer.{name} cannot be made: {error}") from error
     try:
-        family: Any = get_class(config["system"]["_target_"])
-        return family.from_roles(
+        system: AdversarialSystem = find(config["system"]["_target_"]).from_roles(
             networks,
             optimizers,
             partial(build_adversary, config),
@@ -157,12 +147,13 @@ def build_system(config: Config) -> AdversarialSystem:
             channels_last=machine.get("channels_last") is not False,
             **{key: value for key, value in config["system"].items() if key not in ("_target_", "joint", "replay")},
         )
+        return system
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
 def build_adversary(config: Config, **options: Any) -> Adversary:
-    """Return what a discriminator is trained with: each call makes one that shares no state with another."""
+    """Return a new adversary of one discriminator, which shares no state with others."""
     return Adversary(
         make(config["objective"], "objective"),
         {name: make(node, f"penalty.{name}") for name, node in _targets(config["penalty"])},
@@ -174,16 +165,12 @@ def build_adversary(config: Config, **options: Any) -> Adversary:
 
 
 def _targets(group: Config) -> list[tuple[str, Config]]:
-    """List the entries of a group that name something to build."""
+    """Return the entries of a group that have a ``_target_``."""
     return [(name, node) for name, node in group.items() if isinstance(node, Mapping) and "_target_" in node]
 
 
 def load_system(path: str | Path, device: str = "auto") -> tuple[AdversarialSystem, dict[str, Any]]:
-    """Rebuild the system of a checkpoint from the configuration inside it; returns both.
-
-    Raises:
-        UserError: see `ganlab.systems.checkpoint.read`; or there is no such device.
-    """
+    """Rebuild the system of a checkpoint from the configuration inside it; return both."""
     checkpoint = read(path)
     config = checkpoint["config"]
     check_targets(config)
@@ -193,10 +180,9 @@ def load_system(path: str | Path, device: str = "auto") -> tuple[AdversarialSyst
 
 
 def load_weights(system: AdversarialSystem, checkpoint: Checkpoint) -> None:
-    """Load a checkpoint's state into a system, or say which settings make the two differ.
+    """Load a checkpoint's state into a system of the same architecture.
 
-    A new run may have other penalties, augmentations and replay than the one that it starts from: what these carry from
-    step to step then starts again.
+    Penalties, augmentations and replay may differ from those of the checkpoint; their state then starts from scratch.
     """
     try:
         keys = system.load_state_dict(checkpoint.state["state_dict"], strict=False)
@@ -213,7 +199,7 @@ def load_weights(system: AdversarialSystem, checkpoint: Checkpoint) -> None:
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of a name; ``auto`` is the first GPU where there is one."""
+    """Return the device of a name; ``auto`` is the first GPU, or else the CPU."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -225,10 +211,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def build_metrics(config: Config, references: Mapping[str, Reference]) -> Evaluator | None:
-    """Return the evaluator of a configuration for the tasks of ``references``; None for ``metrics=none``.
-
-    The feature network is loaded, or trained on the pack, if any metric needs one.
-    """
+    """Return the evaluator for the tasks of ``references``, with its feature network; None for ``metrics=none``."""
     features = None
     if needs_features(config["metrics"]):
         features = choose_features(**config["features"], pack=next(iter(references.values())).reals)
@@ -242,9 +225,9 @@ def build_metrics(config: Config, references: Mapping[str, Reference]) -> Evalua
 def build_trainer(
     config: Config, callbacks: list[L.Callback], loggers: list[Logger], writer: Writer | None = None
 ) -> L.Trainer:
-    """Return Lightning's trainer, everything that would count in its own steps switched off.
+    """Return Lightning's trainer without everything that counts in its own steps.
 
-    ``writer`` writes its checkpoints; without one training waits until they are written.
+    ``writer`` writes checkpoints in the background; without one, training waits for them.
     """
     options = {key: value for key, value in config["trainer"].items() if key != "_target_"}
     several = device_count(options["devices"]) > 1 or options["num_nodes"] > 1
@@ -276,20 +259,20 @@ def build_trainer(
         reason = str(error).strip().splitlines()[0]
         fix = "; without a GPU type trainer.accelerator=cpu" if options["accelerator"] not in ("auto", "cpu") else ""
         raise UserError(f"the trainer refuses its values: {reason}{fix}") from error
-    # With several ranks Lightning asks rank 0 for signals before every batch, and every rank waits for the answer and
-    # its device; ganlab.callbacks.checkpoints asks now and then.
+    # With several ranks Lightning broadcasts rank 0's signals before every batch, for which every rank waits with its
+    # device; ganlab.callbacks.checkpoints does so now and then.
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     return trainer
 
 
 def device_count(devices: Any) -> int:
     """Return how many devices ``trainer.devices`` asks for on this node."""
+    if isinstance(devices, str) and "," in devices:
+        devices = devices.split(",")
     if isinstance(devices, (list, tuple)):
         return len(devices)
     if str(devices) in ("auto", "-1"):
         return max(torch.cuda.device_count(), 1)
-    if isinstance(devices, str) and "," in devices:
-        return len(devices.split(","))
     try:
         return int(devices)
     except ValueError:

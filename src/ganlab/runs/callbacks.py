@@ -1,4 +1,4 @@
-"""What watches a run: its callbacks, in their order."""
+"""The callbacks of a run, in their order."""
 
 import shlex
 from dataclasses import dataclass
@@ -34,31 +34,17 @@ LOOK = 128  # samples that diagnostics compare with as many real images
 
 @dataclass(frozen=True)
 class Watch:
-    """The callbacks of a run.
+    """The callbacks of a run, and two of them by name."""
 
-    Attributes:
-        callbacks: in an order in which a checkpoint comes after all that it must remember.
-        evaluations: one of them; None without metrics.
-        writer: one of them, which makes files in the background.
-    """
-
-    callbacks: list[L.Callback]
-    evaluations: Evaluations | None
+    callbacks: list[L.Callback]  # a checkpoint comes after everything whose state it holds
+    evaluations: Evaluations | None  # None without metrics
     writer: Writer
 
 
 def build_callbacks(
     folder: RunFolder, config: dict[str, Any], data: ImageDataModule, system: AdversarialSystem, length: int | None
 ) -> Watch:
-    """Return the callbacks of the run that a configuration describes.
-
-    Args:
-        folder: of the run.
-        config: checked, every choice of the machine made.
-        data: that are trained on.
-        system: that is trained.
-        length: of the run in images; None for one without end.
-    """
+    """Return the callbacks of a run of ``length`` images; None for a run without end."""
     every, pack = config["every"], data.pack
     reals = channels_first(pack.images[first_rows(pack, config["seed"], GRID)])
     metric_logger, signals, writer = MetricLogger(every["log"]), Signals(), Writer()
@@ -88,7 +74,7 @@ def build_callbacks(
 
 
 def preview_requests(data: ImageDataModule, system: AdversarialSystem) -> dict[str, Request]:
-    """Return what is previewed of each task: the first numbers of a seed, or pictures evenly spaced over the data."""
+    """Return the request of each task's preview: indices from 0, or pictures evenly spaced over the data."""
     requests = {}
     for task in system.tasks():
         reference = data.reference(task)
@@ -98,7 +84,7 @@ def preview_requests(data: ImageDataModule, system: AdversarialSystem) -> dict[s
 
 
 def sample_statistics(data: ImageDataModule, system: AdversarialSystem) -> list[SampleStatistics]:
-    """Return what diagnostics measure: of each task, samples against real images of its target domain."""
+    """Return what diagnostics compare: for each task, samples and real images of its target domain."""
     found = []
     for task, request in preview_requests(data, system).items():
         pack = data.reference(task).reals
@@ -111,7 +97,7 @@ def sample_statistics(data: ImageDataModule, system: AdversarialSystem) -> list[
 
 
 def first_rows(pack: Pack, seed: int, count: int) -> np.ndarray:
-    """Return the pictures that training sees first, at most ``count``."""
+    """Return the rows of the pictures that training sees first, at most ``count``."""
     return EndlessOrder(len(pack), seed).indices(0, min(count, len(pack)))
 
 

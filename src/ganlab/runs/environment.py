@@ -1,4 +1,4 @@
-"""What a run was made with: code, versions, machine, command."""
+"""Record of what a run was made with: code, versions, machine, command."""
 
 import json
 import platform
@@ -36,14 +36,14 @@ def describe(overrides: Sequence[str], run_id: str, pack: str) -> dict[str, Any]
 
 
 def new_run_id(environment: Path) -> str:
-    """Return the identity of a run for W&B: that of its first start, or a new one."""
+    """Return the W&B id of a run: that of its first start, or a new one."""
     if environment.is_file():
         return str(json.loads(environment.read_text())[0]["run_id"])
     return uuid4().hex[:8]
 
 
 def _git() -> dict[str, Any] | None:
-    """Return commit and whether files were changed since; None outside a git checkout."""
+    """Return the commit and whether files were changed since; None outside a git checkout."""
     root = Path(__file__).parent
     try:
         commit = subprocess.run(["git", "-C", root, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)

@@ -25,25 +25,24 @@ from ganlab.runs.training import silence_lightning
 
 
 def evaluate(config: DictConfig) -> None:
-    """Print a table of metrics and write them, each with its protocol, to ``evaluation.json``.
-
-    For a folder of checkpoints see `ganlab.runs.leaderboard`.
-    """
+    """Print a table of metrics and write them with their protocols to ``evaluation.json``."""
     silence_lightning()
     plain = expand_aliases(check(config))
     if plain["generated"] is not None:
         evaluate_images(plain)
-    elif Path(plain["checkpoint"]).is_dir():
-        evaluate_all(plain, Path(plain["checkpoint"]))
+    elif (checkpoint := Path(plain["checkpoint"])).is_dir():
+        evaluate_all(plain, checkpoint)
     else:
-        evaluate_checkpoint(plain, Path(plain["checkpoint"]))
+        system, trained = load_system(checkpoint, plain["device"])
+        output = Path(plain["output"]) if plain["output"] else run_of(checkpoint) / "evaluation.json"
+        facts = {"checkpoint": str(checkpoint), "images_seen": system.clock.images_seen}
+        evaluate_one(evaluator_of(plain, trained, system), system, facts, plain["repeats"], output)
 
 
 def expand_aliases(config: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration with ``resize`` copied to ``features.resize`` and paths as strings.
 
-    Raises:
-        UserError: ``resize`` does not apply; or neither a checkpoint nor images are given, or both.
+    Raises ``UserError`` for options that exclude or need each other.
     """
     config = deepcopy(config)
     for key in ("checkpoint", "generated", "real", "root", "output"):
@@ -61,14 +60,6 @@ def expand_aliases(config: dict[str, Any]) -> dict[str, Any]:
     if config["real"] is not None and (config["split"] is not None or config["root"] is not None):
         raise UserError("real= replaces the checkpoint's data: leave out split= and root=")
     return config
-
-
-def evaluate_checkpoint(config: dict[str, Any], checkpoint: Path) -> None:
-    """Measure a checkpoint."""
-    system, trained = load_system(checkpoint, config["device"])
-    output = Path(config["output"]) if config["output"] else run_of(checkpoint) / "evaluation.json"
-    facts = {"checkpoint": str(checkpoint), "images_seen": system.clock.images_seen}
-    evaluate_one(evaluator_of(config, trained, system), system, facts, config["repeats"], output)
 
 
 def evaluate_images(config: dict[str, Any]) -> None:
@@ -92,15 +83,14 @@ def evaluate_images(config: dict[str, Any]) -> None:
 
 def evaluate_one(evaluator: Evaluator, source: ImageSource, facts: dict[str, Any], repeats: int, output: Path) -> None:
     """Measure, print a table, and write all values with their protocols, and the pictures next to them."""
-    result, pictures = evaluator.evaluate(source, "measuring", repeats), []
+    result, pictures = evaluator.evaluate(source, "measuring", repeats), list[Path]()
     with writing(output):
         write_text_atomically(output, json.dumps(facts | {"metrics": result.record()}, indent=2))
         for name, picture in evaluator.pictures.items():
             pictures.append(output.with_name(f"{output.stem}_{name.replace('/', '_')}.png"))
             save_grid(picture if picture.dim() == 4 else picture[None], pictures[-1])
-    Console().print(
-        table_of(result, " against ".join(str(value) for value in facts.values() if isinstance(value, str)))
-    )
+    title = " against ".join(value for value in facts.values() if isinstance(value, str))
+    Console().print(table_of(result, title))
     for path in pictures:
         print(f"picture: {path}")
     print(f"protocol of each number: {output}")
@@ -108,12 +98,9 @@ def evaluate_one(evaluator: Evaluator, source: ImageSource, facts: dict[str, Any
 
 def table_of(result: EvaluationResult, title: str) -> Table:
     """Return a table of all values, next to those of two halves of the real images."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    halves = result.real_halves
-    if halves:
-        table.add_column("two halves of the real images", justify="right")
+    table, halves = Table("metric", title=title, title_justify="left"), result.real_halves
+    for heading in ("value", *(["two halves of the real images"] if halves else [])):
+        table.add_column(heading, justify="right")
     for name, value in result.values.items():
         reference = f"{halves[name]:.4g} (x {value / halves[name]:.3g})" if name in halves else ""
         table.add_row(name, result.text(name), *([reference] if halves else []))

@@ -14,27 +14,14 @@ from ganlab.configuration.checking import differences
 from ganlab.errors import UserError
 from ganlab.files import remove_temporary_files, write_text_atomically
 from ganlab.locks import locked_or_refused
-from ganlab.runs.metrics import JSONL, truncate_after
+from ganlab.runs.metrics import JSONL
 from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
 
 # What may differ when a run continues: length, loggers, intervals, where things lie, and what the machine chooses.
 FREE = (
-    "max_images",
-    "max_epochs",
-    "logger",
-    "every",
-    "diagnostics",
-    "outputs",
-    "run",
-    "name",
-    "packs",
-    "checkpoint",
-    "data.workers",
-    "machine",
-    "trainer.precision",
-    "trainer.benchmark",
-    "experiment",  # only names the recipe; its values are compared
-    "data.experiment",
+    *("max_images", "max_epochs", "logger", "every", "diagnostics", "outputs", "run", "name", "packs", "checkpoint"),
+    *("data.workers", "machine", "trainer.precision", "trainer.benchmark"),
+    *("experiment", "data.experiment"),  # only names the recipe; its values are compared
 )
 
 
@@ -67,11 +54,8 @@ class RunFolder:
     def start(self, config: dict[str, Any], given: str | None) -> Checkpoint | None:
         """Return the checkpoint to start from: the run's own newest, or the one ``given``; None to start from scratch.
 
-        The run in a folder without any checkpoint starts from scratch.
-
         Raises:
-            UserError: the configuration differs from the existing run's in more than length, loggers, intervals and
-                places; or a checkpoint is given to a run that exists.
+            UserError: the run exists, and a checkpoint is given or more than the `FREE` keys differ.
         """
         newest = newest_whole(self.checkpoints)
         if given and not (newest and newest.state["config"]["checkpoint"] == given):
@@ -89,14 +73,14 @@ class RunFolder:
         return newest
 
     def adopt(self, checkpoint: Checkpoint, config: dict[str, Any]) -> Checkpoint:
-        """Make another run's checkpoint the first of this one: weights, moments and clock, but none of its scores."""
+        """Copy another run's checkpoint, weights, moments and clock but no scores, as the first of this run."""
         state = checkpoint.state | {"config": config, "callbacks": {}}
         path = self.checkpoints / LAST
         WholeCheckpointIO().save_checkpoint(state, path)
         return Checkpoint(path, state)
 
     def create(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
-        """Make the folder, or take up an existing one, and record the configuration and this start."""
+        """Make the folder unless it exists, and record the configuration and this start."""
         self.samples.mkdir(parents=True, exist_ok=True)
         self.summary.unlink(missing_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
@@ -106,21 +90,17 @@ class RunFolder:
         write_text_atomically(self.config, yaml.safe_dump(config, sort_keys=False))
 
     def finished(self, length: int | None) -> bool:
-        """Whether the run has come to its end, at ``length`` images or more."""
-        if length is None or not self.summary.is_file():
-            return False
-        return bool(json.loads(self.summary.read_text())["images_seen"] >= length)
+        """Whether the run has ended, at ``length`` images or more."""
+        return length is not None and self._summary().get("images_seen", -1) >= length
 
     def score(self) -> float | None:
-        """Return the score that the summary of a finished run holds."""
-        if not self.summary.is_file():
-            return None
-        score = json.loads(self.summary.read_text())["score"]
+        """Return the score in the summary of a finished run."""
+        score = self._summary().get("score")
         return float(score["value"]) if score else None
 
-    def truncate_after(self, images_seen: int) -> None:
-        """Drop the metrics after ``images_seen``, which will be logged again."""
-        truncate_after(self.metrics, images_seen)
+    def _summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.summary.read_text()) if self.summary.is_file() else {}
+        return found
 
 
 def run_of(checkpoint: Path) -> Path:

@@ -33,14 +33,10 @@ class Row:
 
 
 def evaluate_all(config: dict[str, Any], folder: Path) -> None:
-    """Measure every checkpoint in a folder; print them, best first, and write curves and a record.
+    """Measure every checkpoint in the folder of a run or a sweep, and print them, best first.
 
     Writes ``evaluation.csv``, ``evaluation.png`` and ``evaluation.json`` into the folder, or next to ``output``, and
-    curves to a run's W&B page if it has one. Measures one of several checkpoints with the same number of images seen,
-    and skips damaged ones with a warning.
-
-    Raises:
-        UserError: there is no checkpoint, or none can be read.
+    curves to a run's W&B page if it has one. Skips damaged checkpoints and those with equal images seen.
     """
     rows: list[Row] = []
     score, rises = None, False
@@ -66,18 +62,15 @@ def evaluate_all(config: dict[str, Any], folder: Path) -> None:
     if not rows:
         raise UserError(f"checkpoint={folder}: no checkpoint in it can be read; see the warnings above")
     output = Path(config["output"]) if config["output"] else folder / "evaluation.json"
-    show(rows, score, rises, str(folder))
+    names = list(dict.fromkeys(name for row in rows for name in row.result.values))
+    show(rows, names, score, rises, str(folder))
     with writing(output):
-        for path in save(rows, folder, output):
+        for path in save(rows, names, folder, output):
             print(path)
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """Return the runs of a sweep's folder, or the run itself.
-
-    Raises:
-        UserError: it is neither.
-    """
+    """Return the runs of a sweep's folder, or the run itself; ``UserError`` if it is neither."""
     if folder.name == "checkpoints":
         return [folder.parent]
     if (folder / "checkpoints").is_dir():
@@ -88,9 +81,8 @@ def runs_in(folder: Path) -> list[Path]:
     return sorted(runs, key=lambda run: (int(run.name) if run.name.isdigit() else inf, run.name))
 
 
-def save(rows: list[Row], folder: Path, output: Path) -> list[Path]:
+def save(rows: list[Row], names: list[str], folder: Path, output: Path) -> list[Path]:
     """Write all values as a table, as curves, and with their protocols; return the files."""
-    names = names_of(rows)
     spreads = any(row.result.spreads for row in rows)
     columns = [column for name in names for column in ([name, f"{name}_spread"] if spreads else [name])]
     lines = [["run", "checkpoint", "images_seen", *columns]]
@@ -98,10 +90,8 @@ def save(rows: list[Row], folder: Path, output: Path) -> list[Path]:
         found = dict(row.result.values) | {f"{name}_spread": s for name, s in row.result.spreads.items()}
         values = [f"{found[column]:.8g}" if column in found else "" for column in columns]
         lines.append([row.run, row.checkpoint.name, str(row.images_seen), *values])
-    record = [
-        {"checkpoint": str(row.checkpoint), "images_seen": row.images_seen, "metrics": row.result.record()}
-        for row in rows
-    ]
+    keys = ("checkpoint", "images_seen", "metrics")
+    record = [dict(zip(keys, (str(row.checkpoint), row.images_seen, row.result.record()), strict=True)) for row in rows]
     csv, png = output.with_suffix(".csv"), output.with_suffix(".png")
     write_text_atomically(csv, table(lines))
     save_curves({name: curves_of(rows, name) for name in names}, "images seen", png)
@@ -119,16 +109,10 @@ def curves_of(rows: list[Row], name: str) -> list[Curve]:
     return curves
 
 
-def names_of(rows: list[Row]) -> list[str]:
-    """Return the full names of all values."""
-    return list(dict.fromkeys(name for row in rows for name in row.result.values))
-
-
-def show(rows: list[Row], score: str | None, rises: bool, title: str) -> None:
+def show(rows: list[Row], names: list[str], score: str | None, rises: bool, title: str) -> None:
     """Print the rows, best score first."""
     shown = Table(title=title, title_justify="left")
     several = len({row.run for row in rows}) > 1
-    names = names_of(rows)
     for heading in (*(["run"] if several else []), "checkpoint"):
         shown.add_column(heading)
     for heading in ("images seen", *names):

@@ -1,4 +1,4 @@
-"""Loggers: the run's own metrics file always, W&B and TensorBoard by choice."""
+"""Loggers: the run's metrics file, W&B and TensorBoard."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from ganlab.callbacks.writer import Writer
 from ganlab.errors import UserError
+from ganlab.runs.folder import RunFolder
 from ganlab.runs.metrics import IMAGES_SEEN, write_csv
 from ganlab.runs.ranks import rank
 
@@ -20,9 +21,7 @@ from ganlab.runs.ranks import rank
 class MetricsLog(Logger):
     """Appends every log call as a line to ``metrics.jsonl``; at the end of training, however it ends, writes the CSV.
 
-    Args:
-        path: the JSON lines file, continued where it exists.
-        writer: appends in the background, in order; None to append at once.
+    ``writer`` appends in the background, in order; without one, lines are appended at once.
     """
 
     def __init__(self, path: Path, writer: Writer | None = None) -> None:
@@ -33,17 +32,14 @@ class MetricsLog(Logger):
 
     @property
     def name(self) -> str:
-        """Lightning asks for a name."""
         return "metrics"
 
     @property
     def version(self) -> str:
-        """Lightning asks for a version."""
         return ""
 
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Append values at ``step`` images seen."""
         entry = {IMAGES_SEEN: step} | {name: float(value) for name, value in metrics.items() if name != IMAGES_SEEN}
         with self.lock:
             self.lines.append(json.dumps(entry) + "\n")
@@ -54,7 +50,6 @@ class MetricsLog(Logger):
             self.writer.submit(self.append)
 
     def append(self) -> None:
-        """Append the lines logged by now to the file."""
         with self.lock:
             lines, self.lines = self.lines, []
         with self.path.open("a") as file:
@@ -62,7 +57,6 @@ class MetricsLog(Logger):
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Write ``metrics.csv``. Lightning calls this when training ends, fails or is interrupted."""
         if self.path.is_file():
             try:
                 write_csv(self.path)
@@ -71,21 +65,17 @@ class MetricsLog(Logger):
                 print(f"warning: metrics.csv could not be written ({error.strerror}): {command}", file=sys.stderr)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Do nothing: the configuration stands in ``config.yaml``."""
+        """Do nothing: the configuration is in ``config.yaml``."""
 
 
-def build_loggers(
-    choices: dict[str, Any], folder: Path, metrics: Path, config: dict[str, Any], run_id: str, writer: Writer
-) -> list[Logger]:
+def build_loggers(folder: RunFolder, config: dict[str, Any], run_id: str, writer: Writer) -> list[Logger]:
     """Return the loggers of a run: its metrics file, and those of the ``logger`` group."""
-    loggers: list[Logger] = [MetricsLog(metrics, writer)]
-    for name, options in choices.items():
-        loggers.append(LOGGERS[name](folder, config, run_id, **options))
-    return loggers
+    chosen = [LOGGERS[name](folder.path, config, run_id, **options) for name, options in config["logger"].items()]
+    return [MetricsLog(folder.metrics, writer), *chosen]
 
 
 def wandb_logger(folder: Path, config: dict[str, Any], run_id: str, **options: Any) -> WandbLogger:
-    """Return a W&B logger, online where the user is logged in and offline elsewhere, without asking or hanging."""
+    """Return a W&B logger, see `wandb_mode`, that neither asks for a login nor hangs."""
     import wandb
 
     sweep = os.environ.get("WANDB_RUN_GROUP")
@@ -108,7 +98,7 @@ def wandb_logger(folder: Path, config: dict[str, Any], run_id: str, **options: A
 
 
 def wandb_mode() -> str:
-    """Return ``online`` where the user is logged in else ``offline``; or what WANDB_MODE says."""
+    """Return ``online`` if the user is logged in and ``offline`` otherwise; WANDB_MODE overrides both."""
     import wandb
 
     mode = os.environ.get("WANDB_MODE", "online")

@@ -17,10 +17,7 @@ JSONL, CSV, IMAGES_SEEN = "metrics.jsonl", "metrics.csv", "images_seen"
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the entries of ``metrics.jsonl`` in the order logged; a last line cut off by a kill is dropped.
-
-    Each holds ``images_seen`` and some values. None where there is no file.
-    """
+    """Return the entries of ``metrics.jsonl``, each with ``images_seen``; a last line cut off by a kill is dropped."""
     if not path.is_file():
         return []
     *lines, _ = path.read_text().split("\n")

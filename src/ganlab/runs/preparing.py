@@ -1,4 +1,4 @@
-"""The command prepare.py: fetch and pack data, describe and verify packs."""
+"""The command ``prepare``: fetch and pack data, describe and verify packs."""
 
 import json
 import sys
@@ -28,10 +28,7 @@ NAMED = 12  # classes named in full
 def prepare(config: DictConfig) -> None:
     """Make, show or verify the packs of ``config.data``, or the one in folder ``config.pack``.
 
-    ``make`` fetches unless ``data.download=false`` is typed; the other actions do not fetch unless it is typed true.
-
-    Raises:
-        UserError: see `ganlab.data.packs.pack.build`; the pack to show or verify is missing or damaged.
+    ``make`` downloads unless ``data.download=false`` is typed; the other actions do not unless it is typed true.
     """
     action = config.action
     if action not in ACTIONS:
@@ -40,33 +37,25 @@ def prepare(config: DictConfig) -> None:
         if action == "make":
             raise UserError(f"pack={config.pack} is made already: type action=show or action=verify with it")
         return show_or_verify(action, Path(config.pack).expanduser(), "set pack to the folder of one")
-    if "download" in config.data and not typed("data.download"):
+    typed = any(override.startswith("data.download=") for override in HydraConfig.get().overrides.task)
+    if "download" in config.data and not typed:
         OmegaConf.update(config, "data.download", action == "make")
-    plain = check(config)
-    for spec in build_data(plain).specs:
+    for spec in build_data(check(config)).specs:
         if action == "make":
             make(spec)
         else:
             show_or_verify(action, spec.folder, f"repeat the command without action={action} to make it")
 
 
-def typed(key: str) -> bool:
-    """Return whether a key was given on the command line."""
-    return any(override.startswith(f"{key}=") for override in HydraConfig.get().overrides.task)
-
-
 def make(spec: PackSpec) -> None:
     """Make a pack if it is missing, write its contact sheet, and print what it holds."""
     speed = "made before" if open_complete(spec.folder) is not None else packed(replace(spec, hashing=None))
     pack = spec.make()
-    facts = describe(pack)
-    facts["speed"] = speed
-    facts["sheet"] = str(write_sheet(pack))
-    print_facts(facts)
+    print_facts(describe(pack) | {"speed": speed, "sheet": str(write_sheet(pack))})
 
 
 def packed(spec: PackSpec) -> str:
-    """Make a pack and return the speed, if this process did all the work."""
+    """Make a pack, and return the speed if this process did all the work."""
     if open_complete(spec.folder) is not None:
         return "packed before"
     before = begun(spec.folder)
@@ -99,14 +88,15 @@ def begun(folder: Path) -> str:
 
 
 def describe(pack: Pack) -> dict[str, str]:
-    """Return the facts that prepare.py prints of a pack, by short names."""
+    """Return facts about a pack, by short names."""
     manifest = pack.manifest
     facts = {"pack": str(pack.folder), "source": manifest["source"]}
     facts["records"] = f"{len(pack):,}, {size(pack) / 1e6:,.1f} MB"
     for name, array in pack.arrays.items():
         facts[name] = f"{'x'.join(map(str, array.shape[1:])) or 'one number'} {array.dtype}"
-    if manifest["classes"] is not None and pack.labels is not None:
-        facts["classes"] = classes(manifest["classes"], pack.labels)
+    if (names := manifest["classes"]) is not None and pack.labels is not None:
+        counts = np.bincount(pack.labels[pack.labels >= 0], minlength=len(names))
+        facts["classes"] = f"{len(names):,}: {short(names)}; {counts.min():,} to {counts.max():,} pictures each"
     for key in ("attributes", "content"):
         if manifest.get(key):
             facts[key] = short(manifest[key])
@@ -119,12 +109,6 @@ def describe(pack: Pack) -> dict[str, str]:
         many = f"{dropped['dropped']:,} of {dropped['count']:,} dropped"
         facts["duplicates"] = f"{many}: see {pack.folder / 'duplicates.png'}"
     return facts
-
-
-def classes(names: list[str], labels: np.ndarray) -> str:
-    """Return the number of classes, their names, and the range of pictures per class."""
-    counts = np.bincount(labels[labels >= 0], minlength=len(names))
-    return f"{len(names):,}: {short(names)}; {counts.min():,} to {counts.max():,} pictures each"
 
 
 def short(value: Any) -> str:
@@ -141,9 +125,8 @@ def size(pack: Pack) -> int:
 
 def print_facts(facts: Mapping[str, str]) -> None:
     """Print facts in two columns."""
-    width = max(map(len, facts))
     for name, fact in facts.items():
-        print_line(f"{name:<{width}}  {fact}")
+        print_line(f"{name:<{max(map(len, facts))}}  {fact}")
 
 
 def print_line(line: str) -> None:

@@ -1,6 +1,7 @@
 """The real images that a checkpoint is measured against."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,7 @@ def evaluator_against(
 ) -> Evaluator:
     """Return the evaluator of a configuration with its real images prepared.
 
-    Raises:
-        UserError: ``held_out`` is None and a metric compares training with held-out images; or no metric is left.
+    Raises ``UserError`` without metrics, or without ``held_out`` if a metric needs it.
     """
     evaluator = build_metrics(config, references)
     if evaluator is None:
@@ -45,13 +45,7 @@ def evaluator_against(
 def evaluator_of(config: dict[str, Any], trained: dict[str, Any], system: Any) -> Evaluator:
     """Return the evaluator with the real images of a checkpoint's data, or those of ``real=``.
 
-    Args:
-        config: of the evaluation.
-        trained: of the checkpoint's run.
-        system: of the checkpoint.
-
-    Raises:
-        UserError: ``real=`` for a system that translates images, or with images of another size.
+    ``trained`` is the configuration of the checkpoint's run.
     """
     device = system.device
     if config["real"] is not None:
@@ -87,8 +81,7 @@ def require_size(system: ImageSource, pack: Pack) -> None:
 def with_split(trained: dict[str, Any], split: str) -> dict[str, Any]:
     """Return a run's configuration with another split of its data; for a folder ``train``, a folder next to it.
 
-    Raises:
-        NoSuchSplitError: its data have no splits.
+    Raises `NoSuchSplitError` if its data have no splits.
     """
     trained = deepcopy(trained)
     data = trained["data"]
@@ -109,16 +102,12 @@ def sibling_folder(root: Path, split: str) -> Path | None:
 
 
 def sources(data: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the nodes of all image sources of a data configuration: one, or one a domain."""
+    """Return the source nodes of a data configuration: one, or one for each domain."""
     return [data["source"]] if "_target_" in data["source"] else list(data["source"].values())
 
 
 def pack_of_split(trained: dict[str, Any], split: str) -> Pack | None:
-    """Return the pack of a split that a run was not trained on; None if its data have no such split.
-
-    Raises:
-        UserError: it is missing or damaged.
-    """
+    """Return the pack of a split, made if missing; None if the run was trained on it or its data have no such split."""
     if trained["data"].get("split") in (split, "all"):
         return None
     try:
@@ -134,9 +123,7 @@ def held_out_of(trained: dict[str, Any]) -> Pack | None:
         if "download" in node:
             node["download"] = False  # not requested
     for split in HELD_OUT:
-        try:
+        with suppress(UserError):  # not on this machine
             if (pack := pack_of_split(trained, split)) is not None:
                 return pack
-        except UserError:  # not on this machine
-            continue
     return None

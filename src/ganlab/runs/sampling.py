@@ -8,8 +8,8 @@ from omegaconf import DictConfig
 
 from ganlab.configuration.checking import check
 from ganlab.errors import UserError
+from ganlab.files import writing
 from ganlab.latent.exemplars import LatentGrid
-from ganlab.networks.layers.choosing import choose
 from ganlab.networks.statistics import STATISTICS
 from ganlab.report.grids import save_each, save_grid
 from ganlab.runs.build import load_system
@@ -20,10 +20,9 @@ from ganlab.systems.request import Request
 
 
 def sample(config: DictConfig) -> None:
-    """Write a grid of samples and their latents, or one PNG each with ``grid=false``, and print where.
+    """Write a grid of samples and its `LatentGrid` for walks and sums, or one PNG each with ``grid=false``.
 
-    Equal checkpoint and ``seed`` give equal samples, whatever the ``count``. The latents are written next to the grid
-    in an .npz of the same name, see `ganlab.latent.exemplars.LatentGrid`, for walks and sums.
+    Equal checkpoint and ``seed`` give equal samples, whatever the ``count``.
     """
     check(config)
     count, seed, checkpoint = config.count, config.seed, Path(config.checkpoint)
@@ -40,25 +39,18 @@ def sample(config: DictConfig) -> None:
         raise UserError(f"output={path} is a file: with grid=false give a folder")
     images = system.sample(count, seed, label=config.label)
     latents = ""
-    try:
-        if not config.grid:
-            save_each(images, path)
-        else:
-            save_grid(images, path)
-            if isinstance(system, GAN):
-                latent_grid(system, count, seed, config.label).save(path.with_suffix(".npz"))
-                latents = f", their latents: {path.with_suffix('.npz')}"
-    except OSError as error:
-        raise UserError(f"output={path} cannot be written: {error.strerror}") from error
+    with writing(path):
+        (save_grid if config.grid else save_each)(images, path)
+        if config.grid and isinstance(system, GAN):
+            latent_grid(system, count, seed, config.label).save(path.with_suffix(".npz"))
+            latents = f", their latents: {path.with_suffix('.npz')}"
     print(f"{count} samples of {checkpoint} (seed {seed}): {path}{latents}")
 
 
 def take_statistics(system: AdversarialSystem, statistics: str) -> None:
-    """Set the batch norm statistics that a loaded system is sampled with."""
-    try:
-        choose(STATISTICS, statistics, "sampling statistics")
-    except ValueError as error:
-        raise UserError(f"statistics={statistics}: {error}") from error
+    """Set the batch norm statistics of a loaded system's generators."""
+    if statistics not in STATISTICS:
+        raise UserError(f"statistics={statistics} does not exist: choose one of {', '.join(STATISTICS)}")
     for name in system.networks:
         if hasattr(network := system.ema_or_raw(name), "sampling_statistics"):
             network.sampling_statistics = statistics

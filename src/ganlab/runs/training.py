@@ -16,7 +16,6 @@ from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig
 
 from ganlab.callbacks.checkpoints import Interrupted
-from ganlab.callbacks.evaluations import Evaluations
 from ganlab.configuration.checking import check
 from ganlab.data.module import ImageDataModule
 from ganlab.errors import UserError
@@ -26,6 +25,7 @@ from ganlab.runs.environment import describe, new_run_id
 from ganlab.runs.folder import RunFolder
 from ganlab.runs.loggers import build_loggers, require_loggers
 from ganlab.runs.machine import Machine, fused_players, resident, resolve_auto
+from ganlab.runs.metrics import truncate_after
 from ganlab.runs.ranks import rank
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import BEST, LAST, Checkpoint
@@ -33,32 +33,21 @@ from ganlab.systems.checkpoint import BEST, LAST, Checkpoint
 
 @dataclass(frozen=True)
 class Run:
-    """The parts of a run, built and checked; nothing of it is on the disk yet.
+    """The parts of a run, built and checked; nothing of it is on the disk yet."""
 
-    Attributes:
-        config: plain containers, every choice of the machine made.
-        machine: that trains.
-        data: the data module, its packs made.
-        system: with the weights that the run starts from.
-        watch: its callbacks.
-        trainer: without loggers.
-        length: in images; None for a run without end.
-    """
-
-    config: dict[str, Any]
+    config: dict[str, Any]  # plain containers, every choice of the machine made
     machine: Machine
     data: ImageDataModule
     system: AdversarialSystem
     watch: Watch
-    trainer: L.Trainer
-    length: int | None
+    trainer: L.Trainer  # without loggers
+    length: int | None  # in images; None for a run without end
 
 
 def train(config: DictConfig) -> float | None:
-    """Train the run that a configuration describes, or continue it; returns its best score, None without metrics.
+    """Train or continue the run of a configuration; return its best score, None without metrics.
 
-    Raises:
-        UserError: any mistake of the user's. It leaves no run that the next start would continue.
+    Any mistake of the user's raises ``UserError`` and leaves no run that the next start would continue.
     """
     silence_lightning()
     plain = check(config)
@@ -79,7 +68,7 @@ def train(config: DictConfig) -> float | None:
 
 
 def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None) -> Run | None:
-    """Build the parts of a run, and packs that are missing; returns None where the run is finished."""
+    """Build the parts of a run and its missing packs; return None if the run is finished."""
     foreign = start is not None and start.path.parent != folder.checkpoints
     recorded = start.state["config"] if start and not foreign else None  # choices of the machine that hold for the run
     machine = Machine.here(config["trainer"]["accelerator"])
@@ -103,41 +92,38 @@ def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None) -
 
 
 def prepare(folder: RunFolder, run: Run, start: Checkpoint | None, first: bool) -> None:
-    """Bring a run to where training can begin: everything that may still be refused is checked here."""
+    """Check everything that may still be refused, and load the weights that the run starts from."""
     config, data, system, world_size = run.config, run.data, run.system, run.trainer.world_size
     run.machine.prepare(config)
     system.check_labels(data.pack.labels if config["data"]["labels"] else None)
     if start:
         load_weights(system, start)
-    batch_sizes = {data.batch_size_at(0)} | system.stages.batch_sizes
-    data.check(world_size, batch_sizes, config["accumulate"])
+    data.check(world_size, {data.batch_size_at(0)} | system.stages.batch_sizes, config["accumulate"])
     device = run.trainer.strategy.root_device
     data.resident = resident(config["machine"]["data_on_device"], data, device)
     require_loggers(config["logger"])
     if run.watch.evaluations and first:
-        split = config["data"].get("split")
-        run.watch.evaluations.evaluator.prepare_reals(device, split=split)
+        run.watch.evaluations.evaluator.prepare_reals(device, split=config["data"].get("split"))
 
 
 def record(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str) -> Checkpoint | None:
-    """Make the folder and write down what the run is made with; returns the run's own checkpoint to start from."""
+    """Make the folder, record what the run is made with, and return the run's own checkpoint to start from."""
     config, data, system = run.config, run.data, run.system
     fused = len(fused_players(config, system)) == len(system.players)
-    chosen = config["machine"] | {"fused": fused, "data_on_device": data.resident}
-    chosen["precision"] = config["trainer"]["precision"]
+    chosen = {"fused": fused, "data_on_device": data.resident, "precision": config["trainer"]["precision"]}
     environment = describe(HydraConfig.get().overrides.task, run_id, data.pack.manifest["key"])
-    folder.create(config, environment | {"chosen": chosen})
+    folder.create(config, environment | {"chosen": config["machine"] | chosen})
     if start and start.path.parent != folder.checkpoints:
         start = folder.adopt(start, config)
-    folder.truncate_after(start.state["images_seen"] if start else -1)
-    announce(folder, config, data, system, run.machine.describe(config, system, data, run.trainer.world_size), start)
+    truncate_after(folder.metrics, start.state["images_seen"] if start else -1)
+    announce(folder, run, start)
     return start
 
 
 def fit(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str, first: bool) -> float | None:
-    """Train, with loggers, and close these whatever happens; returns the run's score."""
+    """Train with loggers, which are closed whatever happens; return the run's score."""
     config, trainer, writer = run.config, run.trainer, run.watch.writer
-    trainer.loggers = build_loggers(config["logger"], folder.path, folder.metrics, config, run_id, writer)
+    trainer.loggers = build_loggers(folder, config, run_id, writer)
     path = start.path if start else None
     if config["checkpoint"] and not first:
         path = folder.checkpoints / LAST  # by now the first process has put it there
@@ -145,7 +131,7 @@ def fit(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str, firs
     try:
         trainer.fit(run.system, datamodule=run.data, ckpt_path=path, weights_only=True)
         if first:
-            conclude(folder, trainer, run.system, run.watch.evaluations, time.monotonic() - began)
+            conclude(folder, run, time.monotonic() - began)
     except Interrupted as stop:
         if first:
             print(f"\n{stop}. Continue with the same command and run={config['run']}", file=sys.stderr)
@@ -158,41 +144,26 @@ def fit(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str, firs
 
 
 def length_in_images(config: dict[str, Any], count: int) -> int | None:
-    """Return the length of the run, whichever of its two limits comes first; None where it has none."""
+    """Return the length of a run, the smaller of its two limits; None if it has none."""
     epochs = config["max_epochs"]
     limits = [config["max_images"], None if epochs is None else int(epochs * count)]
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def announce(
-    folder: RunFolder,
-    config: dict[str, Any],
-    data: ImageDataModule,
-    system: AdversarialSystem,
-    machine: str,
-    start: Checkpoint | None,
-) -> None:
-    """Say in a few lines what is about to be trained, on what and where."""
-    count, height, width, channels = data.pack.images.shape
-    sizes = ", ".join(
-        f"{name} {sum(p.numel() for p in network.parameters()):,} parameters"
-        for name, network in system.networks.items()
-    )
-    print(f"data      {config['data']['name']}: {count:,} images of {height}x{width}x{channels}")
-    print(f"networks  {sizes}; batch {config['data']['batch_size']}")
-    print(f"machine   {machine}")
+def announce(folder: RunFolder, run: Run, start: Checkpoint | None) -> None:
+    """Print what is about to be trained, on what and where."""
+    data, (count, height, width, channels) = run.config["data"], run.data.pack.images.shape
+    sizes = {name: sum(p.numel() for p in network.parameters()) for name, network in run.system.networks.items()}
+    networks = ", ".join(f"{name} {size:,} parameters" for name, size in sizes.items())
+    print(f"data      {data['name']}: {count:,} images of {height}x{width}x{channels}")
+    print(f"networks  {networks}; batch {data['batch_size']}")
+    print(f"machine   {run.machine.describe(run.config, run.system, run.data, run.trainer.world_size)}")
     print(f"run       {folder.path}" + (f", from {start.path}" if start else ""), flush=True)
 
 
-def conclude(
-    folder: RunFolder,
-    trainer: L.Trainer,
-    system: AdversarialSystem,
-    evaluations: Evaluations | None,
-    seconds: float,
-) -> None:
-    """Say where things are and what to try next."""
-    seen = system.clock.images_seen
+def conclude(folder: RunFolder, run: Run, seconds: float) -> None:
+    """Print the last metrics, where things are, and what to try next."""
+    seen, evaluations = run.system.clock.images_seen, run.watch.evaluations
     best, latest = (evaluations.best, evaluations.latest) if evaluations else (None, {})
     checkpoint = folder.checkpoints / (BEST if best else LAST)
     print(f"\nfinished    {seen:,} images, {seconds / 60:.1f} min")
@@ -201,10 +172,10 @@ def conclude(
         print(f"{name:<20} {value:.4g}{chosen}")
     print(f"samples     {folder.samples}/images_{seen:09d}.png")
     print(f"checkpoint  {checkpoint}")
-    for logger in trainer.loggers:
+    for logger in run.trainer.loggers:
         if isinstance(logger, WandbLogger):
-            run = logger.experiment
-            place = f"recorded offline; to upload: wandb sync {Path(run.dir).parent}" if run.offline else run.url
+            page = logger.experiment
+            place = f"recorded offline; to upload: wandb sync {Path(page.dir).parent}" if page.offline else page.url
             print(f"dashboard   {place}")
     print(f"next        python src/sample.py checkpoint={checkpoint} count=100", flush=True)
 
@@ -213,11 +184,5 @@ def silence_lightning() -> None:
     """Silence Lightning's hints about features that are not used here; its warnings about real trouble stay."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # a profiler's table
-    for message in (
-        ".*does not have many workers.*",
-        ".*`IterableDataset` has `__len__` defined.*",
-        ".*Trainer already configured with model summary.*",
-        ".*across ranks is zero.*",
-        ".*LeafSpec.*",
-    ):
-        warnings.filterwarnings("ignore", message)
+    hints = "have many workers|`IterableDataset` has `__len__`|configured with model summary|ranks is zero|LeafSpec"
+    warnings.filterwarnings("ignore", f".*({hints})")

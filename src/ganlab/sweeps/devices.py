@@ -1,4 +1,4 @@
-"""Devices of a sweep, and which job holds which; found without importing torch."""
+"""Devices of a sweep and the jobs that hold them, without importing torch."""
 
 import os
 import re
@@ -12,10 +12,7 @@ CPU = "cpu"
 
 
 class DevicePool:
-    """The GPUs and the CPU of a sweep, each with ``jobs_per_device`` slots.
-
-    ``asked`` lists GPU ids as in CUDA_VISIBLE_DEVICES; None takes all visible ones.
-    """
+    """The GPUs, by default all visible ones, and the CPU of a sweep, each with ``jobs_per_device`` slots."""
 
     def __init__(self, asked: object = None, jobs_per_device: int = 1):
         if not isinstance(jobs_per_device, int) or jobs_per_device < 1:
@@ -45,14 +42,11 @@ class DevicePool:
     def take(self, gpus: int) -> list[str]:
         """Return distinct devices with free slots for a job, the emptiest first; empty if it has to wait."""
         free = [device for device, room in self._room.most_common() if room and (device == CPU) == (gpus == 0)]
-        wanted = gpus or 1
-        if len(free) < wanted:
-            return []
-        self._room.subtract(free[:wanted])
-        return free[:wanted]
+        taken = free[: gpus or 1] if len(free) >= (gpus or 1) else []
+        self._room.subtract(taken)
+        return taken
 
     def give(self, devices: Sequence[str]) -> None:
-        """Free the slots that ``take`` returned."""
         self._room.update(devices)
 
     def environment(self, devices: Sequence[str]) -> dict[str, str]:
@@ -66,7 +60,6 @@ class DevicePool:
 
     @staticmethod
     def describe(devices: Sequence[str]) -> str:
-        """Describe devices in words."""
         return "the CPU" if list(devices) == [CPU] else f"GPU {','.join(devices)}"
 
 

@@ -29,15 +29,13 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The number as in the names of run folder and log."""
         return f"{self.number:03d}"
 
 
 class Attempt:
-    """A job, started in a process of its own.
+    """A job in a process of its own: ``<command> <overrides> outputs=<folder> run=<number>``.
 
-    The job's overrides, ``outputs=<folder>`` and ``run=<number>`` are appended to ``command``, and the variables
-    ``environment`` are added to those of this process. Output is appended to ``<folder>/<number>.log``.
+    Its output is appended to ``<folder>/<number>.log``; ``environment`` is added to the variables of this process.
     """
 
     def __init__(self, job: Job, devices: list[str], command: Sequence[str], folder: Path, environment: dict[str, str]):
@@ -63,16 +61,13 @@ class Attempt:
 
     @property
     def minutes(self) -> float:
-        """Minutes since the start."""
         return (time.monotonic() - self._started) / 60
 
     @property
     def running(self) -> bool:
-        """Whether the process is running."""
         return self._process.poll() is None
 
     def interrupt(self) -> None:
-        """Send SIGINT, as Ctrl-C in a terminal does."""
         self._signal(signal.SIGINT)
 
     def kill(self) -> None:
@@ -88,8 +83,8 @@ class Attempt:
             summary = json.loads((self.run / "summary.json").read_text())
         if code == 0 and summary.get("status") == "finished":
             score = summary["score"] or {"name": "", "value": ""}
-            fields = {"score_name": score["name"], "score": score["value"], "images_seen": summary["images_seen"]}
-            return {"status": "finished"} | {field: str(value) for field, value in fields.items()}
+            found = {"score_name": score["name"], "score": score["value"], "images_seen": summary["images_seen"]}
+            return {"status": "finished"} | {field: str(value) for field, value in found.items()}
         if stopped:
             return {"status": "killed", "reason": "stopped together with the sweep"}
         if code < 0:

@@ -26,8 +26,7 @@ GRACE = 30.0  # seconds for a stopped job to save its checkpoint
 class Sweep:
     """Runs jobs and writes ``jobs.yaml``, ``sweep.csv``, and a log and a run folder per job into ``folder``.
 
-    ``command`` starts one run (see `Attempt`). Starting the same jobs in the same folder again continues their runs;
-    their minutes add up.
+    Starting the same jobs in the same folder again continues their runs; their minutes add up. See also `Attempt`.
     """
 
     def __init__(self, folder: Path, command: Sequence[str], pool: DevicePool):
@@ -39,14 +38,13 @@ class Sweep:
     def run(self, jobs: Sequence[Job]) -> list[float | None]:
         """Run all jobs and return their scores, None for a job that failed or has no score.
 
-        Raises:
-            UserError: before any job starts, if the folder belongs to other jobs or to a sweep that is still running.
-            KeyboardInterrupt: after Ctrl-C, when all jobs have ended and are recorded.
+        Raises ``UserError`` before any job starts if the folder belongs to other jobs or to a sweep that is running,
+        and KeyboardInterrupt after Ctrl-C when all jobs have ended and are recorded.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         waiting, running = deque(jobs), list[Attempt]()
-        running_already = f"a sweep is still running in {self.folder}; wait for its end, or choose another name="
-        with locked_or_refused(self.folder, running_already), _signals_noted() as noted:
+        refusal = f"a sweep is still running in {self.folder}; wait for its end, or choose another name="
+        with locked_or_refused(self.folder, refusal), _signals_noted() as noted:
             self._record(jobs)
             try:
                 while (waiting or running) and not noted:
@@ -98,9 +96,8 @@ class Sweep:
 
     def _start(self, job: Job, devices: list[str]) -> Attempt:
         attempt = Attempt(job, devices, self.command, self.folder, self.pool.environment(devices))
-        print(
-            f"job {job.name} started on {self.pool.describe(devices)}: {self._label(job)} ({attempt.log})", flush=True
-        )
+        place = self.pool.describe(devices)
+        print(f"job {job.name} started on {place}: {self._label(job)} ({attempt.log})", flush=True)
         return attempt
 
     def _end(self, attempt: Attempt, *, stopped: bool = False) -> None:

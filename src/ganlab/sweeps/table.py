@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import ceil
 from pathlib import Path
 from statistics import mean, stdev
@@ -23,36 +24,29 @@ SEED = "seed"
 
 @dataclass(frozen=True)
 class Setting:
-    """Runs of a sweep that differ only in their seed.
+    """Runs of a sweep that differ only in their seed."""
 
-    Attributes:
-        values: swept values, by key.
-        jobs: rows of ``sweep.csv``.
-        summaries: contents of ``summary.json`` of the finished runs, in the same order.
-    """
-
-    values: dict[str, str]
-    jobs: list[dict[str, str]]
-    summaries: list[dict[str, Any]]
+    values: dict[str, str]  # swept values, by key
+    jobs: list[dict[str, str]]  # rows of sweep.csv
+    summaries: list[dict[str, Any]]  # contents of summary.json of the finished runs, in the same order
 
     @property
     def name(self) -> str:
-        """The values, without their keys."""
         return " ".join(self.values.values()) or "(all alike)"
 
     def metrics(self) -> dict[str, list[float]]:
         """Return the last value of each metric, run by run, and under ``lowest <score>`` the scores."""
         found: dict[str, list[float]] = {}
         for summary in self.summaries:
-            score = summary["score"]
-            best = {f"lowest {score['name']}": score["value"]} if score else {}
+            best = {f"lowest {score['name']}": score["value"]} if (score := summary["score"]) else {}
             for name, value in (best | summary["metrics"]).items():
                 found.setdefault(name, []).append(float(value))
         return found
 
     def alarms(self) -> str:
-        """Return in how many runs each alarm tripped, including unfinished ones."""
-        names = Counter(name for job in self.jobs for name in logged_alarms(Path(job["folder"]) / JSONL))
+        """Return in how many runs, finished or not, each alarm tripped, which logs its values."""
+        logged = (dict.fromkeys(chain(*read_log(Path(job["folder"]) / JSONL))) for job in self.jobs)
+        names = Counter(name.removeprefix("alarm/") for name in chain(*logged) if name.startswith("alarm/"))
         return ", ".join(f"{name} {count}" for name, count in names.items())
 
     def failures(self) -> str:
@@ -65,8 +59,7 @@ class Setting:
 def write_report(folder: Path) -> list[Path]:
     """Write ``table.md``, ``table.csv`` and ``grids.png`` into a sweep's folder, and return the files written.
 
-    Settings are in the order of their first job. Means and standard deviations are over finished runs. If two keys
-    were swept, ``table.md`` also has a two-way table of each metric.
+    Means and standard deviations are over finished runs. With two swept keys, ``table.md`` also has two-way tables.
     """
     settings = list(read_settings(folder))
     names = list(dict.fromkeys(name for setting in settings for name in setting.metrics()))
@@ -76,7 +69,8 @@ def write_report(folder: Path) -> list[Path]:
         cells = [spread(found.get(name, [])) for name in names]
         rows.append([setting.name, str(len(setting.summaries)), *cells, setting.failures(), setting.alarms()])
     write_text_atomically(folder / "table.csv", table(rows))
-    crossed = names if swept_twice(settings) else []
+    swept = [set(column) for column in zip(*(setting.values.values() for setting in settings), strict=True)]
+    crossed = names if len(swept) == 2 and min(map(len, swept)) > 1 else []  # two keys, each with several values
     parts = [markdown(rows), *(f"\n{name}\n\n{markdown(cross(settings, name))}" for name in crossed)]
     write_text_atomically(folder / "table.md", "".join(parts))
     written = [folder / "table.md", folder / "table.csv"]
@@ -89,14 +83,8 @@ def write_report(folder: Path) -> list[Path]:
 
 def markdown(rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table; the first row is its head."""
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]]) + "\n"
-
-
-def swept_twice(settings: Sequence[Setting]) -> bool:
-    """Whether two keys besides the seed were swept, each over several values."""
-    values = [set(column) for column in zip(*(setting.values.values() for setting in settings), strict=True)]
-    return len(values) == 2 and min(map(len, values)) > 1
+    head, *body = ("| " + " | ".join(row) + " |\n" for row in rows)
+    return "".join([head, "|---" * len(rows[0]) + "|\n", *body])
 
 
 def cross(settings: Sequence[Setting], metric: str) -> list[list[str]]:
@@ -123,17 +111,10 @@ def read_settings(folder: Path) -> Iterator[Setting]:
         yield Setting(dict(zip(swept, values, strict=True)), jobs, summaries)
 
 
-def logged_alarms(metrics: Path) -> list[str]:
-    """Return the alarms that a run's ``metrics.jsonl`` has values of, which are logged when one trips."""
-    names = dict.fromkeys(name for entry in read_log(metrics) for name in entry)
-    return [name.removeprefix("alarm/") for name in names if name.startswith("alarm/")]
-
-
 def spread(values: Sequence[float]) -> str:
     """Return mean and standard deviation, ``12.3 +- 0.4``; the value alone where there is one."""
-    if not values:
-        return ""
-    return f"{mean(values):.4g}" + (f" +- {stdev(values):.2g}" if len(values) > 1 else "")
+    deviation = f" +- {stdev(values):.2g}" if len(values) > 1 else ""
+    return f"{mean(values):.4g}{deviation}" if values else ""
 
 
 def draw_figure(settings: Sequence[Setting]) -> Image.Image | None:
@@ -162,11 +143,9 @@ def last_images(setting: Setting) -> Image.Image | None:
         step = yaml.safe_load((run / "config.yaml").read_text())["data"]["image_size"] + PADDING
         grid = Image.open(grids[-1]).convert("RGB")
         columns = max(1, grid.width // step)
-        rows = ceil(min(SHOWN, columns**2) / columns)
-        strip = Image.new("RGB", (rows * columns * step + PADDING, step + PADDING), "white")
+        rows, width = ceil(min(SHOWN, columns**2) / columns), columns * step
+        strip = Image.new("RGB", (rows * width + PADDING, step + PADDING), "white")
         for row in range(rows):
-            strip.paste(
-                grid.crop((0, row * step, columns * step, (row + 1) * step + PADDING)), (row * columns * step, 0)
-            )
+            strip.paste(grid.crop((0, row * step, width, (row + 1) * step + PADDING)), (row * width, 0))
         return strip
     return None
