@@ -52,7 +52,7 @@ KEYS: tuple[tuple[Any, str], ...] = (
 )
 # As a precision may be typed: as Lightning names it.
 PRECISIONS = {"auto": "auto", "32": "32-true", "32-true": "32-true", "bf16": "bf16-mixed", "bf16-mixed": "bf16-mixed"}
-INTERPOLATION = re.compile(r"\$\{([\w.]+)\}")  # an interpolation of one key
+INTERPOLATION = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)(?:,[^}]*)?\}")  # of one key, or of its default
 TRUSTED = ("ganlab.", "torch.optim.", "lightning.")
 
 
@@ -108,8 +108,9 @@ def mistake(key: str, value: Any, requirement: str, raw: Mapping[str, Any]) -> s
             if INTERPOLATION.fullmatch(str(each)):
                 given, value, requirement = each, element, requirement.removeprefix("a list, each ")
                 break
-    found = INTERPOLATION.fullmatch(str(given))
-    return mistake(found[1], value, requirement, raw) if found else f"{key}={shown(value)} must be {requirement}"
+    if (found := INTERPOLATION.fullmatch(str(given))) and found[1] in raw:
+        return mistake(found[1], value, requirement, raw)
+    return f"{key}={shown(value)} must be {requirement}"
 
 
 def nodes(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
