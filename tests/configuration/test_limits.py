@@ -197,7 +197,6 @@ LIMITS: dict[tuple[str, ...], dict[str, float | tuple[float, float]]] = {
         "classifier.seed": 0,
         "figure.rows": 1,
         "figure.columns": 1,
-        "figure.batch_size": 2,
     },
     ("reproduce", "figure='4'"): {"figure.rows": 1, "figure.columns": 1},
     ("reproduce", "figure='5'"): {"figure.features": 1, "figure.patches": 1, "figure.images": 1, "figure.scored": 2},
