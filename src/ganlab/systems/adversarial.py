@@ -38,8 +38,7 @@ class AdversarialSystem(Family):
         stages: what changes with the images seen, see `ganlab.systems.stages`.
         weights: factor of each term of a loss, by its name; 1 where there is none, and 0 switches a term off.
         seed: of everything that training draws.
-        accumulate: parts in which a minibatch goes through the networks, their gradients summed; equal to the full
-            minibatch for networks without batch statistics.
+        accumulate: parts of a minibatch that pass through the networks in turn; their gradients are summed.
         half_life: of the moving average of the generating networks, in images; 0 for none.
         clip_norm: largest norm of a player's gradient; None for no limit.
         schedule: factor of the learning rates by images seen; None for constant ones.
