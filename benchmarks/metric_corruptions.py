@@ -1,11 +1,11 @@
-"""What feature networks see: FID and KID between real images and ever more spoilt ones, as tables for docs/metrics.md.
+"""Sensitivity of feature networks: FID and KID of real images against corrupted ones, as tables for docs/metrics.md.
 
     python src/prepare.py data=cifar10 packs=P; python src/prepare.py data=cifar10 data.split=test packs=P
     python benchmarks/metric_corruptions.py --train P/cifar10-train-... --test P/cifar10-test-...
     python benchmarks/metric_corruptions.py --train ... --test ... --networks swd digits inception:200 resnet50:200
 
 The reference are seeded training images; as many others of them show how far apart two samples of one kind are, by
-chance alone: smaller steps between strengths mean little. Strength 0 are as many images of the test split as they are;
+chance alone: smaller steps between strengths mean little. Strength 0 is the same number of unchanged test images;
 the others are the same images blurred (Gaussian; deviation in pixels), with noise (Gaussian; deviation in grey levels),
 through JPEG (quality), or other test images, of fewer classes. A value is monotone for a corruption if it rises with
 every step, from strength 0 on.
@@ -154,7 +154,7 @@ def random_backbone(name: str, file: Path) -> Features:
 
 
 def build(name: str, weights: Path | None, train: Pack) -> Features:
-    """Return a network, its name telling what its weights are."""
+    """Return a network, named after its weights."""
     if name == "pixels":
         return PixelFeatures(train.images.shape[3])
     if name == "digits":
@@ -165,8 +165,8 @@ def build(name: str, weights: Path | None, train: Pack) -> Features:
     if name == "classifier":
         options = yaml.safe_load((ROOT / "conf/features/classifier.yaml").read_text())["classifier"]
         classifier = classifier_features(train, **options)
-        told = ", ".join(f"{share:.0%}" for share in classifier.accuracy.values())
-        classifier.name = f"classifier ({told} of held-out images right)"
+        accuracy = ", ".join(f"{share:.0%}" for share in classifier.accuracy.values())
+        classifier.name = f"classifier ({accuracy} of held-out images right)"
         return classifier
     if weights:
         return InceptionFeatures(weights) if name == "inception" else BackboneFeatures(name, weights)
@@ -240,16 +240,16 @@ def study(
     for corruption, strength, images in variants(test, count):
         print(f"{title}: {corruption} {strength}", file=sys.stderr, flush=True)
         steps.setdefault(corruption, []).append((strength, compare(images)))
-    ((_, unspoilt),) = steps.pop("none")
+    ((_, unchanged),) = steps.pop("none")
     print(f"\n### {title}: {count:,} images{size}\n")
-    for what, values in (("other training images", other), ("test images as they are", unspoilt)):
+    for what, values in (("other training images", other), ("unchanged test images", unchanged)):
         print(f"Training against {what}: {', '.join(f'{name} {value:.4g}' for name, value in values.items())}.")
-    columns = " | ".join(f"strength: {name} | monotone" for name in unspoilt)
-    print(f"\n| corruption | {columns} |\n|{'---|' * (1 + 2 * len(unspoilt))}")
+    columns = " | ".join(f"strength: {name} | monotone" for name in unchanged)
+    print(f"\n| corruption | {columns} |\n|{'---|' * (1 + 2 * len(unchanged))}")
     verdicts = {}
     for corruption, taken in steps.items():
         cells, monotone = [], []
-        for name, first in unspoilt.items():
+        for name, first in unchanged.items():
             rising = [values[name] for _, values in taken]
             ordered = all(before < after for before, after in zip([first, *rising], rising, strict=False))
             monotone += [name] if ordered else []
@@ -267,7 +267,7 @@ def study(
 
 def main() -> None:
     """Print a table for each network, and one of them all."""
-    parser = argparse.ArgumentParser(description="FID and KID of real images, spoilt more and more.")
+    parser = argparse.ArgumentParser(description="FID and KID of real images against ever more corrupted ones.")
     parser.add_argument("--train", type=Path, required=True, help="a pack, made by prepare.py")
     parser.add_argument("--test", type=Path, required=True, help="a pack of other images of the same kind")
     parser.add_argument("--count", type=int, default=1000, help="images of each set")
@@ -289,7 +289,7 @@ def main() -> None:
         size = f", {features.num_features} features"
         verdicts[features.name] = study(features.name, size, partial(by_features, features), train, test, count)
     corruptions = dict.fromkeys(corruption for found in verdicts.values() for corruption in found)
-    print("\n### Which value is monotone for what\n")
+    print("\n### Monotone metrics by network and corruption\n")
     print(f"| network | {' | '.join(corruptions)} |\n|{'---|' * (1 + len(corruptions))}")
     for network, found in verdicts.items():
         print(f"| {network} | {' | '.join(found.get(corruption, '') for corruption in corruptions)} |")

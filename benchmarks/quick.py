@@ -24,8 +24,8 @@ SET = {
 }
 HEAD = """# Benchmarks
 
-Written by `make bench`, which runs the quick set; every script's `--help` says what it compares and how. Where the
-device is a processor only ratios are given: they hold for machines alike, while seconds do not.
+`make bench` runs the quick set and writes this page. `--help` of each script describes what it compares and how. On a CPU
+only ratios are reported: they carry over to similar machines, seconds do not.
 
 """
 
