@@ -24,8 +24,8 @@ SET = {
 }
 HEAD = """# Benchmarks
 
-`make bench` runs the quick set and writes this page. `--help` of each script describes what it compares and how. On a CPU
-only ratios are reported: they carry over to similar machines, seconds do not.
+`make bench` runs the quick set and writes this page. `--help` of each script describes what it compares and how. On a
+CPU only ratios are reported: they carry over to similar machines, seconds do not.
 
 """
 
