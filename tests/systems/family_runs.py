@@ -76,6 +76,7 @@ def train(name: str, folder: Path, images: int, devices: int, **options: Any) ->
     metrics = {name: node for name, node in METRICS.items() if name != "l1" or "targets" in system.learns_from}
     config = {
         "seed": SEED,
+        "data": {"name": "noise"},
         "every": {"log": 24, "samples": None, "metrics": None, "checkpoint": None, "keep": None, "diagnostics": 24},
         "metrics": metrics | {"count": 24, "batch_size": 100, "best": None},
         "diagnostics": DIAGNOSTICS,
