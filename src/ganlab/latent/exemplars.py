@@ -22,17 +22,11 @@ BATCH = 256  # latents that are classified together
 
 @dataclass(frozen=True)
 class LatentGrid:
-    """The latents behind a grid of samples.
+    """The latents behind a grid of samples."""
 
-    Attributes:
-        latents: (N, latent_size), row by row as in the picture.
-        labels: (N,) classes; None for an unconditional generator.
-        columns: of the picture.
-    """
-
-    latents: Tensor
-    labels: Tensor | None
-    columns: int
+    latents: Tensor  # (N, latent_size), row by row as in the picture
+    labels: Tensor | None  # (N,) classes; None for an unconditional generator
+    columns: int  # of the picture
 
     def index(self, row: int, column: int) -> int:
         """Return the index of the sample in ``row`` and ``column``, both counted from 1.

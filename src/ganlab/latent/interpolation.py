@@ -63,15 +63,12 @@ def walk(points: Tensor, steps: int, how: str = "linear") -> Tensor:
 
 
 class Smoothness(NamedTuple):
-    """How evenly the images of each row of a walk change.
+    """How evenly the images of each row of a walk change."""
 
-    Attributes:
-        largest: largest step over mean step (rows,): 1 for equal steps, the number of steps for a single jump, NaN if
-            nothing changes.
-        mean: mean step (rows,), in the unit of the distance; near 0 the walk is smooth only because it stands still.
-    """
-
+    # largest step over mean step (rows,): 1 for equal steps, the number of steps for a single jump, NaN if
+    # nothing changes
     largest: Tensor
+    # mean step (rows,), in the unit of the distance; near 0 the walk is smooth only because it stands still
     mean: Tensor
 
 

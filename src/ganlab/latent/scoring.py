@@ -135,17 +135,11 @@ def distances_to_samples(
 
 
 class DirectionScore(NamedTuple):
-    """How well a value follows the steps along a direction.
+    """How well a value follows the steps along a direction."""
 
-    Attributes:
-        overall: correlation of the value with the step over all images.
-        by_row: the same within each row (R,); NaN for a row of constant value.
-        change: mean difference of the value between the last and the first image of a row.
-    """
-
-    overall: float
-    by_row: Tensor
-    change: float
+    overall: float  # correlation of the value with the step over all images
+    by_row: Tensor  # the same within each row (R,); NaN for a row of constant value
+    change: float  # mean difference of the value between the last and the first image of a row
 
 
 def score_direction(

@@ -27,19 +27,12 @@ STANDING = "standing batch statistics (the authors: of the batch)"
 
 @dataclass(frozen=True)
 class Model:
-    """A trained generator and discriminator.
+    """A trained generator and discriminator."""
 
-    Attributes:
-        system: with its weights.
-        config: of its run; empty for weights without one.
-        name: of its checkpoint, for messages and records.
-        label: class of the samples, if the generator is conditional.
-    """
-
-    system: GAN
-    config: dict[str, Any]
-    name: str
-    label: int = 0
+    system: GAN  # with its weights
+    config: dict[str, Any]  # of its run; empty for weights without one
+    name: str  # of its checkpoint, for messages and records
+    label: int = 0  # class of the samples, if the generator is conditional
 
     @property
     def generator(self) -> LatentGenerator:
@@ -88,27 +81,18 @@ class Model:
 
 @dataclass(frozen=True)
 class FigureInputs:
-    """What a figure or table is made from.
+    """What a figure or table is made from."""
 
-    Attributes:
-        models: by role, ``checkpoint`` and ``baseline``.
-        pack: returns the real images of a split (None: those of training, or of ``data=``), or None if the data have
-            no such split.
-        classifiers: networks that score what images show.
-        exemplars: a file, see `ganlab.latent.exemplars.read_exemplars`.
-        boxes: a file, see `ganlab.probes.boxes.read_boxes`.
-        seed: of everything that is drawn.
-        folder: for arrays too large for memory.
-        save_partial: called with the results so far by figures that take hours.
-    """
-
-    models: dict[str, Model]
+    models: dict[str, Model]  # by role, ``checkpoint`` and ``baseline``
+    # returns the real images of a split (None: those of training, or of ``data=``), or None if the data have no
+    # such split
     pack: Callable[[str | None], Pack | None]
-    classifiers: Classifiers
-    exemplars: Path | None
-    boxes: Path | None
-    seed: int
-    folder: Path
+    classifiers: Classifiers  # networks that score what images show
+    exemplars: Path | None  # a file, see `ganlab.latent.exemplars.read_exemplars`
+    boxes: Path | None  # a file, see `ganlab.probes.boxes.read_boxes`
+    seed: int  # of everything that is drawn
+    folder: Path  # for arrays too large for memory
+    # called with the results so far by figures that take hours
     save_partial: Callable[["FigureResult"], None] = lambda result: None
 
     @property
@@ -140,53 +124,34 @@ class FigureInputs:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Samples from which a person picks exemplars, or in which a person draws boxes.
+    """Samples from which a person picks exemplars, or in which a person draws boxes."""
 
-    Attributes:
-        latents: (N, latent_size).
-        images: uint8 (N, C, H, W).
-        concepts: names of the concepts; none for boxes.
-        task: instruction for that person.
-    """
-
-    latents: Tensor
-    images: Tensor
-    concepts: tuple[str, ...]
-    task: str
+    latents: Tensor  # (N, latent_size)
+    images: Tensor  # uint8 (N, C, H, W)
+    concepts: tuple[str, ...]  # names of the concepts; none for boxes
+    task: str  # instruction for that person
 
 
 @dataclass
 class FigureResult:
-    """A figure or table of one model.
+    """A figure or table of one model."""
 
-    Attributes:
-        pictures: uint8 (C, H, W) each, by name; ``""`` is the figure itself.
-        animations: uint8 (T, C, H, W) each, by name.
-        scores: numbers by name.
-        remarks: notes on the scores, such as sample sizes.
-        differs: deviations from the paper's protocol due to values or files of this run, see `Figure.differs`.
-    """
-
+    # uint8 (C, H, W) each, by name; ``""`` is the figure itself
     pictures: dict[str, Tensor] = field(default_factory=dict)
-    animations: dict[str, Tensor] = field(default_factory=dict)
-    scores: dict[str, float] = field(default_factory=dict)
-    remarks: list[str] = field(default_factory=list)
+    animations: dict[str, Tensor] = field(default_factory=dict)  # uint8 (T, C, H, W) each, by name
+    scores: dict[str, float] = field(default_factory=dict)  # numbers by name
+    remarks: list[str] = field(default_factory=list)  # notes on the scores, such as sample sizes
+    # deviations from the paper's protocol due to values or files of this run, see `Figure.differs`
     differs: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim that one score exceeds another in all checkpoints: the minimum of one above the maximum of the other.
+    """A claim that one score exceeds another in all checkpoints: the minimum of one above the maximum of the other."""
 
-    Attributes:
-        text: the claim in words.
-        higher: name of the score that should be higher.
-        lower: name of the other score, or a number.
-    """
-
-    text: str
-    higher: str | float
-    lower: str | float
+    text: str  # the claim in words
+    higher: str | float  # name of the score that should be higher
+    lower: str | float  # name of the other score, or a number
 
     def holds(self, scores: dict[str, list[float]]) -> bool | None:
         """Return whether it holds, given each score's values over checkpoints; None if one was not measured."""
@@ -198,21 +163,13 @@ class Claim:
 
 
 class Figure(ABC):
-    """Base class of the paper's figures and tables.
+    """Base class of the paper's figures and tables."""
 
-    Attributes:
-        title: one line.
-        needs: roles of the models.
-        published: the paper's values, by the names of our scores.
-        differs: how our protocol differs from the paper's.
-        claims: of the paper, about the scores.
-    """
-
-    title: ClassVar[str]
-    needs: ClassVar[tuple[str, ...]] = ("checkpoint",)
-    published: ClassVar[dict[str, str]] = {}
-    differs: ClassVar[tuple[str, ...]] = ()
-    claims: ClassVar[tuple[Claim, ...]] = ()
+    title: ClassVar[str]  # one line
+    needs: ClassVar[tuple[str, ...]] = ("checkpoint",)  # roles of the models
+    published: ClassVar[dict[str, str]] = {}  # the paper's values, by the names of our scores
+    differs: ClassVar[tuple[str, ...]] = ()  # how our protocol differs from the paper's
+    claims: ClassVar[tuple[Claim, ...]] = ()  # of the paper, about the scores
 
     @abstractmethod
     def make(self, inputs: FigureInputs) -> FigureResult:

@@ -12,17 +12,11 @@ from ganlab.probes.solver import Matrix
 
 @dataclass(frozen=True)
 class FewLabels:
-    """Error rates, 0..1, of L2-SVMs trained on few labels.
+    """Error rates, 0..1, of L2-SVMs trained on few labels."""
 
-    Attributes:
-        c: C of the smallest mean validation error.
-        validation: mean validation error by C.
-        errors: test error of each draw.
-    """
-
-    c: float
-    validation: dict[float, float]
-    errors: list[float]
+    c: float  # C of the smallest mean validation error
+    validation: dict[float, float]  # mean validation error by C
+    errors: list[float]  # test error of each draw
 
     @property
     def mean(self) -> float:

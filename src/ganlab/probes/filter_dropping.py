@@ -42,19 +42,12 @@ def layer_from_top(generator: nn.Module, number: int, *inputs: Tensor) -> Layer:
 
 @dataclass(frozen=True)
 class Regression:
-    """A logistic regression of "inside a box" on the channels of a layer.
+    """A logistic regression of "inside a box" on the channels of a layer."""
 
-    Attributes:
-        weights: of each channel (C,).
-        c: chosen by validation.
-        accuracy: on positions of held-out samples, half of which are inside boxes.
-        inside: number of positions inside boxes.
-    """
-
-    weights: np.ndarray
-    c: float
-    accuracy: float
-    inside: int
+    weights: np.ndarray  # of each channel (C,)
+    c: float  # chosen by validation
+    accuracy: float  # on positions of held-out samples, half of which are inside boxes
+    inside: int  # number of positions inside boxes
 
     @property
     def positive(self) -> list[int]:
@@ -132,22 +125,15 @@ def dropping(generator: nn.Module, layer: Layer, channels: Sequence[int]) -> Ite
 
 @dataclass(frozen=True)
 class DropScore:
-    """The effect of dropping channels, measured on segmented samples.
+    """The effect of dropping channels, measured on segmented samples."""
 
-    Attributes:
-        gone: share of the samples that showed the object (at least ``least`` of their pixels) and no longer do.
-        area: share of the object's pixels that became something else in those samples; negative if they grew.
-        others: mean over the other classes of 1 - IoU of the class before and after, 0 if nothing else changed. Pixels
-            that were the object before are left out, because something else has to appear there.
-        by_class: the same for each class that occurs.
-        showing: number of samples that showed the object.
-    """
-
-    gone: float
-    area: float
+    gone: float  # share of the samples that showed the object (at least ``least`` of their pixels) and no longer do
+    area: float  # share of the object's pixels that became something else in those samples; negative if they grew
+    # mean over the other classes of 1 - IoU of the class before and after, 0 if nothing else changed. Pixels that
+    # were the object before are left out, because something else has to appear there
     others: float
-    by_class: dict[int, float]
-    showing: int
+    by_class: dict[int, float]  # the same for each class that occurs
+    showing: int  # number of samples that showed the object
 
 
 def compare(before: np.ndarray, after: np.ndarray, classes: Sequence[int], least: float = 0.005) -> DropScore:

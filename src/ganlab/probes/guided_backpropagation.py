@@ -25,19 +25,12 @@ RULES = ("leaky", "relu")
 
 @dataclass(frozen=True)
 class Peak:
-    """A strong response of a feature.
+    """A strong response of a feature."""
 
-    Attributes:
-        image: index of the image.
-        row: in the feature map.
-        column: in the feature map.
-        value: of the response.
-    """
-
-    image: int
-    row: int
-    column: int
-    value: float
+    image: int  # index of the image
+    row: int  # in the feature map
+    column: int  # in the feature map
+    value: float  # of the response
 
 
 class _Guided(torch.autograd.Function):

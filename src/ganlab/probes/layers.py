@@ -25,23 +25,14 @@ FOLLOWERS = (*NORMS, ConditionalBatchNorm, *ACTIVATIONS, *POOLS, nn.PixelShuffle
 
 @dataclass(frozen=True)
 class Layer:
-    """One convolutional layer.
+    """One convolutional layer."""
 
-    Attributes:
-        name: of the convolution among the network's modules.
-        end: name of the module whose output is the layer's.
-        call: index of that module's call within a forward pass, from 0.
-        channels: of the output.
-        height: of the output.
-        width: of the output.
-    """
-
-    name: str
-    end: str
-    call: int
-    channels: int
-    height: int
-    width: int
+    name: str  # of the convolution among the network's modules
+    end: str  # name of the module whose output is the layer's
+    call: int  # index of that module's call within a forward pass, from 0
+    channels: int  # of the output
+    height: int  # of the output
+    width: int  # of the output
 
 
 def find_layers(network: nn.Module, *inputs: Tensor) -> list[Layer]:

@@ -17,17 +17,11 @@ ROUNDING = 2.0**-24  # relative, of one operation in float32
 
 @dataclass(frozen=True)
 class NearestScore:
-    """Error of the nearest-neighbour classifier.
+    """Error of the nearest-neighbour classifier."""
 
-    Attributes:
-        samples: number of references.
-        error: share of queries whose nearest sample has another label.
-        mean_distance: mean Euclidean distance of queries to their nearest samples, in units of their values.
-    """
-
-    samples: int
-    error: float
-    mean_distance: float
+    samples: int  # number of references
+    error: float  # share of queries whose nearest sample has another label
+    mean_distance: float  # mean Euclidean distance of queries to their nearest samples, in units of their values
 
 
 class NearestLabels:

@@ -17,23 +17,16 @@ from ganlab.probes.layers import Layer
 
 @dataclass(frozen=True)
 class FeaturePatches:
-    """The strongest responses of one feature.
+    """The strongest responses of one feature."""
 
-    Attributes:
-        feature: channel of the layer.
-        peaks: in descending order.
-        pixels: of the receptive fields, uint8 (n, C, size, size).
-        guided: guided derivatives there, uint8 of the same shape, 0 as grey, each patch scaled by its maximum.
-        inside: share of the absolute derivative that lies in the image's boxes (n,), NaN without a response; None
-            without boxes.
-        chance: share of the receptive field that lies in boxes (n,), the value of ``inside`` for a uniform derivative.
-    """
-
-    feature: int
-    peaks: list[Peak]
-    pixels: Tensor
-    guided: Tensor
+    feature: int  # channel of the layer
+    peaks: list[Peak]  # in descending order
+    pixels: Tensor  # of the receptive fields, uint8 (n, C, size, size)
+    guided: Tensor  # guided derivatives there, uint8 of the same shape, 0 as grey, each patch scaled by its maximum
+    # share of the absolute derivative that lies in the image's boxes (n,), NaN without a response; None without
+    # boxes
     inside: Tensor | None
+    # share of the receptive field that lies in boxes (n,), the value of ``inside`` for a uniform derivative
     chance: Tensor | None
 
 

@@ -23,21 +23,13 @@ Loss = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # of scores (n, K) and
 
 @dataclass(frozen=True)
 class Linear:
-    """A linear classifier.
+    """A linear classifier."""
 
-    Attributes:
-        weights: (features, K).
-        intercepts: (K,).
-        converged: whether the gradient reached the tolerance.
-        steps: of the solver.
-        objective: its final value.
-    """
-
-    weights: Tensor
-    intercepts: Tensor
-    converged: bool
-    steps: int
-    objective: float
+    weights: Tensor  # (features, K)
+    intercepts: Tensor  # (K,)
+    converged: bool  # whether the gradient reached the tolerance
+    steps: int  # of the solver
+    objective: float  # its final value
 
     def scores(self, features: Matrix, chunk: int = CHUNK) -> Tensor:
         """Return the scores (N, K) of features (N, features), on the classifier's device."""
@@ -146,17 +138,11 @@ def minimise(
 
 @dataclass(frozen=True)
 class Choice:
-    """A classifier chosen by validation.
+    """A classifier chosen by validation."""
 
-    Attributes:
-        classifier: the best one, of the smallest C among equals.
-        c: its C.
-        errors: validation error, 0..1, by C.
-    """
-
-    classifier: Linear
-    c: float
-    errors: dict[float, float]
+    classifier: Linear  # the best one, of the smallest C among equals
+    c: float  # its C
+    errors: dict[float, float]  # validation error, 0..1, by C
 
 
 def choose(

@@ -23,23 +23,14 @@ BATCH = 500  # images classified per pass
 
 @dataclass(frozen=True)
 class Trial:
-    """Hyperparameters of one trial of the random search.
+    """Hyperparameters of one trial of the random search."""
 
-    Attributes:
-        lr: of Adam, log-uniform in 1e-4..1e-2.
-        beta1: of Adam, 0.5 or 0.9.
-        weight_decay: L2 term in the gradient, log-uniform in 1e-6..1e-2.
-        batch_size: 32, 64 or 128.
-        dropout: before the last layer, 0..0.7.
-        epochs: 20..100 passes over the labelled images.
-    """
-
-    lr: float
-    beta1: float
-    weight_decay: float
-    batch_size: int
-    dropout: float
-    epochs: int
+    lr: float  # of Adam, log-uniform in 1e-4..1e-2
+    beta1: float  # of Adam, 0.5 or 0.9
+    weight_decay: float  # L2 term in the gradient, log-uniform in 1e-6..1e-2
+    batch_size: int  # 32, 64 or 128
+    dropout: float  # before the last layer, 0..0.7
+    epochs: int  # 20..100 passes over the labelled images
 
 
 def trials(count: int, seed: int) -> Iterator[Trial]:

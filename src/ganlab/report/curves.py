@@ -18,15 +18,10 @@ DPI = 100
 
 @dataclass(frozen=True)
 class Curve:
-    """A line through points (x, y), with an error bar of +- spread at each where there is one.
+    """A line through points (x, y), with an error bar of +- spread at each where there is one."""
 
-    Attributes:
-        name: of the run.
-        points: x, y and spread, 0 for none; y is finite.
-    """
-
-    name: str
-    points: Sequence[tuple[float, float, float]]
+    name: str  # of the run
+    points: Sequence[tuple[float, float, float]]  # x, y and spread, 0 for none; y is finite
 
 
 def save_curves(panels: dict[str, list[Curve]], across: str, path: Path) -> None:
