@@ -14,29 +14,20 @@ def turn_vector(left: Tensor, right: Tensor) -> Tensor:
 def along(latents: Tensor, direction: Tensor, steps: int, reach: float = 1.0) -> Tensor:
     """Return rows (R, steps, latent_size): each latent moved from ``-reach`` to ``reach`` times the direction.
 
-    The latents (R, latent_size) are the middle of each row if ``steps`` is odd. The paper's figure has 5 rows of 11
-    images; its reach is not stated.
+    The latents (R, latent_size) are the middle of each row if ``steps`` is odd. The paper has 5 rows of 11 images.
     """
     return latents[:, None] + multiples(steps, reach).to(latents)[None, :, None] * direction.to(latents)
 
 
 def multiples(steps: int, reach: float) -> Tensor:
-    """Return the multiples of the direction (steps,) that `along` adds.
-
-    Raises:
-        ValueError: a single step.
-    """
+    """Return the multiples of the direction (steps,) that `along` adds; ``ValueError`` for a single step."""
     if steps < 2:
         raise ValueError(f"{steps} steps along a direction go nowhere: give two or more")
     return (2 * torch.arange(steps) - (steps - 1)) / (steps - 1) * reach
 
 
 def regression_direction(latents: Tensor, values: Tensor) -> Tensor:
-    """Return the unit vector (latent_size,) along which values (N,) grow, by linear regression on latents.
-
-    Raises:
-        ValueError: too few latents, or constant values.
-    """
+    """Return the unit vector (latent_size,) along which values (N,) grow, by linear regression on latents."""
     _require(latents, values)
     centred = latents.double() - latents.double().mean(dim=0)
     found = torch.linalg.lstsq(centred, (values.double() - values.double().mean())[:, None]).solution[:, 0]
@@ -46,10 +37,7 @@ def regression_direction(latents: Tensor, values: Tensor) -> Tensor:
 def classification_direction(latents: Tensor, labels: Tensor, strength: float = 1.0) -> Tensor:
     """Return the unit normal (latent_size,) of a logistic regression, from label 0 towards label 1.
 
-    ``strength`` is scikit-learn's ``C``, the inverse of the L2 penalty.
-
-    Raises:
-        ValueError: too few latents, a single label, or labels other than 0 and 1.
+    ``strength`` is scikit-learn's ``C``, the inverse of the L2 penalty. Other labels raise ``ValueError``.
     """
     _require(latents, labels)
     if not set(labels.unique().tolist()) <= {0, 1}:
@@ -61,10 +49,8 @@ def classification_direction(latents: Tensor, labels: Tensor, strength: float = 
 def orthogonalise(direction: Tensor, others: Tensor) -> Tensor:
     """Return the unit vector (latent_size,) of the part of a direction that is orthogonal to others (K, latent_size).
 
-    Moving along it changes nothing that is linear in the others: a turn without a change of smile.
-
-    Raises:
-        ValueError: nothing is left.
+    Moving along it changes nothing that is linear in the others: a turn without a change of smile. ``ValueError`` if
+    nothing is left.
     """
     values, wide = _unit(direction.double()), others.double()
     _, sizes, basis = torch.linalg.svd(wide, full_matrices=False)

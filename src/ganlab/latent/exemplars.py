@@ -29,11 +29,7 @@ class LatentGrid:
     columns: int  # of the picture
 
     def index(self, row: int, column: int) -> int:
-        """Return the index of the sample in ``row`` and ``column``, both counted from 1.
-
-        Raises:
-            UserError: there is no such cell.
-        """
+        """Return the index of the sample in a row and column, both counted from 1; ``UserError`` outside the grid."""
         index = (row - 1) * self.columns + column - 1
         if row < 1 or not 1 <= column <= self.columns or index >= len(self.latents):
             rows = -(-len(self.latents) // self.columns)
@@ -73,13 +69,9 @@ class LatentGrid:
 def read_exemplars(path: Path, names: tuple[str, ...] = (), sampler: Sampler | None = None) -> dict[str, Tensor]:
     """Return the latents (n, latent_size) of each concept in a JSON file of rows and columns, counted from 1.
 
-    ``{"latents": "last_000100000_seed0.npz", "exemplars": {"smiling woman": [[3, 5], [4, 1], [8, 2]], ...}}``; the
-    .npz lies in the folder of the JSON file. The concepts ``names`` must have equal numbers of exemplars, and the
-    latents, and their class, must be those of the sampler's generator.
-
-    Raises:
-        UserError: a missing or malformed file, a cell outside the grid, a missing concept, unequal numbers of
-            exemplars, or samples of another generator or class than the sampler's.
+    ``{"latents": "last_000100000_seed0.npz", "exemplars": {"smiling woman": [[3, 5], [4, 1], [8, 2]], ...}}``; the .npz
+    lies in the folder of the JSON file. The concepts ``names`` must have equal numbers of exemplars, and the latents,
+    and their class, must be those of the sampler's generator; anything else raises ``UserError``.
     """
     try:
         content = json.loads(path.read_text())
@@ -121,11 +113,7 @@ def _require_same_generator(path: Path, grid: LatentGrid, chosen: list[int], sam
 
 
 def least_probability(answers: Mapping[str, Tensor], attributes: Attributes) -> Tensor:
-    """Return the smallest probability (N,) among those of the attributes; above 0.5 the classifier sees all of them.
-
-    Raises:
-        ValueError: a factor or a value unknown to the classifier, or no attributes.
-    """
+    """Return the smallest probability (N,) among those of the attributes; above 0.5 the classifier sees all of them."""
     for factor, value in attributes.items():
         if factor not in answers or not 0 <= value < answers[factor].shape[1]:
             known = ", ".join(f"{name} (0 to {table.shape[1] - 1})" for name, table in answers.items())
@@ -147,9 +135,7 @@ def choose_exemplars(
     """Return the first ``count`` latents (count, latent_size) whose images show the attributes.
 
     Each attribute needs a probability of ``least``; ``most`` latents are searched. The paper takes three per concept.
-
-    Raises:
-        UserError: too few are found.
+    ``UserError`` if too few are found.
     """
     found: list[Tensor] = []
     kept = searched = 0

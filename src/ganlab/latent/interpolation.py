@@ -22,9 +22,7 @@ def slerp(start: Tensor, end: Tensor, share: Tensor) -> Tensor:
 
     The direction turns at constant speed while the length changes linearly. It keeps the length of a normal or
     spherical prior, but may leave the cube of a uniform one. Between parallel vectors, or if one is zero, it is `lerp`.
-
-    Raises:
-        ValueError: the ends are opposite, so that the great circle is not unique.
+    Opposite ends, whose great circle is not unique, raise ``ValueError``.
     """
     straight = lerp(start, end, share)
     wide = share.double()[..., None]
@@ -50,9 +48,6 @@ def walk(points: Tensor, steps: int, how: str = "linear") -> Tensor:
     The last latent of a row is the first of the next. The paper's figure has 10 rows of 10 images "between a series of
     9 random points". We read these as the 9 points where two rows meet, so that 10 rows take 11 points. The kind of
     interpolation is not stated; its uniform prior suggests a linear one. ``how`` is ``linear`` or ``spherical``.
-
-    Raises:
-        ValueError: too few points or steps, or another ``how``.
     """
     if how not in INTERPOLATIONS:
         raise ValueError(f"how={how} is not known: choose from {', '.join(INTERPOLATIONS)}")

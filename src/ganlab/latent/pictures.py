@@ -22,14 +22,8 @@ def side_by_side(pictures: list[Tensor]) -> Tensor:
 def arithmetic_picture(exemplars: Tensor, means: Tensor, sums: Tensor, in_pixels: Tensor) -> Tensor:
     """Return a sum of three concepts as one picture uint8 (C, height, width), laid out like figure 7.
 
-    Left: one column per concept, its exemplars above the image of their mean latent. Right: the nine sums above the
-    sum in pixels.
-
-    Args:
-        exemplars: uint8 (3, n, C, H, W).
-        means: uint8 (3, C, H, W).
-        sums: uint8 (9, C, H, W), the centre at index 4.
-        in_pixels: uint8 (C, H, W).
+    Left: one column per concept, its exemplars (3, n, C, H, W) above the image of their mean latent (3, C, H, W).
+    Right: the nine sums (9, C, H, W), the centre at index 4, above the sum in pixels (C, H, W). All are uint8.
     """
     left = _stack([image_grid(exemplars.transpose(0, 1)), image_grid(means[None])], dim=1)
     right = _stack([image_grid(sums.unflatten(0, (3, 3))), image_grid(in_pixels[None, None])], dim=1)

@@ -19,12 +19,7 @@ BATCH = 500  # images per pass
 
 
 class FactorRegressor:
-    """Predicts one factor of a pack from images.
-
-    Attributes:
-        correlation: with the truth, on held-out images.
-        held_out: number of these.
-    """
+    """Predicts one factor of a pack from images; ``correlation`` is that with the truth on ``held_out`` images."""
 
     def __init__(self, network: ImageClassifier) -> None:
         self.network = network
@@ -40,15 +35,9 @@ class FactorRegressor:
 def train_factor_regressor(pack: Pack, factor: str, training: Training) -> FactorRegressor:
     """Return a network that predicts a factor, trained by least squares on most of the pack's images.
 
-    It has the classifier's layers and schedule and trains on the CPU; equal seeds give equal weights on one thread.
-
-    Args:
-        pack: with ``factors`` (N, F), numbers of about -1..1, named in its manifest, as the procedural sets have.
-        factor: name of one.
-        training: its hyperparameters.
-
-    Raises:
-        UserError: the pack has no such factor, or too few images.
+    It has the classifier's layers and schedule and trains on the CPU; equal seeds give equal weights on one thread. The
+    pack has ``factors`` (N, F), numbers of about -1..1 named in its manifest, as the procedural sets have; otherwise
+    ``UserError``.
     """
     names = pack.manifest.get("factors") or []
     if factor not in names:

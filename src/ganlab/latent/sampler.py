@@ -16,15 +16,8 @@ class Sampler:
     """Maps latents to images with fixed batch-norm statistics, see `GAN.decode`.
 
     With ``standing`` statistics (the default) or ``running`` ones an image depends on its latent alone, so that walks
-    are smooth and sums compare. With ``batch``, as the authors sample, it also depends on its batch mates.
-
-    Args:
-        system: its moving average is sampled if there is one.
-        label: class of all images, for a conditional generator.
-        statistics: ``standing``, ``running`` or ``batch``, see `ganlab.networks.statistics`.
-
-    Raises:
-        ValueError: the label is not one of the generator's classes, or the statistics are unknown.
+    are smooth and sums compare. With ``batch``, as the authors sample, it also depends on its batch mates. The moving
+    average is sampled if there is one, with ``label`` as class of all images of a conditional generator.
     """
 
     def __init__(self, system: GAN, label: int | None = None, statistics: str = "standing") -> None:
@@ -40,7 +33,6 @@ class Sampler:
 
     @property
     def network(self) -> LatentGenerator:
-        """The generator that is sampled."""
         return self.system.ema_or_raw(GENERATOR)
 
     def __call__(self, latents: Tensor) -> Tensor:

@@ -72,15 +72,11 @@ def draw_sums(
     """Return images uint8 (N, C, H, W) of ``trials`` sums of concepts, computed in several ways.
 
     Each trial draws three exemplars of each concept from its pool; the first of them is also used alone. The paper
-    claims that single exemplars are unstable and means of three are not. ``least`` is the probability that makes an
-    exemplar, see `choose_exemplars`.
+    claims that single exemplars are unstable and means of three are not. For ``least`` and errors see
+    `choose_exemplars`.
 
-    Returns:
-        ``means_of_three`` and ``single`` (sums of latents), ``neighbours`` (all nine latents around the sum of means),
-        ``pixels_of_three`` and ``pixels_single`` (the same sums in pixels), and ``chance`` (random samples).
-
-    Raises:
-        UserError: too few exemplars are found.
+    The names are ``means_of_three`` and ``single`` (sums of latents), ``neighbours`` (all nine latents around the sum
+    of means), ``pixels_of_three`` and ``pixels_single`` (the same sums in pixels), and ``chance`` (random samples).
     """
     concepts = (task.first, task.second, task.third)
     pools = [
@@ -118,11 +114,8 @@ def distances_to_samples(
 ) -> dict[str, float]:
     """Return the Frechet distance of `draw_sums`' images (N, C, H, W) to as many samples that show the result.
 
-    It detects what `score_arithmetic` cannot: a blend of faces may show all attributes and still be no face. Each
-    attribute of a sample needs a probability of ``least``.
-
-    Raises:
-        UserError: too few such samples are found.
+    It detects what `score_arithmetic` cannot: a blend of faces may show all attributes and still be no face. For
+    ``least`` and errors see `choose_exemplars`.
     """
     count = max(len(found) for found in images.values())
     classifier = attribute_classifier(features)

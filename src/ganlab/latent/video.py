@@ -23,9 +23,6 @@ def save_gif(images: Tensor, path: Path, rate: float = 12.5, scale: int = 1) -> 
 
     ``rate`` is in images per second, rounded to hundredths of a second per image. Pixels are enlarged by ``scale``. A
     GIF has 256 colours per image and merges equal neighbours.
-
-    Raises:
-        ValueError: another number of channels, or an invalid rate or scale.
     """
     if images.dim() != 4 or images.shape[1] not in (1, 3):
         raise ValueError(f"images of shape {tuple(images.shape)} make no GIF: give (T, 1 or 3, H, W)")

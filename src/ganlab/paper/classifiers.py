@@ -11,11 +11,7 @@ from ganlab.probes.segmenter import Segmenter, train_segmenter
 
 
 class Classifiers:
-    """Trains each network on first use and keeps it for all checkpoints that are compared.
-
-    Args:
-        classifier: hyperparameters of the classifier of a pack's labels, see `ganlab.classifiers.training.Training`.
-    """
+    """Trains each network on first use and keeps it; ``classifier`` holds the hyperparameters of `Training`."""
 
     def __init__(self, classifier: dict[str, Any]) -> None:
         self._training = Training(**classifier)

@@ -41,17 +41,14 @@ class Model:
 
     @property
     def discriminator(self) -> nn.Module:
-        """The discriminator."""
         return self.system.networks[DISCRIMINATOR]
 
     @property
     def device(self) -> torch.device:
-        """Of both networks."""
         return self.system.device
 
     @property
     def value_range(self) -> Range:
-        """Of the networks' images."""
         return self.system.value_range
 
     @property
@@ -97,7 +94,6 @@ class FigureInputs:
 
     @property
     def model(self) -> Model:
-        """The model of ``checkpoint=``."""
         return self.models["checkpoint"]
 
     def random_discriminator(self) -> nn.Module:
@@ -106,7 +102,6 @@ class FigureInputs:
 
     @property
     def training(self) -> Pack:
-        """The real images of training."""
         pack = self.pack(None)
         assert pack is not None, "only a named split may be missing"
         return pack

@@ -69,11 +69,7 @@ def fingerprint(model: Model) -> str:
 
 
 def find_pack(model: Model, trained: dict[str, Any], config: dict[str, Any], split: str | None) -> Pack | None:
-    """Return the pack of a split of the data, or None if they have no such split.
-
-    Raises:
-        UserError: the data are missing, or their images have another size than the model's.
-    """
+    """Return the pack of a split of the data, None without such a split; ``UserError`` if it does not fit the model."""
     if "data" not in trained:
         raise UserError(
             "this figure needs real images, and the weights do not name their data: type data=svhn or another"

@@ -26,18 +26,7 @@ GIF_SIDE = 128  # small images of an animation are enlarged up to this side
 class PaperRecord:
     """The files of one figure or table, rewritten with every partial result, so that hours of work are not lost.
 
-    Args:
-        figure: to record.
-        config: of the command.
-        kind: ``figure`` or ``table``.
-        folder: created with the first file.
-        roles: the checkpoints of each role, one mapping per model.
-
-    Raises:
-        UserError: the folder is not writable.
-
-    Attributes:
-        data: configuration of the real images.
+    ``roles`` are the checkpoints by role, one mapping per model. An unwritable folder raises ``UserError``.
     """
 
     def __init__(

@@ -33,11 +33,7 @@ LONGEST_NAME = 80  # characters of the name of a trained run
 
 
 def reproduce(config: DictConfig) -> None:
-    """Make one figure or table, write it with its scores, and print them next to the paper's.
-
-    Raises:
-        UserError: both a figure and a table, a missing or unsuitable model, or unsuitable data.
-    """
+    """Make one figure or table, write it with its scores, and print them next to the paper's."""
     silence_lightning()
     plain = check(config)
     chosen = [kind for kind in KINDS if plain[kind] is not None]
@@ -69,11 +65,7 @@ def reproduce(config: DictConfig) -> None:
 
 
 def find_checkpoints(config: dict[str, Any], figure: Figure) -> list[dict[str, Path]]:
-    """Return the checkpoints by role, one mapping per seed; ``from_scratch=true`` trains those that are missing.
-
-    Raises:
-        UserError: one is missing, or two roles have unequal numbers of them.
-    """
+    """Return the checkpoints by role, one mapping per seed; ``from_scratch=true`` trains those that are missing."""
     given = {role: as_paths(config[role]) for role in ("checkpoint", "baseline")}
     if config["from_scratch"]:
         for role in figure.needs:

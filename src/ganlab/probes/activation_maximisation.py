@@ -33,20 +33,10 @@ def maximise_activations(
 ) -> Tensor:
     """Return for each feature an image (F, C, H, W), in the network's range, that maximises its mean activation.
 
-    Args:
-        network: a discriminator; its batch norm uses fixed statistics.
-        image: of its input's shape, (1, C, H, W); the values do not matter.
-        layer: of the features.
-        features: channels of the layer.
-        steps: of Adam.
-        lr: of Adam, before squashing.
-        octaves: number of scales, each half as large as the one before.
-        jitter: largest shift in pixels, in each direction.
-        total_variation: weight of the mean absolute difference of neighbours, in deviations of the response to noise.
-        averages: fixed statistics of batch norm; None: the running ones.
-        value_range: of the network's input.
-        seed: of the initial noise and the shifts.
-        label: given to a conditional discriminator.
+    ``image`` (1, C, H, W) gives shape and device. Each of the ``octaves`` is half as large as the one before;
+    ``jitter`` is the largest shift in pixels; ``total_variation`` weights the mean absolute difference of neighbours,
+    in deviations of the response to noise. Batch norm uses ``averages``, or its running ones. ``label`` is given to a
+    conditional discriminator.
     """
     rng = torch.Generator().manual_seed(seed)
     count, (channels, height, width) = len(features), image.shape[1:]

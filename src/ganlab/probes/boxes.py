@@ -17,8 +17,7 @@ Boxes = Mapping[int, np.ndarray]  # index of an image -> (K, 4): x0, y0, x1, y1 
 def read_boxes(path: Path) -> dict[int, np.ndarray]:
     """Read ``{"boxes": {"12": [[x0, y0, x1, y1], ...], ...}}``: indices of images, boxes in units of the image side.
 
-    Raises:
-        UserError: a missing or malformed file.
+    A missing or malformed file raises ``UserError``.
     """
     expected = 'it must hold {"boxes": {"12": [[x0, y0, x1, y1], ...]}}, numbers from 0 to 1 with x0 < x1 and y0 < y1'
     try:
@@ -56,9 +55,6 @@ def cells_inside(boxes: np.ndarray, height: int, width: int) -> Tensor:
 
 
 def share_inside(responses: Tensor, inside: Tensor) -> Tensor:
-    """Return the share (N,) of each image's absolute response (N, C, H, W) that lies in its cells ``inside`` (N, H, W).
-
-    NaN for an image without any response.
-    """
+    """Return the share (N,) of the responses (N, C, H, W) in cells ``inside`` (N, H, W); NaN where there is no response."""
     strength = responses.abs().sum(dim=1)
     return (strength * inside).sum((1, 2)) / strength.sum((1, 2))

@@ -21,21 +21,9 @@ class PooledFeatures:
     At 32x32 the authors' ImageNet discriminator gives 28,672 numbers (table 1) and their SVHN one 7,168 (table 2).
     Batch norm uses the averages over real images that ``freeze`` takes, as the authors' code does, or the running ones.
 
-    Args:
-        network: a discriminator on its device; it is left as it is.
-        image: one image as the network takes it, (1, C, H, W), to trace the layers with.
-        value_range: of the network's input.
-        layers: names from `feature_layers`; None for all.
-        label: given to a conditional discriminator with every image. It is the same for all, because an image's own
-            label would give the answer away.
-        side: smaller feature maps are not pooled.
-
-    Raises:
-        ValueError: an unknown layer, or a network without convolutions.
-
-    Attributes:
-        layers: in forward order.
-        length: number of features per image.
+    The layers of the network, which is left as it is, are traced with one image (1, C, H, W) in ``value_range``.
+    ``layers`` are names from `feature_layers`; None takes all, and an unknown one raises ``ValueError``. A conditional
+    discriminator is given the same ``label`` with every image, because an image's own label would give the answer away.
     """
 
     def __init__(
@@ -59,12 +47,8 @@ class PooledFeatures:
     def freeze(self, images: np.ndarray, batch_size: int = BATCH) -> None:
         """Fix batch norm's statistics: the mean over minibatches of their means and biased variances (authors' code).
 
-        It takes one pass, in which each layer normalises by its own minibatch. As in the authors' code, the last
-        minibatch has the weight of any other even if it is smaller.
-
-        Args:
-            images: uint8 (N, H, W, C), the training set.
-            batch_size: of the minibatches.
+        Takes one pass over the training images, uint8 (N, H, W, C), in which each layer normalises by its own
+        minibatch. As in the authors' code, the last minibatch has the weight of any other even if it is smaller.
         """
         self.averages = real_averages(self.network, images, self.value_range, self.label, batch_size)
 
@@ -75,12 +59,9 @@ class PooledFeatures:
         return torch.cat([max_pooled(outputs[one.name], self.side).flatten(1) for one in self.layers], 1).float()
 
     def extract(self, images: np.ndarray, batch_size: int = BATCH, out: np.ndarray | None = None) -> np.ndarray:
-        """Return float32 features (N, length) of a pack's images.
+        """Return float32 features (N, length) of a pack's images, uint8 (N, H, W, C).
 
-        Args:
-            images: uint8 (N, H, W, C).
-            batch_size: images per pass; it affects memory only.
-            out: array to fill, such as a ``numpy.memmap``: 50,000 images of 28,672 features take 5.7 GB.
+        ``out`` is an array to fill, such as a ``numpy.memmap``: 50,000 images of 28,672 features take 5.7 GB.
         """
         features = np.empty((len(images), self.length), np.float32) if out is None else out
         start = 0

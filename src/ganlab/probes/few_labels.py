@@ -30,11 +30,7 @@ class FewLabels:
 
 
 def balanced_draw(labels: Any, per_class: int, rng: np.random.Generator) -> np.ndarray:
-    """Return ``per_class`` random indices of each class among labels (N,), class by class, without replacement.
-
-    Raises:
-        ValueError: a class has fewer examples.
-    """
+    """Return ``per_class`` random indices of each class among labels (N,), class by class, without replacement."""
     labels = np.asarray(labels)
     places = []
     for value in np.unique(labels):
@@ -59,16 +55,9 @@ def measure_few_labels(
 ) -> FewLabels:
     """Choose C by the mean validation error over class-balanced draws of training labels, then test new draws with it.
 
-    Args:
-        train: features (N, features) and labels (N,), as in the other two.
-        validation: to choose C.
-        test: to test.
-        per_class: labels per class in a draw (SVHN: 100; CIFAR-10: 400).
-        grid: values of C.
-        choosing: draws for each C (authors: 10).
-        testing: draws with the best C (authors: 100).
-        seed: of all draws.
-        **options: of `fit_svm`.
+    Each of the three sets is features (N, features) and labels (N,). ``per_class`` is 100 for SVHN and 400 for
+    CIFAR-10; the authors take 10 draws for ``choosing`` each C and 100 for ``testing``. Further options are those of
+    `fit_svm`.
     """
     rng = np.random.default_rng(seed)
     count = int(np.max(np.asarray(train[1]))) + 1

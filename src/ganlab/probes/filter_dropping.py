@@ -26,11 +26,7 @@ HELD_OUT = 0.25  # of the samples with boxes, to choose C
 
 
 def layer_from_top(generator: nn.Module, number: int, *inputs: Tensor) -> Layer:
-    """Return a convolutional layer, counted down from the one below the image: 2 is the paper's, 256 channels of 16x16.
-
-    Raises:
-        ValueError: the generator has too few layers, or ``number`` is less than 1.
-    """
+    """Return a convolutional layer, counted down from the one below the image: 2 is the paper's, 256 channels at 16x16."""
     layers = find_layers(generator, *inputs)
     if not 1 <= number < len(layers):
         count = len(layers) - 1
@@ -51,7 +47,6 @@ class Regression:
 
     @property
     def positive(self) -> list[int]:
-        """The channels of positive weight, which the paper drops."""
         return np.flatnonzero(self.weights > 0).tolist()
 
     def strongest(self, count: int) -> list[int]:
@@ -62,8 +57,8 @@ class Regression:
 def positions(maps: Tensor, boxes: Boxes, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return features (P, C), whether inside a box (P,), and the sample (P,), of positions in samples with boxes.
 
-    These are all positions of the feature maps (N, C, H, W) with their centres inside a box, and equally many random
-    ones outside, per sample.
+    Per sample: all positions of the feature maps (N, C, H, W) with centres inside a box, and equally many random
+    others.
     """
     features, inside, samples = [], [], []
     for number in sorted(boxes):
@@ -80,14 +75,9 @@ def positions(maps: Tensor, boxes: Boxes, rng: np.random.Generator) -> tuple[np.
 def regress(maps: Tensor, boxes: Boxes, seed: int = 0, grid: Sequence[float] = GRID) -> Regression:
     """Fit the regression of "inside a box" on the features at single positions, C chosen on held-out samples.
 
-    Args:
-        maps: features of all samples (N, C, H, W); channels are scaled to a deviation of 1, which keeps the signs.
-        boxes: by index of the sample, of four samples or more.
-        seed: of the positions outside boxes and of the held-out samples.
-        grid: values of C.
-
-    Raises:
-        ValueError: too few samples with boxes, or boxes too small to contain the centre of a position.
+    ``maps`` are the features of all samples (N, C, H, W); channels are scaled to a deviation of 1, which keeps the
+    signs. Raises ``ValueError`` for fewer than four samples with boxes, or boxes too small to contain the centre of a
+    position.
     """
     if len(boxes) < 4:
         raise ValueError(f"{len(boxes)} samples have boxes: draw some in at least 4")
@@ -139,10 +129,8 @@ class DropScore:
 def compare(before: np.ndarray, after: np.ndarray, classes: Sequence[int], least: float = 0.005) -> DropScore:
     """Score a drop by segmentation masks (N, H, W) of the same samples before and after.
 
-    A sample shows the object if a share ``least`` of its pixels has one of the object's ``classes``.
-
-    Raises:
-        ValueError: no sample shows the object.
+    A sample shows the object if a share ``least`` of its pixels has one of the object's ``classes``; ``ValueError`` if
+    none does.
     """
     was, is_now = np.isin(before, classes), np.isin(after, classes)
     showing = was.mean((1, 2)) >= least

@@ -52,15 +52,10 @@ class _Guided(torch.autograd.Function):
 
 @contextmanager
 def guided(network: nn.Module, rule: str = "leaky") -> Iterator[None]:
-    """Guide gradients through the network's ReLUs within the block; outputs do not change.
+    """Guide gradients through the network's ReLUs, leaky or not, within the block; outputs do not change.
 
-    Args:
-        network: whose activations are ReLUs, leaky or not.
-        rule: ``leaky``: positive gradients pass inactive leaky ReLUs scaled by their slope; ``relu``: they are stopped,
-            as in the original.
-
-    Raises:
-        ValueError: an unknown rule, or an activation for which guiding is not defined.
+    Positive gradients pass inactive leaky ReLUs scaled by their slope (``leaky``) or are stopped as in the original
+    (``relu``). Other activations raise ``ValueError``.
     """
     if rule not in RULES:
         raise ValueError(f"rule={rule} does not exist: choose one of {', '.join(RULES)}")
@@ -92,16 +87,8 @@ def find_peaks(
 ) -> list[list[Peak]]:
     """Return the ``count`` strongest responses of each feature in descending order, at most one per image.
 
-    Args:
-        network: a discriminator.
-        images: uint8 (N, H, W, C).
-        layer: of the features.
-        features: channels of the layer.
-        count: of peaks, at most N.
-        averages: fixed statistics of batch norm, see `PooledFeatures.freeze`; None: the running ones.
-        value_range: of the network's input.
-        batch_size: images per pass.
-        label: given to a conditional discriminator with every image.
+    Images are uint8 (N, H, W, C), ``features`` channels of the layer. Batch norm uses ``averages``, see
+    `PooledFeatures.freeze`, or its running ones. A conditional discriminator is given ``label`` with every image.
     """
     device = next(network.parameters()).device
     tops, places = [], []
@@ -135,15 +122,8 @@ def explain(
 ) -> Tensor:
     """Return the guided derivative (n, C, H, W) of each peak's response with respect to its image's pixels.
 
-    Args:
-        network: a discriminator.
-        images: of the peaks, floats (n, C, H, W) in the network's range.
-        layer: of the feature.
-        feature: channel of the layer.
-        peaks: one per image.
-        averages: as in `find_peaks`.
-        rule: see `guided`.
-        label: as in `find_peaks`.
+    There is one peak per image, floats (n, C, H, W) in the network's range. For ``averages`` and ``label`` see
+    `find_peaks`, for ``rule`` `guided`.
     """
     pixels = images.detach().clone().requires_grad_()
     rows, columns = torch.tensor([[p.row, p.column] for p in peaks]).T
@@ -164,16 +144,8 @@ def receptive_field(
 ) -> tuple[int, int, int, int]:
     """Return the receptive field of a unit in pixels, x0, y0, x1, y1 with ends excluded, cut at the image's border.
 
-    It is exact for any network: a derivative through the layers themselves, with equal positive weights, mean pooling,
-    and no normalisation or activation, so that nothing cancels.
-
-    Args:
-        network: any; left as it is.
-        layer: of the unit.
-        image: of the network's input shape, (1, C, H, W).
-        row: of the unit.
-        column: of the unit.
-        label: as in `find_peaks`.
+    It is exact for any network: a derivative through a copy's layers, with equal positive weights, mean pooling, and no
+    normalisation or activation, so that nothing cancels. ``image`` has the input's shape, (1, C, H, W).
     """
     copy = deepcopy(network).double().eval()
     pixels = torch.ones_like(image, dtype=torch.float64, requires_grad=True)

@@ -36,11 +36,7 @@ class Layer:
 
 
 def find_layers(network: nn.Module, *inputs: Tensor) -> list[Layer]:
-    """Return the convolutional layers of ``network(*inputs)`` in forward order; the network is left as it is.
-
-    Raises:
-        ValueError: there are none.
-    """
+    """Return the convolutional layers of ``network(*inputs)`` in forward order; ``ValueError`` if there are none."""
     found: list[tuple[str, str, int]] = []  # convolution, end, call
     chain: list[Tensor] = []  # outputs of the latest convolution and its followers so far
     shapes: list[torch.Size] = []
@@ -69,11 +65,7 @@ def find_layers(network: nn.Module, *inputs: Tensor) -> list[Layer]:
 
 
 def feature_layers(network: nn.Module, *inputs: Tensor) -> list[Layer]:
-    """Return a discriminator's `find_layers` without a convolution that computes the logit (``head=convolution``).
-
-    Raises:
-        ValueError: there are none.
-    """
+    """Return a discriminator's `find_layers` without a convolution that computes the logit (``head=convolution``)."""
     layers = [one for one in find_layers(network, *inputs) if (one.channels, one.height, one.width) != (1, 1, 1)]
     if not layers:
         raise ValueError(f"{type(network).__name__} has no feature maps: its only convolution computes the logit")

@@ -25,11 +25,7 @@ class NearestScore:
 
 
 class NearestLabels:
-    """For each query, the nearest of all samples added so far and its label.
-
-    Args:
-        queries: (N, D) or images (N, ...), float32 or uint8, on the device of the computation.
-    """
+    """For each query, (N, D) or (N, ...), the nearest of all samples added so far and its label; runs on their device."""
 
     def __init__(self, queries: Tensor) -> None:
         self.queries = queries.flatten(1).float()
@@ -40,11 +36,7 @@ class NearestLabels:
         self.samples = 0
 
     def add(self, samples: Tensor, labels: Tensor) -> None:
-        """Add samples (M, ...) of labels (M,); among equal distances the earliest sample wins.
-
-        Raises:
-            ValueError: their size differs from that of the queries.
-        """
+        """Add samples (M, ...) of labels (M,); among equal distances the earliest sample wins."""
         samples, labels = samples.flatten(1).to(self.queries), labels.to(self.labels)
         if samples.shape[1] != self.dimensions:
             raise ValueError(f"samples have {samples.shape[1]} values each, and the queries {self.dimensions}")

@@ -46,21 +46,9 @@ def feature_patches(
 ) -> list[FeaturePatches]:
     """Return the ``count`` strongest patches of each feature with their guided derivatives (paper: 6 rows of 5).
 
-    Args:
-        network: a discriminator.
-        images: uint8 (N, H, W, C), preferably held out.
-        layer: of the features; the last convolution in the paper.
-        features: channels of the layer.
-        count: of patches.
-        boxes: of the objects in the images, (N, K, 4) in units of the side; missing ones are zeros.
-        averages: fixed statistics of batch norm; None: the running ones.
-        value_range: of the network's input.
-        rule: see `ganlab.probes.guided_backpropagation.guided`.
-        batch_size: images per pass.
-        label: given to a conditional discriminator with every image.
-
-    Raises:
-        ValueError: fewer images than patches; each image gives one.
+    Images are uint8 (N, H, W, C), preferably held out, and ``boxes`` of objects in them (N, K, 4) in units of the side,
+    zeros where missing. The paper takes the last convolution's features. Each image gives one patch, so that fewer
+    images than ``count`` raise ``ValueError``. The other options are those of `find_peaks` and `guided`.
     """
     if count > len(images):
         raise ValueError(f"{count} patches per feature need as many images, and there are {len(images)}")

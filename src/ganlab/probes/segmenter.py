@@ -18,13 +18,7 @@ SCALES = 3  # of the U-Net, each half the side of the one before
 
 
 class Segmenter(nn.Module):
-    """A U-Net of three scales: images to the class of each pixel.
-
-    Args:
-        channels: of the images.
-        classes: number of classes.
-        width: channels at full resolution; doubled at each further scale.
-    """
+    """A U-Net of three scales, from images to the class of each pixel; ``width`` channels, doubled at each scale."""
 
     def __init__(self, channels: int, classes: int, width: int = 16) -> None:
         super().__init__()
@@ -61,13 +55,10 @@ def block(inputs: int, outputs: int) -> nn.Sequential:
 def train_segmenter(
     pack: Pack, images: int, *, batch_size: int = 32, lr: float = 1e-2, width: int = 16, seed: int = 0
 ) -> Segmenter:
-    """Train a segmenter on a pack's images and masks, on the CPU.
+    """Train a segmenter on a pack's images and masks, on the CPU; ``UserError`` if it has no masks.
 
     Images are randomly blurred a little, because a generator's samples are softer than real images. ``images`` counts
     repetitions; ``lr`` is the maximum of AdamW's one-cycle schedule.
-
-    Raises:
-        UserError: the pack has no masks.
     """
     if "masks" not in pack.arrays:
         raise UserError(f"{pack.folder} has no masks to learn from: take a procedural set, such as data=scenes")
@@ -97,11 +88,7 @@ def intersection_over_union(found: np.ndarray, truth: np.ndarray, classes: Seque
 
 
 def mask_values(pack: Pack, name: str) -> list[int]:
-    """Return the mask values of a kind by name; ``window`` also matches ``window_1`` and ``window_2``.
-
-    Raises:
-        UserError: there is none.
-    """
+    """Return the mask values of a kind by name; ``window`` also matches ``window_1`` and ``window_2``."""
     known: list[str] = pack.manifest["mask_kinds"]
     values = [number for number, kind in enumerate(known) if kind == name or kind.rpartition("_")[0] == name]
     if not values:

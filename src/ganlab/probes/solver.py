@@ -69,22 +69,12 @@ def minimise(
     start: Linear | None = None,
     chunk: int = CHUNK,
 ) -> Linear:
-    """Return the classifier that minimises |W|^2 / 2 + c * loss.
+    """Return the classifier that minimises |W|^2 / 2 + c * loss, for features (N, features) and classes (N,) from 0 on.
 
-    Args:
-        features: (N, features), float32 or float64.
-        labels: classes (N,), from 0 on.
-        loss: convex and differentiable, see ``Loss``.
-        c: scikit-learn's C.
-        classes: number of classes; None: the largest label + 1.
-        intercept_scaling: liblinear's: the intercept is the weight of a constant feature of this value and is
-            regularised like the others. None: an unregularised intercept.
-        tolerance: of the largest derivative, relative to that at W = 0.
-        max_steps: of L-BFGS; if they do not suffice, a warning is logged.
-        dtype: of the computation; float32 supports a tolerance of about 1e-4.
-        device: of the computation.
-        start: initial classifier, such as that of a smaller ``c``.
-        chunk: rows that are moved to the device at once.
+    With ``intercept_scaling``, as in liblinear, the intercept is the weight of a constant feature of this value and is
+    regularised like the others; with None it is not regularised. L-BFGS ends where the largest derivative is below
+    ``tolerance`` of that at W = 0 (float32 supports about 1e-4), or logs a warning after ``max_steps``. It begins at
+    ``start``, such as the classifier of a smaller ``c``. ``chunk`` rows are moved to the device at once.
     """
     width = features.shape[1]
     classes = int(torch.as_tensor(labels).max()) + 1 if classes is None else classes
@@ -154,10 +144,8 @@ def choose(
 ) -> Choice:
     """Return the classifier of the C with the smallest error on held-out features and labels.
 
-    C grows, and each fit starts from the one before. ``fit`` takes features, labels, C and the options.
-
-    Raises:
-        ValueError: the grid is empty.
+    C grows, and each fit starts from the one before. ``fit`` takes features, labels, C and the options. An empty grid
+    raises ``ValueError``.
     """
     if not grid:
         raise ValueError("the grid of C is empty: give at least one value")

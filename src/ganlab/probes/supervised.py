@@ -47,10 +47,8 @@ def trials(count: int, seed: int) -> Iterator[Trial]:
 def classifier_like(discriminator: nn.Module, classes: int, seed: int) -> nn.Module:
     """Return a network of the same layers with random weights and ``classes`` outputs instead of one logit.
 
-    The last layer has no spectral norm, which would bound the logits.
-
-    Raises:
-        ValueError: the last layer of the discriminator is not a linear one with one output.
+    The last layer has no spectral norm, which would bound the logits. A discriminator that does not end in a linear
+    layer of one output raises ``ValueError``.
     """
     network = deepcopy(discriminator).cpu()
     linear = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Linear)]

@@ -25,13 +25,7 @@ class Curve:
 
 
 def save_curves(panels: dict[str, list[Curve]], across: str, path: Path) -> None:
-    """Write curves as PNG.
-
-    Args:
-        panels: curves of each metric, by its full name.
-        across: label of the horizontal axis.
-        path: the file.
-    """
+    """Write the curves of each metric, by its full name, as PNG; ``across`` labels the horizontal axis."""
     figure = draw_curves(panels, across)
     with atomic_write(path) as file:
         figure.savefig(file, format="png")

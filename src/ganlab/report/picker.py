@@ -28,20 +28,12 @@ def save_picker(
     concepts: tuple[str, ...] = (),
     origin: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a self-contained page that shows samples and saves the picks.
+    """Write a self-contained page that shows samples, uint8 (N, C, H, W), and saves the picks as JSON of the same stem.
 
     With concepts, a click assigns a sample to the selected one, and the page saves rows and columns for
     `ganlab.latent.exemplars.read_exemplars`, of latents in an .npz of the page's name. Without concepts, boxes are
-    drawn in samples, for `ganlab.probes.boxes.read_boxes`.
-
-    Args:
-        images: uint8 (N, C, H, W).
-        path: of the page; the JSON file has the same stem.
-        title: of the page.
-        task: instruction for the person.
-        columns: of the grid.
-        concepts: names of the concepts; none for boxes.
-        origin: identifies the samples; copied into the JSON file.
+    drawn in samples, for `ganlab.probes.boxes.read_boxes`. ``origin`` identifies the samples and is copied into the
+    JSON file.
     """
     height, width = images.shape[2:]
     scale = max(1, -(-LEAST_SIDE // width))

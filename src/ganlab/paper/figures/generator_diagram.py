@@ -30,11 +30,7 @@ class Stack:
 
 
 def stacks_of(generator: LatentGenerator, *labels: Tensor) -> list[Stack]:
-    """Return the stacks of feature maps from the projection to the image, in forward order.
-
-    Raises:
-        ValueError: the generator has no convolutions.
-    """
+    """Return the stacks from the projection to the image; ``ValueError`` for a generator without convolutions."""
     latents = generator.draw_latents(2, torch.Generator().manual_seed(0)).to(next(generator.parameters()).device)
     layers = find_layers(generator, latents, *labels)
     modules, stacks = dict(generator.named_modules()), []

@@ -28,7 +28,6 @@ class Samples(Figure):
     published: ClassVar = {"epochs": "1 (figure 2), 5 (figure 3), 25 (figure 10)"}
 
     def make(self, inputs: FigureInputs) -> FigureResult:
-        """Draw rows x columns samples."""
         model = inputs.model
         images = model.system.sample(self.rows * self.columns, inputs.seed)
         result = FigureResult({"": image_grid(images.unflatten(0, (self.rows, self.columns)))})
@@ -82,11 +81,8 @@ def discriminate(model: Model, images: Tensor, labels: Tensor | None) -> Tensor:
 def other_data(model: Model, images: Tensor, paper: tuple[str, int, int], description: str) -> list[str]:
     """Return a line that names a model's data, image size and width, unless they are the paper's.
 
-    Args:
-        model: of the samples.
-        images: samples (N, C, H, W).
-        paper: name of the paper's data, side of its images and width of its networks.
-        description: the same in words.
+    ``paper`` is the name of its data, the side of its images and the width of its networks; ``description`` says it in
+    words.
     """
     height, width = images.shape[2:]
     if (model.data_name, height, model.width) == paper:

@@ -45,7 +45,6 @@ class TurnVector(Figure):
 
     @property
     def training(self) -> Training:
-        """Hyperparameters of the regressor."""
         return Training(**self.reader)
 
     def make(self, inputs: FigureInputs) -> FigureResult:
