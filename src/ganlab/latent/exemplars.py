@@ -55,14 +55,14 @@ class LatentGrid:
             with np.load(path, allow_pickle=False) as arrays:
                 latents, columns = torch.from_numpy(arrays["latents"]), int(arrays["columns"])
                 labels = torch.from_numpy(arrays["labels"]) if "labels" in arrays else None
+            if latents.dim() != 2 or columns < 1 or (labels is not None and len(labels) != len(latents)):
+                raise ValueError("shapes do not match")
         except FileNotFoundError as error:
             raise UserError(f"there are no latents {path}: sample.py writes them next to the grid") from error
         except Exception as error:  # numpy and zipfile raise many kinds for other files
             raise UserError(
                 f"{path} does not hold the latents of a grid ({error}): give the .npz of sample.py"
             ) from error
-        if latents.dim() != 2 or columns < 1 or (labels is not None and len(labels) != len(latents)):
-            raise UserError(f"{path} does not hold the latents of a grid: give the .npz of sample.py")
         return cls(latents, labels, columns)
 
 

@@ -60,11 +60,8 @@ def walk(points: Tensor, steps: int, how: str = "linear") -> Tensor:
 class Smoothness(NamedTuple):
     """How evenly the images of each row of a walk change."""
 
-    # largest step over mean step (rows,): 1 for equal steps, the number of steps for a single jump, NaN if
-    # nothing changes
-    largest: Tensor
-    # mean step (rows,), in the unit of the distance; near 0 the walk is smooth only because it stands still
-    mean: Tensor
+    largest: Tensor  # over the mean step (rows,): 1 for equal steps, their number for a single jump, NaN for no change
+    mean: Tensor  # step (rows,), in the unit of the distance; near 0 the walk stands still
 
 
 def pixels(images: Tensor) -> Tensor:
@@ -73,11 +70,7 @@ def pixels(images: Tensor) -> Tensor:
 
 
 def smoothness(images: Tensor, distance: Distance = pixels) -> Smoothness:
-    """Return the smoothness of each row of a walk, uint8 (rows, steps, C, H, W), in the features of ``distance``.
-
-    A generator that memorised its training images jumps from one to the next; the paper looks for such sharp
-    transitions (sec. 6.1).
-    """
+    """Return the smoothness of each row of a walk, uint8 (rows, steps, C, H, W), in the features of ``distance``."""
     rows, steps = images.shape[:2]
     if steps < 3:
         raise ValueError(f"{steps} images per row are too few to compare steps: give three or more")

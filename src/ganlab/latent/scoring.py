@@ -32,23 +32,16 @@ RESULT = 3  # the pool of samples that show the result, after those of the three
 
 @dataclass(frozen=True)
 class ConceptSum:
-    """A sum of concepts, first - second + third, and the attributes that its result is to show.
+    """A sum of concepts, first - second + third, and the attributes that its result is to show."""
 
-    ``ConceptSum({"smile": 1, "glasses": 0}, {"smile": 0, "glasses": 0}, {"smile": 0, "glasses": 1}, {"smile": 1,
-    "glasses": 1})`` adds a smile to glasses.
-    """
-
-    first: Attributes
+    first: Attributes  # such as {"smile": 1, "glasses": 0}
     second: Attributes
     third: Attributes
     result: Attributes
 
 
 class Share(NamedTuple):
-    """A share of trials and its standard error.
-
-    The error assumes independent trials. Ours share a pool of exemplars, so that seeds differ by more.
-    """
+    """A share of trials and its standard error, too small where trials share a pool of exemplars, as ours do."""
 
     value: float
     error: float
@@ -78,17 +71,16 @@ def draw_sums(
     The names are ``means_of_three`` and ``single`` (sums of latents), ``neighbours`` (all nine latents around the sum
     of means), ``pixels_of_three`` and ``pixels_single`` (the same sums in pixels), and ``chance`` (random samples).
     """
-    concepts = (task.first, task.second, task.third)
     pools = [
         choose_exemplars(sampler, classifier, concept, pool, seed=seed_of(seed, POOL, i), least=least)
-        for i, concept in enumerate(concepts)
+        for i, concept in enumerate((task.first, task.second, task.third))
     ]
     pool_images = [sampler(latents) for latents in pools]
     rng, noise = generator_of(seed, TRIALS), generator_of(seed, NOISE)
     sums: dict[str, list[Tensor]] = {"means_of_three": [], "single": [], "neighbours": []}
     images: dict[str, list[Tensor]] = {"pixels_of_three": [], "pixels_single": []}
     for _ in range(trials):
-        drawn = [torch.randperm(pool, generator=rng)[:EXEMPLARS] for _ in concepts]
+        drawn = [torch.randperm(pool, generator=rng)[:EXEMPLARS] for _ in pools]
         three = [latents[chosen] for latents, chosen in zip(pools, drawn, strict=True)]
         pictures = [each[chosen] for each, chosen in zip(pool_images, drawn, strict=True)]
         nine = neighbourhood(concept_sum(*three), noise)

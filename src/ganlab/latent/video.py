@@ -3,17 +3,14 @@
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
 
 from ganlab.files import atomic_write
 
 
 def frames(images: Tensor, back: bool = False) -> Tensor:
-    """Return the images of a walk (rows, steps, C, H, W) in order, (T, C, H, W), without repeating meeting points.
-
-    ``back`` appends the way back, so that the animation loops without a jump.
-    """
+    """Return a walk's images (rows, steps, C, H, W) in order, (T, C, H, W); ``back`` appends the way back."""
     shown = torch.cat([images[0, :1], *images[:, 1:]])
     return torch.cat([shown, shown[1:-1].flip(0)]) if back else shown
 
@@ -29,9 +26,7 @@ def save_gif(images: Tensor, path: Path, rate: float = 12.5, scale: int = 1) -> 
     if not 0 < rate <= 50 or scale < 1:
         raise ValueError(f"rate={rate}, scale={scale}: give a rate above 0 and up to 50, and a scale of 1 or more")
     large = images.cpu().repeat_interleave(scale, dim=2).repeat_interleave(scale, dim=3)
-    pixels = large.permute(0, 2, 3, 1).numpy()
-    pictures = [Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image) for image in pixels]
+    first, *rest = (to_pil_image(image) for image in large)
     path.parent.mkdir(parents=True, exist_ok=True)
-    first, rest = pictures[0], pictures[1:]
     with atomic_write(path) as file:
         first.save(file, "GIF", save_all=True, append_images=rest, duration=round(100 / rate) * 10, loop=0)

@@ -81,16 +81,13 @@ class FigureInputs:
     """What a figure or table is made from."""
 
     models: dict[str, Model]  # by role, ``checkpoint`` and ``baseline``
-    # returns the real images of a split (None: those of training, or of ``data=``), or None if the data have no
-    # such split
-    pack: Callable[[str | None], Pack | None]
+    pack: Callable[[str | None], Pack | None]  # real images of a split or None; of None: of training or ``data=``
     classifiers: Classifiers  # networks that score what images show
     exemplars: Path | None  # a file, see `ganlab.latent.exemplars.read_exemplars`
     boxes: Path | None  # a file, see `ganlab.probes.boxes.read_boxes`
     seed: int  # of everything that is drawn
     folder: Path  # for arrays too large for memory
-    # called with the results so far by figures that take hours
-    save_partial: Callable[["FigureResult"], None] = lambda result: None
+    save_partial: Callable[["FigureResult"], None] = lambda result: None  # called by figures that take hours
 
     @property
     def model(self) -> Model:
@@ -131,13 +128,11 @@ class Candidates:
 class FigureResult:
     """A figure or table of one model."""
 
-    # uint8 (C, H, W) each, by name; ``""`` is the figure itself
-    pictures: dict[str, Tensor] = field(default_factory=dict)
+    pictures: dict[str, Tensor] = field(default_factory=dict)  # uint8 (C, H, W) by name; ``""`` is the figure itself
     animations: dict[str, Tensor] = field(default_factory=dict)  # uint8 (T, C, H, W) each, by name
     scores: dict[str, float] = field(default_factory=dict)  # numbers by name
     remarks: list[str] = field(default_factory=list)  # notes on the scores, such as sample sizes
-    # deviations from the paper's protocol due to values or files of this run, see `Figure.differs`
-    differs: list[str] = field(default_factory=list)
+    differs: list[str] = field(default_factory=list)  # deviations from the paper's protocol due to values of this run
 
 
 @dataclass(frozen=True)
@@ -171,10 +166,7 @@ class Figure(ABC):
         """Make the figure; ``UserError`` or ``ValueError`` for unsuitable inputs or values."""
 
     def layout(self, score: Callable[[str], str]) -> list[list[str]]:
-        """Return a table's rows as in the paper, headings first and ours last; none for a figure.
-
-        ``score`` formats our score of a name in percent, with its spread over checkpoints, or as ``-``.
-        """
+        """Return a table's rows as in the paper, headings first, ours last; ``score`` formats a score by its name."""
         return []
 
     def candidates(self, inputs: FigureInputs) -> Candidates | None:

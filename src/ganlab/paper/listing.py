@@ -1,7 +1,5 @@
 """A list of the figures and tables, read from their configuration files without heavy imports."""
 
-from pathlib import Path
-
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -20,11 +18,7 @@ def list_figures() -> None:
         for file in sorted((CONF / kind).glob("*.yaml"), key=lambda path: int(path.stem)):
             lines = [line[2:] for line in file.read_text().splitlines() if line.startswith("# ")]
             words = " ".join(line for line in lines if not line.startswith(("python ", "@package")))
-            table.add_row(f"{kind}={file.stem}", words, "\n".join(recipes_of(file)))
+            train: dict[str, str] = yaml.safe_load(file.read_text()).get("train") or {}
+            recipes = [f"{role}: {overrides}" for role, overrides in train.items() if role != "take"]
+            table.add_row(f"{kind}={file.stem}", words, "\n".join(recipes))
     Console().print(table)
-
-
-def recipes_of(file: Path) -> list[str]:
-    """Return the training overrides of a figure's or table's models, by role."""
-    train: dict[str, str] = yaml.safe_load(file.read_text()).get("train") or {}
-    return [f"{role}: {overrides}" for role, overrides in train.items() if role != "take"]

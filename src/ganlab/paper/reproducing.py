@@ -45,7 +45,8 @@ def reproduce(config: DictConfig) -> None:
     by_hand = [key for key in ("exemplars", "boxes", "pick") if plain[key] is not None]
     if by_hand and len(roles) > 1:
         raise UserError(f"{by_hand[0]}= belongs to the samples of one model, and {len(roles)} are given: give one")
-    folder = Path(plain["output"]).expanduser() if plain["output"] else run_folder(roles) / "reproduction"
+    run = run_of(roles[0]["checkpoint"]) if "checkpoint" in roles[0] else Path()
+    folder = Path(plain["output"]).expanduser() if plain["output"] else run / "reproduction"
     name = f"{kind}={plain['number']}"
     classifiers = Classifiers(plain["classifier"])
     if plain["pick"] is not None:
@@ -134,11 +135,6 @@ def as_paths(value: Any) -> list[Path]:
     """Return one path or several as a list."""
     values = [] if value is None else value if isinstance(value, list) else [value]
     return [Path(str(each)).expanduser() for each in values]
-
-
-def run_folder(roles: list[dict[str, Path]]) -> Path:
-    """Return the run folder of the first checkpoint, or the current folder without one."""
-    return run_of(roles[0]["checkpoint"]) if "checkpoint" in roles[0] else Path()
 
 
 def train(config: dict[str, Any], role: str, seed: int) -> Path:

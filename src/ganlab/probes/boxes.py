@@ -55,6 +55,6 @@ def cells_inside(boxes: np.ndarray, height: int, width: int) -> Tensor:
 
 
 def share_inside(responses: Tensor, inside: Tensor) -> Tensor:
-    """Return the share (N,) of the responses (N, C, H, W) in cells ``inside`` (N, H, W); NaN where there is no response."""
+    """Return the share (N,) of the responses (N, C, H, W) in cells ``inside`` (N, H, W); NaN where all are zero."""
     strength = responses.abs().sum(dim=1)
     return (strength * inside).sum((1, 2)) / strength.sum((1, 2))

@@ -26,7 +26,7 @@ HELD_OUT = 0.25  # of the samples with boxes, to choose C
 
 
 def layer_from_top(generator: nn.Module, number: int, *inputs: Tensor) -> Layer:
-    """Return a convolutional layer, counted down from the one below the image: 2 is the paper's, 256 channels at 16x16."""
+    """Return a convolutional layer, counted down from the one below the image: 2 is the paper's, of 256 channels."""
     layers = find_layers(generator, *inputs)
     if not 1 <= number < len(layers):
         count = len(layers) - 1

@@ -67,7 +67,7 @@ def guided(network: nn.Module, rule: str = "leaky") -> Iterator[None]:
                 hook = module.register_forward_hook(
                     lambda _, inputs, out, slope=slope, closed=closed: _Guided.apply(inputs[0], slope, closed)
                 )
-                hooks.callback(hook.remove)
+                hooks.enter_context(hook)
             elif isinstance(module, ACTIVATIONS):
                 raise ValueError(f"guided backpropagation is defined for ReLUs, not for {type(module).__name__}")
         yield
@@ -164,7 +164,7 @@ def receptive_field(
         for module in copy.modules():
             follower = isinstance(module, (*ACTIVATIONS, nn.BatchNorm2d, nn.GroupNorm, nn.Dropout, nn.MaxPool2d))
             if follower or isinstance(module, nn.Conv2d):
-                hooks.callback(module.register_forward_hook(connect, prepend=True).remove)
+                hooks.enter_context(module.register_forward_hook(connect, prepend=True))
         copy(*with_label(pixels, label))
         (derivative,) = torch.autograd.grad(outputs[layer.name][0, 0, row, column], pixels)
     y, x = derivative[0].sum(0).nonzero(as_tuple=True)

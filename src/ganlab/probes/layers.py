@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -55,8 +56,7 @@ def find_layers(network: nn.Module, *inputs: Tensor) -> list[Layer]:
     with ExitStack() as hooks:
         for name, module in network.named_modules():
             if isinstance(module, (*CONVOLUTIONS, *FOLLOWERS)):
-                hook = module.register_forward_hook(lambda m, inputs, out, name=name: follow(name, m, inputs, out))
-                hooks.callback(hook.remove)
+                hooks.enter_context(module.register_forward_hook(partial(follow, name)))
         with sampling(network, "running"):
             network(*inputs)
     if not found:
@@ -87,24 +87,20 @@ def fixed_statistics(network: nn.Module, averages: Averages | None) -> AbstractC
 
 @contextmanager
 def tapped(network: nn.Module, layers: list[Layer], tap: Callable[[Layer, Tensor], Tensor | None]) -> Iterator[None]:
-    """Call ``tap`` with each of the layers and its output (N, channels, height, width) whenever the network runs.
-
-    A tensor that it returns replaces the output.
-    """
+    """Call ``tap`` with each layer and its output whenever the network runs; a tensor that it returns replaces it."""
     calls: Counter[str] = Counter()
     by_call = {(layer.end, layer.call): layer for layer in layers}
     modules = dict(network.named_modules())
 
-    def see(name: str, output: Tensor) -> Tensor | None:
+    def see(name: str, _: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> Tensor | None:
         call, calls[name] = calls[name], calls[name] + 1
         layer = by_call.get((name, call))
         return None if layer is None else tap(layer, output)
 
     with ExitStack() as hooks:
-        hooks.callback(network.register_forward_pre_hook(lambda *_: calls.clear()).remove)
+        hooks.enter_context(network.register_forward_pre_hook(lambda *_: calls.clear()))
         for end in {layer.end for layer in layers}:
-            hook = modules[end].register_forward_hook(lambda m, inputs, out, end=end: see(end, out))
-            hooks.callback(hook.remove)
+            hooks.enter_context(modules[end].register_forward_hook(partial(see, end)))
         yield
 
 

@@ -25,7 +25,7 @@ class NearestScore:
 
 
 class NearestLabels:
-    """For each query, (N, D) or (N, ...), the nearest of all samples added so far and its label; runs on their device."""
+    """The nearest of all samples added so far, and its label, for each query (N, ...), on the queries' device."""
 
     def __init__(self, queries: Tensor) -> None:
         self.queries = queries.flatten(1).float()

@@ -23,11 +23,8 @@ class FeaturePatches:
     peaks: list[Peak]  # in descending order
     pixels: Tensor  # of the receptive fields, uint8 (n, C, size, size)
     guided: Tensor  # guided derivatives there, uint8 of the same shape, 0 as grey, each patch scaled by its maximum
-    # share of the absolute derivative that lies in the image's boxes (n,), NaN without a response; None without
-    # boxes
-    inside: Tensor | None
-    # share of the receptive field that lies in boxes (n,), the value of ``inside`` for a uniform derivative
-    chance: Tensor | None
+    inside: Tensor | None  # share of the absolute derivative in boxes (n,), NaN without a response; None without boxes
+    chance: Tensor | None  # share of the receptive field in boxes (n,): ``inside`` of a uniform derivative
 
 
 def feature_patches(

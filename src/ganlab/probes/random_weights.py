@@ -14,10 +14,7 @@ ITERATIONS = 15  # of the power method, as PyTorch runs when spectral norm is ad
 
 
 def random_filters(network: nn.Module, seed: int, deviation: float = 0.02) -> nn.Module:
-    """Return a copy of a network with random weights, see `randomise`: the baseline of figure 5.
-
-    Its batch norms have no running averages: take new ones.
-    """
+    """Return a copy of a network with random weights and no running averages, see `randomise`: figure 5's baseline."""
     copy = deepcopy(network).cpu()
     randomise(copy, seed, deviation)
     return copy.to(next(network.parameters()).device)

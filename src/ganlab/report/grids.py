@@ -3,8 +3,8 @@
 import math
 from pathlib import Path
 
-from PIL import Image
 from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
 from torchvision.utils import make_grid
 
 from ganlab.files import atomic_write
@@ -26,7 +26,6 @@ def save_each(images: Tensor, folder: Path) -> list[Path]:
 
 def save_image(image: Tensor, path: Path) -> None:
     """Write one uint8 (C, H, W) image as PNG, grey where it has one channel."""
-    pixels = image.permute(1, 2, 0).numpy()
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path, sync=False) as file:
-        Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(file, format="PNG")
+        to_pil_image(image).save(file, format="PNG")

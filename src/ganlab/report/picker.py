@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from torch import Tensor
+from torchvision.transforms.functional import to_pil_image
 
 from ganlab.files import write_text_atomically
 
@@ -57,6 +57,6 @@ def save_picker(
 
 def source_of(image: Tensor) -> str:
     """Return an image uint8 (C, H, W) as a data URL."""
-    pixels, file = image.permute(1, 2, 0).cpu().numpy(), io.BytesIO()
-    Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels).save(file, "PNG")
+    file = io.BytesIO()
+    to_pil_image(image.cpu()).save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

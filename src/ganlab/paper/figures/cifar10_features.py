@@ -44,10 +44,7 @@ class FeatureAccuracy(Figure):
         "features": "28672",
         "largest_layer": "512",
     }
-    differs: ClassVar = (
-        "the paper does not state how C was chosen; here on a part of the training set",
-        QUOTED,
-    )
+    differs: ClassVar = ("the paper does not state how C was chosen; here on a part of the training set", QUOTED)
     claims: ClassVar = (
         Claim("features of the trained discriminator beat those of random weights", "accuracy", "accuracy_random"),
         Claim("the same with few labels", "accuracy_few", "accuracy_few_random"),
@@ -68,8 +65,7 @@ class FeatureAccuracy(Figure):
                 f"C for {few:,} labels is chosen on {used - self.cut(used):,} held-out labels",
             ],
         )
-        random = inputs.random_discriminator()
-        for suffix, network in (("", inputs.model.discriminator), ("_random", random)):
+        for suffix, network in (("", inputs.model.discriminator), ("_random", inputs.random_discriminator())):
             result.scores |= self.measure(network, train, test, inputs, suffix)
             inputs.save_partial(result)
         return result

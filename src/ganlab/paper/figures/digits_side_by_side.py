@@ -8,7 +8,9 @@ from torch import Tensor
 
 from ganlab.arguments import Count, checked
 from ganlab.data.batches import channels_first
+from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
+from ganlab.latent.exemplars import attribute_classifier
 from ganlab.latent.pictures import image_grid, side_by_side
 from ganlab.metrics.extractors.classifier import ClassifierFeatures
 from ganlab.paper.figure import Claim, Figure, FigureInputs, FigureResult, Model
@@ -40,7 +42,9 @@ class SideBySide(Figure):
                 f"{models[0].name} (baseline) has images of {sizes[0]} and {models[1].name} of {sizes[1]}: give two "
                 "models of the same data"
             )
-        grids = [image_grid(self.real(inputs)), *(image_grid(self.grid(model, inputs.seed)) for model in models)]
+        count = self.rows * self.columns
+        shown = [self.real(pack, inputs.seed), *(each.system.sample(count, inputs.seed) for each in models)]
+        grids = [image_grid(images.unflatten(0, (self.rows, self.columns))) for images in shown]
         result = FigureResult({"": side_by_side(grids)}, remarks=["left to right: real, the baseline GAN, the DCGAN"])
         if pack.labels is not None and pack.labels.ndim == 1:
             classifier = inputs.classifiers.classifier(pack)
@@ -50,27 +54,18 @@ class SideBySide(Figure):
             result.scores["classifier"] = next(iter(classifier.accuracy.values()))
         return result
 
-    def real(self, inputs: FigureInputs) -> Tensor:
-        """Return random real images (rows, columns, C, H, W)."""
-        order = torch.randperm(len(inputs.training), generator=torch.Generator().manual_seed(inputs.seed))
-        chosen = order[: self.rows * self.columns].sort().values.numpy()
-        images = channels_first(inputs.training.images[chosen])
-        return images.unflatten(0, (self.rows, self.columns))
-
-    def grid(self, model: Model, seed: int) -> Tensor:
-        """Return samples (rows, columns, C, H, W)."""
-        count = self.rows * self.columns
-        return model.system.sample(count, seed).unflatten(0, (self.rows, self.columns))
+    def real(self, pack: Pack, seed: int) -> Tensor:
+        """Return random real images (rows * columns, C, H, W)."""
+        order = torch.randperm(len(pack), generator=torch.Generator().manual_seed(seed))
+        return channels_first(pack.images[order[: self.rows * self.columns].sort().values.numpy()])
 
 
 def share_right(model: Model, classifier: ClassifierFeatures, seed: int) -> float:
     """Return the share of a conditional model's samples in which a classifier sees the requested class."""
-    right = 0
+    right, classify = 0, attribute_classifier(classifier)
     for indices in torch.arange(SCORED).split(BLOCK):
         request = Request(indices)
         images, labels = model.system.respond(request, seed).cpu(), model.system.labels_for(request, seed)
         assert labels is not None, "only conditional models are scored"
-        with torch.no_grad():
-            answers = next(iter(classifier.by_factor(classifier(images)).values())).argmax(dim=1)
-        right += int(answers.eq(labels).sum())
+        right += int(next(iter(classify(images).values())).argmax(dim=1).eq(labels).sum())
     return right / SCORED

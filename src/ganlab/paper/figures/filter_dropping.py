@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ganlab.arguments import Count, Several, checked
 from ganlab.data.batches import channels_first
@@ -16,7 +15,7 @@ from ganlab.paper.figure import STANDING, Candidates, Claim, Figure, FigureInput
 from ganlab.probes.boxes import Boxes, read_boxes
 from ganlab.probes.features import with_label
 from ganlab.probes.filter_dropping import DropScore, against_random, compare, dropping, layer_from_top, regress
-from ganlab.probes.layers import Layer, recorded
+from ganlab.probes.layers import recorded
 from ganlab.probes.segmenter import boxes_from_masks, intersection_over_union, mask_values
 from ganlab.systems.request import BLOCK
 
@@ -55,7 +54,8 @@ class FilterDropping(Figure):
         pack, sampler, result = inputs.training, inputs.model.sampler(), FigureResult()
         masked = "masks" in pack.arrays
         latents = sampler.draw(self.samples, inputs.seed, BOXED)
-        layer = self.find_layer(inputs, latents)
+        given = with_label(latents[:2].to(inputs.model.device), inputs.model.fixed_label)
+        layer = layer_from_top(sampler.network, self.layer, *given)
         with recorded(sampler.network, [layer]) as outputs:
             parts = [(sampler(part), outputs[layer.name].cpu()) for part in latents.split(BLOCK)]
         images, features = (torch.cat(column) for column in zip(*parts, strict=True))
@@ -100,14 +100,9 @@ class FilterDropping(Figure):
                     return compare(before, segmenter.masks(sampler(many)), classes)
 
             ours, random = against_random(score, layer.channels, chosen, self.draws, inputs.seed)
-            result.scores |= {
-                "gone": ours.gone,
-                "gone_random": float(np.mean([one.gone for one in random])),
-                "pixels_gone": ours.area,
-                "pixels_gone_random": float(np.mean([one.area for one in random])),
-                "others": ours.others,
-                "others_random": float(np.mean([one.others for one in random])),
-            }
+            for name, part in (("gone", "gone"), ("pixels_gone", "area"), ("others", "others")):
+                result.scores[name] = getattr(ours, part)
+                result.scores[f"{name}_random"] = float(np.mean([getattr(one, part) for one in random]))
             result.remarks.append(
                 f"of {ours.showing} samples that show a {self.thing}; random: mean of {self.draws} draws of channels"
             )
@@ -126,8 +121,3 @@ class FilterDropping(Figure):
         latents = sampler.draw(self.samples, inputs.seed, BOXED)
         task = f"Draw a box around each {self.thing} with the mouse, in many samples. Click a box to remove it."
         return Candidates(latents, sampler(latents), (), task)
-
-    def find_layer(self, inputs: FigureInputs, latents: Tensor) -> Layer:
-        """Return the layer of the generator; ``ValueError`` if there is none."""
-        model = inputs.model
-        return layer_from_top(model.generator, self.layer, *with_label(latents[:2].to(model.device), model.fixed_label))

@@ -1,7 +1,7 @@
 """Figure 1: a diagram of the generator, drawn from the network itself."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganlab.networks.latents import LatentGenerator
 from ganlab.paper.figure import Figure, FigureInputs, FigureResult
-from ganlab.probes.layers import CONVOLUTIONS, find_layers
+from ganlab.probes.layers import find_layers
 
 HEIGHT, MARGIN, GAP = 420, 40, 60  # of the picture, in pixels
 TALLEST, SMALLEST = 260, 34  # drawn sides of the largest and the smallest feature maps
@@ -33,22 +33,24 @@ def stacks_of(generator: LatentGenerator, *labels: Tensor) -> list[Stack]:
     """Return the stacks from the projection to the image; ``ValueError`` for a generator without convolutions."""
     latents = generator.draw_latents(2, torch.Generator().manual_seed(0)).to(next(generator.parameters()).device)
     layers = find_layers(generator, latents, *labels)
-    modules, stacks = dict(generator.named_modules()), []
-    first = modules[layers[0].name]
-    if isinstance(first, CONVOLUTIONS):
-        height, width = _size_before(generator, layers[0].name, latents, *labels)
-        stacks.append(Stack(int(first.in_channels), height, width, "project and reshape"))
+    modules: dict[str, Any] = dict(generator.named_modules())  # the layers' are convolutions
+    size = _size_before(generator, layers[0].name, latents, *labels)
+    stacks = [Stack(modules[layers[0].name].in_channels, *size, "project and reshape")]
     for layer in layers:
-        module = modules[layer.name]
-        kernel, stride = module.kernel_size, module.stride  # type: ignore[union-attr]
-        step = f"{kernel[0]}x{kernel[1]}" + (f", stride {stride[0]}" if stride[0] > 1 else "")  # type: ignore[index]
+        kernel, stride = modules[layer.name].kernel_size, modules[layer.name].stride
+        step = f"{kernel[0]}x{kernel[1]}" + (f", stride {stride[0]}" if stride[0] > 1 else "")
         stacks.append(Stack(layer.channels, layer.height, layer.width, step))
     return stacks
 
 
 def draw(stacks: list[Stack], latent_size: int) -> Tensor:
     """Return the diagram, uint8 (3, height, width): one block per stack, whose depth grows with the channels."""
-    blocks = [(_scaled(s.height, stacks), _scaled(s.width, stacks), _depth(s.channels, stacks)) for s in stacks]
+    longest, most = max(max(s.height, s.width) for s in stacks), max(s.channels for s in stacks)
+    blocks = [
+        tuple(max(SMALLEST, round(TALLEST * (side / longest) ** 0.7)) for side in (s.height, s.width))
+        + (max(THINNEST, round(DEEPEST * (s.channels / most) ** 0.7)),)
+        for s in stacks
+    ]
     widths = [depth + int(SLANT * width) for _, width, depth in blocks]
     total = 2 * MARGIN + 120 + sum(widths) + GAP * len(blocks) + 60
     picture = Image.new("RGB", (total, HEIGHT), "white")
@@ -98,23 +100,9 @@ class GeneratorDiagram(Figure):
 def _size_before(generator: LatentGenerator, name: str, *inputs: Tensor) -> tuple[int, int]:
     sizes: list[tuple[int, int]] = []
     module = dict(generator.named_modules())[name]
-    hook = module.register_forward_pre_hook(lambda _, given: sizes.append(tuple(given[0].shape[2:])))
-    try:
-        with torch.no_grad():
-            generator(*inputs)
-    finally:
-        hook.remove()
+    with module.register_forward_pre_hook(lambda _, given: sizes.append(tuple(given[0].shape[2:]))), torch.no_grad():
+        generator(*inputs)
     return sizes[0]
-
-
-def _scaled(side: int, stacks: list[Stack]) -> int:
-    largest = max(max(stack.height, stack.width) for stack in stacks)
-    return max(SMALLEST, round(TALLEST * (side / largest) ** 0.7))
-
-
-def _depth(channels: int, stacks: list[Stack]) -> int:
-    most = max(stack.channels for stack in stacks)
-    return max(THINNEST, round(DEEPEST * (channels / most) ** 0.7))
 
 
 def _arrow(pen: ImageDraw.ImageDraw, start: float, end: float, y: float) -> None:

@@ -68,10 +68,7 @@ class SortedSamples(Figure):
 
 
 def discriminate(model: Model, images: Tensor, labels: Tensor | None) -> Tensor:
-    """Return the discriminator's logits (N,) of uint8 images (N, C, H, W) under the batch statistics of all of them.
-
-    A conditional discriminator is given the labels (N,) of the samples.
-    """
+    """Return the logits (N,) of uint8 images (N, C, H, W), and of their labels, under their common batch statistics."""
     pixels = to_floats(images.to(model.device).permute(0, 2, 3, 1), model.value_range)
     condition = (value.to(model.device) for value in model.system.condition(labels))
     with sampling(model.discriminator, "batch"):

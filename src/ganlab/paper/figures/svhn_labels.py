@@ -73,8 +73,7 @@ class FewLabelsError(Figure):
         result = FigureResult(
             remarks=[f"{counts} training, validation and test images; spread: 1.96 deviations of a draw"]
         )
-        random = inputs.random_discriminator()
-        for suffix, network in (("", inputs.model.discriminator), ("_random", random)):
+        for suffix, network in (("", inputs.model.discriminator), ("_random", inputs.random_discriminator())):
             result.scores |= self.measure(network, inputs, parts, suffix)
             inputs.save_partial(result)
         if self.trials:

@@ -43,15 +43,11 @@ class TurnVector(Figure):
         Claim("the pose follows the steps more closely than along random directions", "correlation", "random"),
     )
 
-    @property
-    def training(self) -> Training:
-        return Training(**self.reader)
-
     def make(self, inputs: FigureInputs) -> FigureResult:
         sampler, pack, result = inputs.model.sampler(), inputs.training, FigureResult()
         picked = None if inputs.exemplars is None else read_exemplars(inputs.exemplars, ENDS, sampler)
         known = self.factor in (pack.manifest.get("factors") or [])
-        regressor = inputs.classifiers.regressor(pack, self.factor, self.training) if known else None
+        regressor = inputs.classifiers.regressor(pack, self.factor, Training(**self.reader)) if known else None
         if picked is not None:
             left, right = (picked[name] for name in ENDS)
             result.remarks.append(f"exemplars: {inputs.exemplars}")

@@ -28,10 +28,7 @@ DISTANT = ("means_of_three", "single", "pixels_of_three", "pixels_single")  # su
 @checked
 @dataclass
 class VectorArithmetic(Figure):
-    """first - second + third of the means of three concepts' exemplars, with eight neighbours.
-
-    Exemplars from a file replace those of the picture, not those of the scores.
-    """
+    """first - second + third of the means of three concepts' exemplars; a file replaces those of the picture only."""
 
     concepts: Mapping[str, Sequence[str]]  # label values of first, second, third and result: ["hair:1", "glasses:0"]
     exemplars: Count  # per concept
