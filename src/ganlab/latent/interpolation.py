@@ -60,8 +60,8 @@ def walk(points: Tensor, steps: int, how: str = "linear") -> Tensor:
 class Smoothness(NamedTuple):
     """How evenly the images of each row of a walk change."""
 
-    largest: Tensor  # over the mean step (rows,): 1 for equal steps, their number for a single jump, NaN for no change
-    mean: Tensor  # step (rows,), in the unit of the distance; near 0 the walk stands still
+    largest: Tensor  # largest over mean step (rows,): 1 for equal steps, their number for one jump, NaN for no change
+    mean: Tensor  # mean step (rows,), in the unit of the distance; near 0 the walk stands still
 
 
 def pixels(images: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class ConceptSum:
 
 
 class Share(NamedTuple):
-    """A share of trials and its standard error, too small where trials share a pool of exemplars, as ours do."""
+    """A share of trials and its standard error, which is too small for trials from one pool of exemplars, as ours."""
 
     value: float
     error: float

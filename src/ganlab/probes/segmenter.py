@@ -97,6 +97,6 @@ def mask_values(pack: Pack, name: str) -> list[int]:
 
 
 def boxes_from_masks(masks: np.ndarray, classes: Sequence[int], least: float = 0.005) -> dict[int, np.ndarray]:
-    """Return by image the boxes (K, 4) of the classes in masks (N, H, W), of parts of a share ``least`` or more."""
+    """Return by image the boxes (K, 4) of the classes in masks (N, H, W); parts below a share ``least`` have none."""
     found = {n: boxes_in(np.isin(mask, classes), max(1, round(least * mask.size))) for n, mask in enumerate(masks)}
     return {number: boxes for number, boxes in found.items() if len(boxes)}

@@ -64,7 +64,7 @@ def classifier_like(discriminator: nn.Module, classes: int, seed: int) -> nn.Mod
 def train_supervised(
     network: nn.Module, images: np.ndarray, labels: np.ndarray, trial: Trial, value_range: Range, seed: int
 ) -> Callable[[np.ndarray], Tensor]:
-    """Train on labelled images uint8 (N, H, W, C), then fix batch norm's averages; return a classifier to (n,)."""
+    """Train on uint8 images (N, H, W, C), with averages for batch norm; return a function from images to classes."""
     device = next(network.parameters()).device
     optimizer = torch.optim.Adam(
         network.parameters(), lr=trial.lr, betas=(trial.beta1, 0.999), weight_decay=trial.weight_decay

@@ -5,6 +5,7 @@ python -m ganlab.report.architectures
 
 import re
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -133,12 +134,10 @@ def rows(network: nn.Module, inputs: tuple[Tensor, ...]) -> list[Row]:
         row.parameters += total(module)
         row.flops += sum(counter.get_flop_counts().get(f"{type(network).__name__}.{leaves[module]}", {}).values())
 
-    hooks = [module.register_forward_hook(note) for module in leaves]
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
+    with ExitStack() as hooks, FlopCounterMode(display=False) as counter, torch.no_grad():
+        for module in leaves:
+            hooks.enter_context(module.register_forward_hook(note))
         network(*inputs)
-    for hook in hooks:
-        hook.remove()
     return found
 
 

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from ganlab.arguments import Count, checked
 from ganlab.data.batches import channels_first
-from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.latent.exemplars import attribute_classifier
 from ganlab.latent.pictures import image_grid, side_by_side
@@ -43,7 +41,9 @@ class SideBySide(Figure):
                 "models of the same data"
             )
         count = self.rows * self.columns
-        shown = [self.real(pack, inputs.seed), *(each.system.sample(count, inputs.seed) for each in models)]
+        order = torch.randperm(len(pack), generator=torch.Generator().manual_seed(inputs.seed))
+        reals = channels_first(pack.images[order[:count].sort().values.numpy()])
+        shown = [reals, *(each.system.sample(count, inputs.seed) for each in models)]
         grids = [image_grid(images.unflatten(0, (self.rows, self.columns))) for images in shown]
         result = FigureResult({"": side_by_side(grids)}, remarks=["left to right: real, the baseline GAN, the DCGAN"])
         if pack.labels is not None and pack.labels.ndim == 1:
@@ -53,11 +53,6 @@ class SideBySide(Figure):
                     result.scores[name] = share_right(model, classifier, inputs.seed)
             result.scores["classifier"] = next(iter(classifier.accuracy.values()))
         return result
-
-    def real(self, pack: Pack, seed: int) -> Tensor:
-        """Return random real images (rows * columns, C, H, W)."""
-        order = torch.randperm(len(pack), generator=torch.Generator().manual_seed(seed))
-        return channels_first(pack.images[order[: self.rows * self.columns].sort().values.numpy()])
 
 
 def share_right(model: Model, classifier: ClassifierFeatures, seed: int) -> float:

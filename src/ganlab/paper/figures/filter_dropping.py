@@ -1,7 +1,6 @@
 """Figure 6: dropping the generator's filters that draw windows."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -12,7 +11,7 @@ from ganlab.data.batches import channels_first
 from ganlab.errors import UserError
 from ganlab.latent.pictures import image_grid
 from ganlab.paper.figure import STANDING, Candidates, Claim, Figure, FigureInputs, FigureResult
-from ganlab.probes.boxes import Boxes, read_boxes
+from ganlab.probes.boxes import read_boxes
 from ganlab.probes.features import with_label
 from ganlab.probes.filter_dropping import DropScore, against_random, compare, dropping, layer_from_top, regress
 from ganlab.probes.layers import recorded
@@ -59,7 +58,9 @@ class FilterDropping(Figure):
         with recorded(sampler.network, [layer]) as outputs:
             parts = [(sampler(part), outputs[layer.name].cpu()) for part in latents.split(BLOCK)]
         images, features = (torch.cat(column) for column in zip(*parts, strict=True))
-        boxes = None if inputs.boxes is None else self.read_boxes(inputs.boxes)
+        boxes = None if inputs.boxes is None else read_boxes(inputs.boxes)
+        if boxes and max(boxes) >= self.samples:
+            raise UserError(f"{inputs.boxes} names sample {max(boxes)}: the samples are 0 to {self.samples - 1}")
         if boxes is None and not masked:
             raise UserError(
                 f"{pack.manifest['source']} has no masks to find a {self.thing} by: draw boxes in samples, boxes=FILE "
@@ -108,13 +109,6 @@ class FilterDropping(Figure):
             )
         result.remarks.append(f"layer {layer.name}: {layer.channels} channels of {layer.height}x{layer.width}")
         return result
-
-    def read_boxes(self, file: Path) -> Boxes:
-        """Return the boxes of a file by sample; ``UserError`` if it names a sample that does not exist."""
-        boxes = read_boxes(file)
-        if boxes and max(boxes) >= self.samples:
-            raise UserError(f"{file} names sample {max(boxes)}: the samples are 0 to {self.samples - 1}")
-        return boxes
 
     def candidates(self, inputs: FigureInputs) -> Candidates:
         sampler = inputs.model.sampler()

@@ -46,11 +46,8 @@ def stacks_of(generator: LatentGenerator, *labels: Tensor) -> list[Stack]:
 def draw(stacks: list[Stack], latent_size: int) -> Tensor:
     """Return the diagram, uint8 (3, height, width): one block per stack, whose depth grows with the channels."""
     longest, most = max(max(s.height, s.width) for s in stacks), max(s.channels for s in stacks)
-    blocks = [
-        tuple(max(SMALLEST, round(TALLEST * (side / longest) ** 0.7)) for side in (s.height, s.width))
-        + (max(THINNEST, round(DEEPEST * (s.channels / most) ** 0.7)),)
-        for s in stacks
-    ]
+    sides = [[_drawn(side / longest, TALLEST, SMALLEST) for side in (s.height, s.width)] for s in stacks]
+    blocks = [(*pair, _drawn(s.channels / most, DEEPEST, THINNEST)) for pair, s in zip(sides, stacks, strict=True)]
     widths = [depth + int(SLANT * width) for _, width, depth in blocks]
     total = 2 * MARGIN + 120 + sum(widths) + GAP * len(blocks) + 60
     picture = Image.new("RGB", (total, HEIGHT), "white")
@@ -103,6 +100,10 @@ def _size_before(generator: LatentGenerator, name: str, *inputs: Tensor) -> tupl
     with module.register_forward_pre_hook(lambda _, given: sizes.append(tuple(given[0].shape[2:]))), torch.no_grad():
         generator(*inputs)
     return sizes[0]
+
+
+def _drawn(share: float, largest: int, smallest: int) -> int:
+    return max(smallest, round(largest * share**0.7))
 
 
 def _arrow(pen: ImageDraw.ImageDraw, start: float, end: float, y: float) -> None:
