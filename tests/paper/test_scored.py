@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from ganlab.classifiers.training import Training
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
 from ganlab.latent.directions import turn_vector
@@ -151,7 +152,7 @@ def test_a_turn_is_compared_with_ten_random_directions(
     plain: Callable, figure_inputs: Callable, portraits: Packs
 ) -> None:
     item, given = TurnVector(2, 5, 3, 40, 1.0, "pose", 20, READER), figure_inputs({"checkpoint": plain()}, portraits)
-    read = given.classifiers.regressor(portraits[None], "pose", item.training)
+    read = given.classifiers.regressor(portraits[None], "pose", Training(**READER))
     sampler = given.model.sampler()
     vector = turn_vector(*item.ends(sampler, read, 0))
     latents = sampler.draw(20, 0, SCORED)
