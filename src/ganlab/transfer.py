@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+Batch = dict[str, Tensor]  # named tensors (N, ...) that belong together
+
 
 def send(values: Tensor, device: torch.device) -> Tensor:
     """Copy values to a device; from pinned memory, since a copy from pageable memory waits for the GPU's work."""

@@ -300,3 +300,23 @@ def test_a_checkpoint_from_before_there_were_choices_still_loads(smoke: Path, tm
     torch.save(state, tmp_path / "old.ckpt")
     system, _ = load_system(tmp_path / "old.ckpt", "cpu")
     assert system.channels_last and system.sample(4).shape == (4, 1, 32, 32)
+
+
+def test_a_run_passes_its_minibatches_through_compiled_networks(
+    command: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def compiling(network: Any, mode: str, dynamic: bool) -> Callable:
+        def compiled(*given: Any) -> Any:
+            calls.append(type(network).__name__)
+            return network(*given)
+
+        return compiled
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    monkeypatch.setattr(Machine, "prepare", lambda *_: None)  # which would look for a compiler
+    options = ("debug=smoke", "logger=none", "metrics=none", "diagnostics=none", "max_images=64", "penalty=none")
+    outcome = command("train", *options, "machine.compile=default", f"outputs={tmp_path}", "run=compiled")
+    assert outcome.code == 0 and "torch.compile default" in outcome.out, outcome.err
+    assert calls == ["Generator", "Discriminator", "Discriminator", "Discriminator"] * 2

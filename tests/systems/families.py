@@ -223,7 +223,9 @@ class GrowingGAN(AdversarialSystem):
 
     def decode(self, request: Request, seed: int, task: str = "") -> Tensor:
         blocks = [(torch.randn(BLOCK, 3, generator=generator_of(seed, n)), rows) for n, rows in request.blocks()]
-        latents = torch.cat([drawn[request.indices[rows] % BLOCK] for drawn, rows in blocks])
+        latents = torch.empty(len(request), 3)
+        for drawn, rows in blocks:
+            latents[rows] = drawn[request.indices[rows] % BLOCK]
         return self.ema_or_raw("generator")(latents.to(self.device), self.stage)
 
     def sampling_protocol(self) -> dict[str, Any]:

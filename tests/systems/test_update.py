@@ -55,8 +55,17 @@ def test_in_turn_each_player_steps_by_itself() -> None:
 def test_a_role_stands_for_its_players_in_their_order() -> None:
     roles = {"g_a": "generator", "d_a": "discriminator", "g_b": "generator"}
     players = {name: Player((name,), torch.optim.SGD, role) for name, role in roles.items()}
-    (iteration,) = resolve_roles(sequential(), players)
+    (iteration,) = resolve_roles(sequential(), players, roles)
     assert iteration == (Phase(("d_a",)), Phase(("g_a", "g_b"), fresh=False))
-    assert resolve_roles(in_turn(["g_b"]), players) == ((Phase(("g_b",)),),)
+    assert resolve_roles(in_turn(["g_b"]), players, roles) == ((Phase(("g_b",)),),)
     with pytest.raises(ValueError, match="update names g_c: the players are g_a, d_a, g_b"):
-        resolve_roles(in_turn(["g_c"]), players)
+        resolve_roles(in_turn(["g_c"]), players, roles)
+    twice = Phase(("generator", "g_b"))
+    assert resolve_roles(((twice,),), players, roles) == ((Phase(("g_a", "g_b")),),)
+    with pytest.raises(ValueError, match="must begin with a phase that draws fresh fakes"):
+        resolve_roles(((Phase(D, fresh=False),),), players, roles)
+    with pytest.raises(ValueError, match="players train g_a, d_a, g_b: d_a is missing or has two players"):
+        resolve_roles(sequential(), players, {"g_a": None, "g_b": None})
+    shared = players | {"other": Player(("g_a",), torch.optim.SGD, "generator")}
+    with pytest.raises(ValueError, match="g_a is missing or has two players"):
+        resolve_roles(sequential(), shared, roles)

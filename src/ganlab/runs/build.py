@@ -137,7 +137,7 @@ def build_system(config: Config) -> AdversarialSystem:
             networks,
             optimizers,
             partial(build_adversary, config),
-            regularizers={name: make(node, f"regularizer.{name}") for name, node in _targets(config["regularizer"])},
+            lambda: {name: make(node, f"regularizer.{name}") for name, node in _targets(config["regularizer"])},
             update=make(config["update"], "update"),
             seed=config["seed"],
             accumulate=config["accumulate"],
@@ -195,6 +195,7 @@ def load_weights(system: AdversarialSystem, checkpoint: Checkpoint) -> None:
             f"{checkpoint.path} was trained with another architecture: {reasons[0]}; "
             f"type the architecture, data.image_size, data.channels and ema of its run"
         )
+    system.stage = system.stages(system.clock.images_seen)
     system.strict_loading = False  # Lightning loads the same once more
 
 

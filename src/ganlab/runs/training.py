@@ -104,6 +104,7 @@ def prepare(folder: RunFolder, run: Run, start: Checkpoint | None, first: bool) 
     require_loggers(config["logger"])
     if run.watch.evaluations and first:
         run.watch.evaluations.evaluator.prepare_reals(device, split=config["data"].get("split"))
+    system.compile_networks(config["machine"]["compile"])
 
 
 def record(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str) -> Checkpoint | None:

@@ -21,11 +21,11 @@ from ganlab.systems.checkpoint import apply_configuration
 from ganlab.systems.clock import Clock, generator_of, seed_step
 from ganlab.systems.data_parallel import PlayerParallel
 from ganlab.systems.fakes import Fakes
-from ganlab.systems.family import Batch, Family
+from ganlab.systems.family import Family
 from ganlab.systems.schedules import Schedule
 from ganlab.systems.stages import Stages, Unstaged
 from ganlab.systems.update import GENERATOR, Iteration, Phase, Player, UpdateRule, resolve_roles
-from ganlab.transfer import send
+from ganlab.transfer import Batch, send
 
 
 class AdversarialSystem(Family):
@@ -36,16 +36,16 @@ class AdversarialSystem(Family):
         players: by name, in the order of their optimisers; each trains some of the networks.
         update: which players step on which minibatch, see `ganlab.systems.update`.
         stages: what changes with the images seen, see `ganlab.systems.stages`.
-        weights: factor of each term of a loss, by its name; 1 where there is none, and 0 switches a term off.
+        weights: factor of a term of a loss, by ``player/term`` or ``term``; the default is 1, and 0 switches it off.
         seed: of everything that training draws.
         accumulate: parts of a minibatch that pass through the networks in turn; their gradients are summed.
         half_life: of the moving average of the generating networks, in images; 0 for none.
         clip_norm: largest norm of a player's gradient; None for no limit.
         schedule: factor of the learning rates by images seen; None for constant ones.
-        channels_last: memory format of weights and images: channels last instead of first.
+        channels_last: whether weights and images have their channels last in memory.
 
     Raises:
-        ValueError: the update rule names an unknown player.
+        ValueError: see `ganlab.systems.update.resolve_roles`.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class AdversarialSystem(Family):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.players, self.update, self.seed = dict(players), resolve_roles(update, players), seed
+        self.players, self.update, self.seed = dict(players), resolve_roles(update, players, networks), seed
         self.stages, self.weights = stages or Unstaged(), dict(weights or {})
         self.accumulate, self.clip_norm, self.schedule = accumulate, clip_norm, schedule
         self.clock = Clock(list(players))
@@ -77,8 +77,8 @@ class AdversarialSystem(Family):
             self.networks.to(memory_format=torch.channels_last)
         self.compile_mode, self.compiled = "none", dict[str, Callable[..., Tensor]]()
         generating = [name for player in players.values() if player.role == GENERATOR for name in player.networks]
-        averaged = generating if half_life > 0 else []
-        self.averages = nn.ModuleDict({name: Average(self.networks[name], half_life) for name in averaged})
+        averages = {name: Average(self.networks[name], half_life) for name in generating if half_life > 0}
+        self.averages = nn.ModuleDict(averages)
 
     # The loop
 
@@ -128,7 +128,7 @@ class AdversarialSystem(Family):
             fake = fakes.of(index, graph=self.players[name].role == GENERATOR)
             with self.freeze_others(name):
                 self.scalars = {}
-                terms = self.weighted(self.loss(name, chunk, fake))
+                terms = self.weighted(name, self.loss(name, chunk, fake))
                 if not terms:
                     return {}
                 loss = torch.stack(list(terms.values())).sum() / len(fakes.chunks)
@@ -145,7 +145,7 @@ class AdversarialSystem(Family):
         return [player.optimizer(iter(self.parameters_of(name))) for name, player in self.players.items()]
 
     def on_fit_start(self) -> None:
-        """Take up the stage of the clock; a run that begins enters its first one before any callback sees it."""
+        """Take up the stage of the clock; a run that begins enters its first one before any preview."""
         self.stage = self.stages(self.clock.images_seen)
         if self.clock.images_seen == 0:
             self.enter_stage(self.stage)
@@ -171,16 +171,17 @@ class AdversarialSystem(Family):
         parts = {name: value.chunk(self.accumulate) for name, value in batch.items()}
         return [{name: chunks[index] for name, chunks in parts.items()} for index in range(self.accumulate)]
 
-    def weighted(self, terms: Batch) -> Batch:
+    def weighted(self, player: str, terms: Batch) -> Batch:
         """Return the terms of a loss times their weights, without those that are switched off."""
-        kept = {name: factor for name in terms if (factor := self.weights.get(name, 1.0))}
-        return {name: terms[name] if factor == 1 else factor * terms[name] for name, factor in kept.items()}
+        factors = {name: self.weights.get(f"{player}/{name}", self.weights.get(name, 1.0)) for name in terms}
+        return {name: factor * terms[name] for name, factor in factors.items() if factor}
 
     @contextmanager
     def freeze_others(self, name: str) -> Iterator[None]:
         """Freeze what does not step, for the block: other players' networks, and those that this stage leaves alone."""
-        stepping = set(self.players[name].networks) & set(self.stage.networks or self.networks)
-        others = [weight for other, held in self.held.items() if other not in stepping for weight in held]
+        training = self.networks if self.stage.networks is None else self.stage.networks
+        stepping = set(self.players[name].networks) & set(training)
+        others = [weight for other, each in self.weights_of.items() if other not in stepping for weight in each]
         frozen = [weight for weight in others if weight.requires_grad]
         try:
             for weight in frozen:
@@ -191,13 +192,13 @@ class AdversarialSystem(Family):
                 weight.requires_grad = True
 
     @cached_property
-    def held(self) -> dict[str, list[nn.Parameter]]:
+    def weights_of(self) -> dict[str, list[nn.Parameter]]:
         """The weights of each network, listed once: a walk through the modules at every step takes a millisecond."""
         return {name: list(network.parameters()) for name, network in self.networks.items()}
 
     def parameters_of(self, name: str) -> list[nn.Parameter]:
         """Return the weights that a player trains."""
-        return list(chain.from_iterable(self.held[network] for network in self.players[name].networks))
+        return list(chain.from_iterable(self.weights_of[network] for network in self.players[name].networks))
 
     def share_gradients(self, name: str) -> None:
         """Average a player's gradients over the ranks, where there are several."""

@@ -14,8 +14,7 @@ from ganlab.objectives.losses import Objective
 from ganlab.objectives.penalties import DiscriminatorBatch, Penalty
 from ganlab.systems.pool import ImagePool
 from ganlab.systems.update import DISCRIMINATOR
-
-Batch = dict[str, Tensor]
+from ganlab.transfer import Batch
 
 
 @dataclass(frozen=True)

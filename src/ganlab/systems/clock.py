@@ -40,7 +40,7 @@ class Clock(nn.Module):
 
 
 def seed_of(*key: int) -> int:
-    """Return a 63-bit seed for a tuple of integers; neighbouring tuples give unrelated seeds."""
+    """Return a 63-bit seed for a tuple of integers; neighbours are unrelated, zeros at the end do not count."""
     return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
-Batch = dict[str, Tensor]
+from ganlab.transfer import Batch
 
 
 class Fakes:

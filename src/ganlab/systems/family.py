@@ -1,21 +1,22 @@
 """What a family of GANs implements, and what metrics, previews, exports and tools ask of it."""
 
-from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
 
 import lightning as L
 import torch
 from torch import Tensor, nn
 
 from ganlab.images import Range, to_bytes
+from ganlab.objectives.regularizers import Regularizer
+from ganlab.systems.adversary import Adversary
 from ganlab.systems.request import BLOCK, Request
 from ganlab.systems.stages import Stage
+from ganlab.transfer import Batch
 
-Batch = dict[str, Tensor]
 
-
-class Family(L.LightningModule):
+class Family(L.LightningModule, ABC):
     """The interface of `ganlab.systems.adversarial.AdversarialSystem`, which trains what a subclass describes.
 
     Attributes:
@@ -36,6 +37,26 @@ class Family(L.LightningModule):
     averages: nn.ModuleDict
     seed: int
     scalars: Batch
+
+    @classmethod
+    def from_roles(
+        cls,
+        networks: Mapping[str, Callable[[], Any]],
+        optimizers: Mapping[str, Callable],
+        adversary: Callable[..., Adversary],
+        regularizers: Callable[[], Mapping[str, Regularizer]],
+        **options: Any,
+    ) -> Self:
+        """Build the family from what is configured by role; each call of a factory makes an object of its own.
+
+        Args:
+            networks: by role.
+            optimizers: by role; each makes an optimiser from parameters.
+            adversary: of one discriminator, whose name it takes as ``name``.
+            regularizers: of one generator, by name.
+            **options: of the loop and of the config group ``system``.
+        """
+        raise NotImplementedError(f"{cls.__name__} cannot be built from a configuration yet")
 
     # What training asks
 
@@ -59,7 +80,10 @@ class Family(L.LightningModule):
         """Follow a player's step."""
 
     def enter_stage(self, stage: Stage) -> None:  # noqa: B027 - most families have one stage
-        """Prepare the networks for a stage, once: before the first minibatch of it and before any callback."""
+        """Prepare networks and averages for a stage, once: before its first minibatch, checkpoint and preview.
+
+        Optimisers hold the parameters of the start: a stage adds none.
+        """
 
     def check_labels(self, labels: Any) -> None:  # noqa: B027 - most families take none
         """Raise ``UserError`` where a family cannot be trained with the data's labels, an array of all or None."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,9 +15,9 @@ from ganlab.objectives.regularizers import Regularizer
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.adversary import Adversary, Moment
 from ganlab.systems.clock import generator_of
-from ganlab.systems.family import Batch
 from ganlab.systems.request import BLOCK, Request
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR, Player, UpdateRule
+from ganlab.transfer import Batch
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +71,13 @@ class GAN(AdversarialSystem):
         cls,
         networks: Mapping[str, Callable[[], Any]],
         optimizers: Mapping[str, Callable],
-        adversary: Callable[[], Adversary],
+        adversary: Callable[..., Adversary],
+        regularizers: Callable[[], Mapping[str, Regularizer]],
         **options: Any,
-    ) -> "GAN":
-        """Build the family from what is configured by role: a network, an optimiser, the adversary."""
+    ) -> Self:
         made = {role: make() for role, make in networks.items()}
-        return cls(made[GENERATOR], made[DISCRIMINATOR], optimizers, adversary(), **options)
+        pair = made[GENERATOR], made[DISCRIMINATOR]
+        return cls(*pair, optimizers, adversary(), regularizers=regularizers(), **options)
 
     def on_fit_start(self) -> None:
         """Reject incompatible combinations.

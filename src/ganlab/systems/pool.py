@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from ganlab.systems.clock import generator_of
 from ganlab.transfer import send
 
+POOL = 2  # stream of the exchanges
+
 
 class ImagePool(nn.Module):
     """Keeps fakes, and shows the discriminator old ones in the place of half of the new (Shrivastava et al. 2017).
@@ -33,7 +35,8 @@ class ImagePool(nn.Module):
         if not dist.is_initialized() or dist.get_world_size() == 1:
             return self.exchange(fakes)
         self.drawn = (images_seen, self.drawn[1] + 1 if self.drawn[0] == images_seen else 0)
-        shown = self.exchange({name: gathered(value) for name, value in fakes.items()}, generator_of(seed, *self.drawn))
+        everyone = {name: gathered(value) for name, value in fakes.items()}
+        shown = self.exchange(everyone, generator_of(seed, *self.drawn, POOL))
         return {name: value.chunk(dist.get_world_size())[dist.get_rank()] for name, value in shown.items()}
 
     def exchange(self, fakes: dict[str, Tensor], rng: torch.Generator | None = None) -> dict[str, Tensor]:

@@ -57,7 +57,7 @@ class Unstaged:
 
 @checked
 class Growing:
-    """Progressive growing (Karras et al. 2018): each level fades in and then trains on, for equally many images.
+    """Progressive growing (Karras et al. 2018): each level fades in and then trains on.
 
     The first level does not fade in. Moments are reset when a fade begins and when it ends, as in the authors' code.
 

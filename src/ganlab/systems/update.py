@@ -4,7 +4,7 @@ A rule is an endlessly repeated tuple of iterations. An iteration is what happen
 phases.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import nn
@@ -47,12 +47,18 @@ Iteration = tuple[Phase, ...]
 UpdateRule = tuple[Iteration, ...]
 
 
-def resolve_roles(rule: UpdateRule, players: Mapping[str, Player]) -> UpdateRule:
+def resolve_roles(rule: UpdateRule, players: Mapping[str, Player], networks: Container[str]) -> UpdateRule:
     """Return a rule whose phases name players only, those of a role in the order of ``players``.
 
     Raises:
-        ValueError: a phase names neither a player nor a role that a player has.
+        ValueError: a phase names neither a player nor a role that a player has; an iteration begins without fakes;
+            or a player trains a network that is missing or another's.
     """
+    trained = [name for player in players.values() for name in player.networks]
+    if wrong := [name for name in trained if name not in networks or trained.count(name) > 1]:
+        raise ValueError(f"players train {', '.join(trained)}: {wrong[0]} is missing or has two players")
+    if not rule or not all(iteration and iteration[0].fresh for iteration in rule):
+        raise ValueError("update: every iteration must begin with a phase that draws fresh fakes")
     by_name: dict[str, list[str]] = {}
     for name, player in players.items():
         by_name.setdefault(player.role, []).append(name)
@@ -61,7 +67,7 @@ def resolve_roles(rule: UpdateRule, players: Mapping[str, Player]) -> UpdateRule
         raise ValueError(f"update names {', '.join(sorted(unknown))}: the players are {', '.join(players)}")
 
     def resolved(phase: Phase) -> Phase:
-        return Phase(tuple(each for name in phase.players for each in by_name[name]), phase.fresh)
+        return Phase(tuple(dict.fromkeys(each for name in phase.players for each in by_name[name])), phase.fresh)
 
     return tuple(tuple(resolved(phase) for phase in iteration) for iteration in rule)
 
