@@ -98,9 +98,8 @@ def collapsed(diversity: Sequence[float], coverage: Sequence[float | None], limi
 def vanished(slope: Sequence[float], limits: Thresholds) -> str | None:
     """Vanishing gradient: the generator's loss hardly depends on the logits at three successive logs.
 
-    ``slope``: by log, the mean absolute derivative of the generator's loss with respect to a fake's logit. It does not
-    depend on the scale of the weights: 1 - p for the non-saturating loss and p for the saturating one, where p is the
-    discriminator's probability that the fake is real.
+    ``slope``: by log, its mean absolute derivative with respect to a fake's logit, whatever the scale of the weights:
+    1 - p for the non-saturating loss and p for the saturating one, where p is D's probability that the fake is real.
     """
     last = slope[-LOGS:]
     if len(last) < LOGS or max(last) > limits.vanished:

@@ -41,7 +41,6 @@ class Signals(L.Callback):
         self.before = {number: signal.signal(number, self.note) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def note(self, number: int, _: Any) -> None:
-        """Handle a signal."""
         self.number = number
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
@@ -129,7 +128,6 @@ class Checkpoints(L.Callback):
             self.writer.submit(partial(keep, checkpoint, self.place(system)))
 
     def place(self, system: AdversarialSystem) -> Path:
-        """Return the path of a kept checkpoint of this moment."""
         return self.folder / f"images_{system.clock.images_seen:09d}.ckpt"
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: AdversarialSystem, checkpoint: dict[str, Any]) -> None:

@@ -34,29 +34,19 @@ class Diagnostics(L.Callback):
 
     Each alarm is raised once in a run: a line on the console, ``alarm/<name>`` in the logs, an entry in ``tripped``.
     Gradients are those that the optimisers apply, after clipping. With several tasks, signals and alarms of samples end
-    in ``/<task>``.
-
-    Args:
-        samples: statistics to measure, one per task of the system.
-        interval: images between two measurements of samples.
-        metric_logger: gives interval and means of the other signals; comes before this callback.
-        evaluations: gives score and classifier, None without metrics; comes before this callback.
-        checkpoints: saves before training is stopped.
-        on_trouble: ``warn``, or ``stop`` to end training with a `UserError`.
-        warm_up: generator steps before any alarm except that of non-finite numbers.
-        **thresholds: of `Thresholds`.
+    in ``/<task>``. This callback comes after ``metric_logger`` and ``evaluations``.
     """
 
     def __init__(
         self,
-        samples: Sequence[SampleStatistics],
-        interval: int | None,
-        metric_logger: MetricLogger,
-        evaluations: Evaluations | None,
-        checkpoints: Checkpoints,
+        samples: Sequence[SampleStatistics],  # one per task of the system
+        interval: int | None,  # images between two measurements of samples
+        metric_logger: MetricLogger,  # gives interval and means of the other signals
+        evaluations: Evaluations | None,  # gives score and classifier, None without metrics
+        checkpoints: Checkpoints,  # saves before training is stopped
         *,
-        on_trouble: Literal["warn", "stop"] | None,
-        warm_up: Natural,
+        on_trouble: Literal["warn", "stop"] | None,  # ``stop`` ends training with a `UserError`
+        warm_up: Natural,  # generator steps before any alarm except that of non-finite numbers
         **thresholds: float,
     ) -> None:
         self.samples, self.interval, self.metric_logger = samples, interval, metric_logger
@@ -161,7 +151,6 @@ class Diagnostics(L.Callback):
         return falls and self.evaluations.measured == system.clock.images_seen != self.scored
 
     def check_score(self, system: AdversarialSystem) -> Findings:
-        """Compare a new score with earlier ones."""
         assert self.evaluations is not None
         seen, name = system.clock.images_seen, self.evaluations.evaluator.score_name
         assert name is not None

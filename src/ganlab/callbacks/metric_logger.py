@@ -50,7 +50,6 @@ class MetricLogger(L.Callback):
         record(trainer, system, self.latest)
 
     def fetched(self) -> dict[str, float]:
-        """Fetch all sums from the device at once."""
         return dict(zip(self.sums, torch.stack([*self.sums.values()]).tolist(), strict=True)) if self.sums else {}
 
     def state_dict(self) -> dict[str, Any]:

@@ -19,10 +19,7 @@ LONG = 3600.0  # seconds
 
 
 class Progress(L.Callback):
-    """Shows each player's loss, images/s, the score and the time left: a bar on a terminal, else a line every 15 s.
-
-    ``max_images`` is the length of the run, None where it has none; ``evaluations`` is None without metrics.
-    """
+    """Shows each player's loss, images/s, the score and the time left: a bar on a terminal, else a line every 15 s."""
 
     def __init__(self, max_images: int | None, metric_logger: MetricLogger, evaluations: Evaluations | None) -> None:
         self.max_images, self.metric_logger, self.evaluations = max_images, metric_logger, evaluations
@@ -79,10 +76,7 @@ class Progress(L.Callback):
 
 
 class Outlook(L.Callback):
-    """Prints at the start where recipe and machine do not suit each other: hours on a CPU, or a GPU that idles.
-
-    ``recipe`` is the run's ``experiment``; ``command`` trains the small recipe on the same data.
-    """
+    """Prints at the start where recipe and machine do not suit each other: hours on a CPU, or a GPU that idles."""
 
     def __init__(self, recipe: str, max_images: int | None, command: str) -> None:
         self.recipe, self.max_images, self.command = recipe, max_images, command

@@ -18,8 +18,7 @@ from ganlab.systems.request import Request
 class Samples(L.Callback):
     """Writes the system's previews to ``<folder>/<name>_<images seen>.png`` and to the loggers.
 
-    The untrained and the final state are always previewed. ``reals`` are uint8 (N, C, H, W), written once as
-    ``reals.png``; ``references`` holds a request for each task of the system; ``interval`` is in images.
+    The untrained and the final state are always previewed. ``reals``, uint8 (N, C, H, W), become ``reals.png``.
     """
 
     def __init__(

@@ -63,10 +63,7 @@ def check_overrides(arguments: list[str], conf: Path) -> list[str]:
 
 
 def check_reached(config: DictConfig, typed: Iterable[str]) -> None:
-    """Raise ``UserError`` for a typed ``architecture.KEY`` that neither network reads.
-
-    The keys of a pair stay when a network is replaced by another, which may not use all of them.
-    """
+    """Raise ``UserError`` for a typed ``architecture.KEY`` that neither network reads, since one was replaced."""
     nodes: Any = OmegaConf.to_container(config.get("architecture") or OmegaConf.create(), resolve=False)
     networks = str([node for node in nodes.values() if isinstance(node, dict)])
     for argument in typed:

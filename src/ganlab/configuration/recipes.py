@@ -13,10 +13,7 @@ Variants = Mapping[str, Mapping[str, str]]  # key: value: the overrides that it 
 
 
 def add_recipe(arguments: Sequence[str], conf: Path) -> tuple[list[str], str]:
-    """Add ``experiment=`` if none is typed and the file of the data set names one.
-
-    Also return a line that names the recipe and why it was chosen; empty if the user or a preset chose it.
-    """
+    """Add the ``experiment=`` of the data set's file if none is typed; also return a line that says so, else empty."""
     typed = dict(argument.partition("=")[::2] for argument in arguments)
     if "experiment" in typed or "hydra.sweeper.params.experiment" in typed or _sets_recipe(_preset(arguments, conf)):
         return list(arguments), ""

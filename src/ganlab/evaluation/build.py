@@ -20,10 +20,7 @@ def needs_features(config: Mapping[str, Any]) -> bool:
 def build_evaluator(
     config: Mapping[str, Any], references: Mapping[str, Reference], features: Features | None, seed: int
 ) -> Evaluator | None:
-    """Return the evaluator of the config group ``metrics``; None for ``metrics=none``.
-
-    Metrics that do not fit the feature network are left out; ``UserError`` if none is left, or a value is invalid.
-    """
+    """Return the evaluator of ``metrics``, without those that do not fit the features; None for ``metrics=none``."""
     nodes = _nodes(config)
     metrics: dict[str, Metric] = {}
     for name, node in nodes.items():

@@ -47,26 +47,17 @@ class Evaluator:
 
     A metric's values have its full names, such as ``fid_inception``; those of a named task end in it, such as
     ``fid_inception/a_to_b``. ``UserError`` if ``best`` is not measured, or a metric does not fit these references.
-
-    Args:
-        metrics: by the name of their config file, ``fid``, or for a named task ``fid/a_to_b``.
-        references: the inputs and real images of each task. With inputs, no more images than inputs are generated.
-        features: the feature network that the metrics share; None if none needs one.
-        count: generated images, and real ones for metrics that take a sample of them.
-        batch_size: images of one batch; it bounds memory and changes values by float32's rounding only.
-        seed: of the latents, the order of the inputs, and the sample of real images.
-        best: the value that chooses best.ckpt; None for FID, else for the first value that may.
     """
 
     def __init__(
         self,
-        metrics: Mapping[str, Metric],
-        references: Mapping[str, Reference],
+        metrics: Mapping[str, Metric],  # by the name of their config file, ``fid``, or for a named task ``fid/a_to_b``
+        references: Mapping[str, Reference],  # of each task; with inputs, no more images than inputs are generated
         features: Features | None,
-        count: Several,
-        batch_size: Several,
-        seed: Natural,
-        best: str | None = None,
+        count: Several,  # generated images, and real ones for metrics that take a sample of them
+        batch_size: Several,  # bounds memory and changes values by float32's rounding only
+        seed: Natural,  # of the latents, the order of the inputs, and the sample of real images
+        best: str | None = None,  # the value that chooses best.ckpt; None for FID, else for the first that may
     ) -> None:
         self.metrics, self.references, self.features = metrics, references, features
         self.count, self.batch_size, self.seed = count, batch_size, seed
@@ -97,8 +88,7 @@ class Evaluator:
     ) -> None:
         """Show the real images to the metrics, on rank 0 alone and before the other ranks start.
 
-        ``held_out`` finds images that the generator was not trained on. It is called if a metric wants them and the
-        only task is to generate images. ``split`` is that of the data, if they have several.
+        ``held_out`` is called if a metric wants unseen real images and the only task is to generate images.
         """
         target, self._real_halves = metric_device(torch.device(device)), None
         for task, reference in self.references.items():
@@ -121,14 +111,10 @@ class Evaluator:
         source: ImageSource,
         rank: int = 0,
         world: int = 1,
-        progress: Callable[[int, int], object] | None = None,
-        seed: int | None = None,
+        progress: Callable[[int, int], object] | None = None,  # called with the images measured so far, and of all
+        seed: int | None = None,  # of the latents, instead of the evaluator's; the real images stay the same
     ) -> dict[str, float]:
-        """Return values by full name, the same on all ranks and for any number of them; every rank must call it.
-
-        ``progress`` is called with the number of images measured so far, and of all. ``seed`` is that of the latents,
-        instead of the evaluator's; the real images stay the same.
-        """
+        """Return values by full name, the same on all ranks and for any number of them; every rank must call it."""
         device, seed = metric_device(source.device), self.seed if seed is None else seed
         for metric in self.metrics.values():
             metric.to(device)

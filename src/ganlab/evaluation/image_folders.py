@@ -50,8 +50,7 @@ class Unchanged(PictureProtocol):
 def open_images(key: str, folder: str, packs: Path) -> Pack:
     """Return the pack in a folder, or a new pack in ``packs`` of the images in it, which must have one size.
 
-    If all images are in sub-folders, these are their classes. ``key`` is the argument that names the folder, for
-    messages: ``generated`` or ``real``. ``UserError`` if there are no images, or one cannot be read.
+    If all images are in sub-folders, these are their classes. ``key``, for messages, is ``generated`` or ``real``.
     """
     place = Path(folder).expanduser()
     if (place / "pack.json").is_file():

@@ -52,7 +52,7 @@ class FeatureStatistics:
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
     """Return |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)) (Heusel et al., 2017, eq. 6); 0 for equal ones.
 
-    It is computed on the device of the second: 2048 features are worth a GPU. ``ValueError`` below two images.
+    It is computed on the device of the second: 2048 features are worth a GPU.
     """
     if min(first.count, second.count) < 2:
         raise ValueError(f"a covariance needs two images or more, not {first.count} and {second.count}")

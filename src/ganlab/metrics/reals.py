@@ -61,10 +61,7 @@ class Reals:
         return self._batches(self.order[: self.sample_count])
 
     def features(self, features: Features) -> Tensor:
-        """Return features (M, num_features), float32 on the CPU, of the images of ``sample``.
-
-        A shorter sample of the same seed is the beginning of a longer one, so one file serves both.
-        """
+        """Return features (M, num_features) of ``sample``, float32 on the CPU; shorter samples share its file."""
         self._require_enough()
         origin = self._origin(features)
         if origin not in self._seen:

@@ -20,11 +20,9 @@ from ganlab.networks.layers.style import BATCH_NORMS
 def load_generator(path: str | Path, prior: str = "normal") -> Generator:
     """Load a generator of the layout: linear, batch norm, (deconvolution, batch norm) a scale, deconvolution.
 
-    Args:
-        path: an ``.npz`` with the arrays ``gen_01, gen_02, ...``, or the prefix of the authors' own files
-            ``PREFIX_01.npy, PREFIX_02.npy, ...`` (``..._gen_params.jl``). Nothing is unpickled. Where there are none,
-            or arrays of another layout, a `UserError` is raised.
-        prior: of the latents: ``normal`` for the released SVHN weights, ``uniform`` for the authors' other models.
+    ``path`` is an ``.npz`` with the arrays ``gen_01, gen_02, ...``, or the prefix of the authors' own files
+    ``PREFIX_01.npy, ...`` (``..._gen_params.jl``); nothing is unpickled. ``prior`` is ``normal`` for the released SVHN
+    weights, ``uniform`` for the authors' other models.
     """
     with _known_layout(path, "generator"):
         arrays = _arrays(path, "gen")

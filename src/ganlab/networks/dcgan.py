@@ -29,55 +29,31 @@ from ganlab.networks.layers.style import LayerStyle
 
 @checked
 class Generator(LatentGenerator):
-    """Latents to images: projection, then fractionally strided convolutions with batch norm and ReLU, then tanh.
-
-    Args:
-        image_size: side of the images, m * 2**k with m in 4..7 and k >= 2.
-        channels: of the images.
-        width: channels of the layer next to the image; doubled at each halving.
-        latent_size: length of a latent vector (100 in the paper).
-        prior: distribution of the latents, ``uniform`` on [-1, 1] (paper) or another in `ganlab.networks.latents`.
-        kernel: side of the convolutions' kernels, at least 3 (the authors: 5; PyTorch's tutorial: 4).
-        projection: ``linear`` (authors) or ``convolution`` (tutorial).
-        upsampling: ``transposed`` (fractionally strided), ``nearest``, ``bilinear``, ``bicubic``, ``pixel_shuffle`` or
-            ``unpool``.
-        normalization: ``batch`` (not at the image), ``none``, ``all_layers`` (batch norm at the image as well),
-            ``instance``, ``layer``, ``group``, or of the weights: ``spectral``, ``weight``.
-        activation: ``relu``, ``leaky_relu``, ``elu``, ``gelu``, ``silu``, ``tanh`` or ``sigmoid``.
-        slope: of the leaky ReLU for negative inputs.
-        output: ``tanh``, ``sigmoid`` (images in [0, 1]) or ``linear`` (images around [-1, 1]).
-        hidden_layers: fully connected layers between the latents and the projection (the paper removes them: 0).
-        hidden_units: features of each of them.
-        dropout: probability of dropping a value after each activation in training.
-        initialization: ``normal`` (paper), ``he``, ``glorot`` or ``orthogonal``.
-        deviation: of the ``normal`` initial weights (paper: 0.02).
-        eps: added to the variance in batch norm (authors: 1e-8; tutorial: 1e-5).
-        sampling_statistics: what batch norm uses when sampling, ``batch`` (authors), ``running`` or ``standing``.
-        standing_batches: batches that ``standing`` statistics are averaged over.
-    """
+    """Latents to images: projection, then fractionally strided convolutions with batch norm and ReLU, then tanh."""
 
     def __init__(
         self,
-        image_size: Count = 64,
+        image_size: Count = 64,  # m * 2**k with m in 4..7 and k >= 2
         channels: Count = 3,
-        width: Count = 128,
+        width: Count = 128,  # channels of the layer next to the image; doubled at each halving
         latent_size: Count = 100,
-        prior: str = "uniform",
-        kernel: Annotated[int, Within(3)] = 5,
-        projection: str = "linear",
-        upsampling: str = "transposed",
-        normalization: str = "batch",
-        activation: str = "relu",
-        slope: NonNegative = 0.2,
-        output: str = "tanh",
-        hidden_layers: Natural = 0,
+        prior: str = "uniform",  # ``uniform`` on [-1, 1] (paper) or another in `ganlab.networks.latents`
+        kernel: Annotated[int, Within(3)] = 5,  # side (authors: 5; PyTorch's tutorial: 4)
+        projection: str = "linear",  # ``linear`` (authors) or ``convolution`` (tutorial)
+        upsampling: str = "transposed",  # or ``nearest``, ``bilinear``, ``bicubic``, ``pixel_shuffle``, ``unpool``
+        # ``batch`` (not at the image), ``all_layers`` (batch norm there as well), ``none``, ``instance``, ``layer``,
+        normalization: str = "batch",  # ``group``; of the weights: ``spectral``, ``weight``
+        activation: str = "relu",  # or ``leaky_relu``, ``elu``, ``gelu``, ``silu``, ``tanh``, ``sigmoid``
+        slope: NonNegative = 0.2,  # of the leaky ReLU for negative inputs
+        output: str = "tanh",  # or ``sigmoid`` (images in [0, 1]), ``linear`` (images around [-1, 1])
+        hidden_layers: Natural = 0,  # fully connected, before the projection (the paper removes them)
         hidden_units: Count = 1024,
-        dropout: Share = 0.0,
-        initialization: str = "normal",
-        deviation: NonNegative = 0.02,
-        eps: NonNegative = 1e-8,
-        sampling_statistics: str = "batch",
-        standing_batches: Count = 16,
+        dropout: Share = 0.0,  # probability of dropping a value after each activation in training
+        initialization: str = "normal",  # ``normal`` (paper), ``he``, ``glorot`` or ``orthogonal``
+        deviation: NonNegative = 0.02,  # of the ``normal`` initial weights
+        eps: NonNegative = 1e-8,  # added to the variance in batch norm (authors: 1e-8; tutorial: 1e-5)
+        sampling_statistics: str = "batch",  # when sampling: ``batch`` (authors), ``running`` or ``standing``
+        standing_batches: Count = 16,  # batches that ``standing`` statistics average over
     ) -> None:
         side, schedule = channel_schedule(image_size, width)
         squash, value_range = choose(OUTPUTS, output, "output")
@@ -94,24 +70,15 @@ class Generator(LatentGenerator):
         style.normalize_weights(self)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in ``value_range``."""
         return self.to_image(self.upsample(self.project(self.hidden(latents))))
 
 
 @checked
 class Discriminator(nn.Module):
-    """Images to logits: strided convolutions with batch norm and leaky ReLU, no pooling; the loss has the sigmoid.
+    """Images to logits (N,), positive for real: strided convolutions with batch norm and leaky ReLU, no pooling.
 
-    The other arguments are those of `Generator`.
-
-    Args:
-        downsampling: ``strided``, ``max_pool`` or ``avg_pool``.
-        hidden_layers: fully connected layers before the head (the paper removes them: 0).
-        minibatch: layer before the head: ``none`` (paper), ``standard_deviation`` or ``discrimination``.
-        head: ``flatten`` (authors), ``global_average_pool`` (tried in the paper) or ``convolution`` (tutorial); the
-            last two take feature maps and exclude hidden layers.
-        input_bias: whether the first convolution has a bias. The authors and the tutorial have none; then batch norm
-            makes D(a * images) = D(images) for a > 0 but for eps, and the contrast of samples can drift.
+    The authors and the tutorial have no ``input_bias``, that of the first convolution; then batch norm makes
+    D(a * images) = D(images) for a > 0 but for eps, and the contrast of samples can drift.
     """
 
     def __init__(
@@ -120,15 +87,16 @@ class Discriminator(nn.Module):
         channels: Count = 3,
         width: Count = 128,
         kernel: Annotated[int, Within(3)] = 5,
-        downsampling: str = "strided",
+        downsampling: str = "strided",  # or ``max_pool``, ``avg_pool``
         normalization: str = "batch",
         activation: str = "leaky_relu",
         slope: NonNegative = 0.2,
-        hidden_layers: Natural = 0,
+        hidden_layers: Natural = 0,  # fully connected, before the head (the paper removes them)
         hidden_units: Count = 1024,
         dropout: Share = 0.0,
-        minibatch: str = "none",
-        head: str = "flatten",
+        minibatch: str = "none",  # before the head: ``none`` (paper), ``standard_deviation`` or ``discrimination``
+        # ``flatten`` (authors); without hidden layers also ``global_average_pool`` (tried in the paper)
+        head: str = "flatten",  # and ``convolution`` (tutorial)
         input_bias: bool = False,
         initialization: str = "normal",
         deviation: NonNegative = 0.02,
@@ -156,5 +124,4 @@ class Discriminator(nn.Module):
         style.normalize_weights(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""
         return self.head(self.minibatch(self.hidden(self.downsample(self.from_image(images))))).squeeze(1)

@@ -3,6 +3,7 @@
 The label is appended to the input and to every hidden layer of both networks. Batch norm has no gain and no bias, which
 was better for nearest-neighbour classification. The generator begins with two fully connected layers, the discriminator
 ends with one. At 28x28 with width 64 these are the authors' networks; other sizes have the same channel schedule.
+Defaults are the authors', and arguments are explained in `ganlab.networks.dcgan`.
 """
 
 from itertools import pairwise
@@ -21,10 +22,7 @@ from ganlab.networks.layers.resampling import strided, transposed
 
 @checked
 class Generator(LatentGenerator):
-    """Latents and labels to images: 100 -> 1024 -> 128x7x7 -> 64x14x14 -> 1x28x28, sigmoid.
-
-    The defaults are the authors'; see `ganlab.networks.dcgan.Generator` for the arguments.
-    """
+    """Latents and labels to images: 100 -> 1024 -> 128x7x7 -> 64x14x14 -> 1x28x28, sigmoid."""
 
     def __init__(
         self,
@@ -69,17 +67,13 @@ class Generator(LatentGenerator):
         initialize(self, deviation)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Map latents (N, latent_size) and labels (N,) to images (N, channels, H, W) in ``value_range``."""
         layers = (self.hidden, self.project, *self.upsample, self.to_image)
         return apply_with_labels(layers, latents, one_hot(labels, self.classes))
 
 
 @checked
 class Discriminator(nn.Module):
-    """Images and labels to logits: 1x28x28 -> 64x14x14 -> 128x7x7 -> 1024 -> 1, leaky ReLU.
-
-    The defaults are the authors'; see `ganlab.networks.dcgan.Discriminator` for the arguments.
-    """
+    """Images and labels to logits: 1x28x28 -> 64x14x14 -> 128x7x7 -> 1024 -> 1, leaky ReLU."""
 
     def __init__(
         self,
@@ -116,7 +110,6 @@ class Discriminator(nn.Module):
         initialize(self, deviation)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real and of that class."""
         encoded = one_hot(labels, self.classes)
         features = apply_with_labels((self.from_image, *self.downsample), images, encoded)
         return apply_with_labels((self.hidden, self.head), features.flatten(1), encoded).squeeze(1)

@@ -2,7 +2,7 @@
 
 From the shapes of their released weights and imagenet/load_pretrained.py: 3x3 kernels, and two layers per scale, one of
 which resamples. The paper's 28,672 features (sec. 5.1) are the 128 + 128 + 256 + 256 + 512 + 512 = 1792 channels of the
-discriminator at 32x32, each pooled to 4x4.
+discriminator at 32x32, each pooled to 4x4. Defaults are the authors', arguments those of `ganlab.networks.dcgan`.
 """
 
 from itertools import pairwise
@@ -21,10 +21,7 @@ KERNEL = 3
 
 @checked
 class Generator(LatentGenerator):
-    """Latents to images: 4x4x512, then 512/2 - 256/1 - 256/2 - 128/1 - 128/2 and 3/1 (channels/stride), tanh.
-
-    The defaults are the authors'; see `ganlab.networks.dcgan.Generator` for the arguments.
-    """
+    """Latents to images: 4x4x512, then 512/2 - 256/1 - 256/2 - 128/1 - 128/2 and 3/1 (channels/stride), tanh."""
 
     def __init__(
         self,
@@ -52,16 +49,12 @@ class Generator(LatentGenerator):
         initialize(self, deviation)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in ``value_range``."""
         return self.to_image(self.upsample(self.project(latents)))
 
 
 @checked
 class Discriminator(nn.Module):
-    """Images to logits: 128/1 - 128/2 - 256/1 - 256/2 - 512/1 - 512/2 (channels/stride), batch norm but at the image.
-
-    The defaults are the authors'; see `ganlab.networks.dcgan.Discriminator` for the arguments.
-    """
+    """Images to logits: 128/1 - 128/2 - 256/1 - 256/2 - 512/1 - 512/2 (channels/stride), no batch norm at the image."""
 
     def __init__(
         self,
@@ -85,7 +78,6 @@ class Discriminator(nn.Module):
         initialize(self, deviation)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""
         return self.head(self.downsample(self.from_image(images))).squeeze(1)
 
 

@@ -18,24 +18,19 @@ PRIORS: dict[str, Callable[[Tensor, torch.Generator], Tensor]] = {
 
 
 class LatentGenerator(nn.Module):
-    """Base class of generators from latents to images: the interface that systems and tools use.
+    """Base class of generators: the interface that systems and tools use.
 
-    Args:
-        prior: distribution of the latents: ``uniform`` on [-1, 1], ``uniform_unit_variance`` on [-sqrt 3, sqrt 3],
-            ``normal`` N(0, 1), or ``spherical``, uniform on the sphere of radius sqrt ``latent_size``.
-        sampling_statistics: what batch norm uses when sampling: ``running`` averages, statistics of the ``batch``, or
-            ``standing`` statistics, averaged over fresh batches.
-        standing_batches: number of those batches.
-        value_range: lowest and highest value of the images.
-        classes: number of classes; 0 for an unconditional generator.
+    ``forward`` maps latents (N, latent_size), and labels (N,) if there are ``classes``, to images (N, channels, H, W)
+    in ``value_range``. The ``prior`` is ``uniform`` on [-1, 1], ``uniform_unit_variance`` on [-sqrt 3, sqrt 3],
+    ``normal`` N(0, 1), or ``spherical``, uniform on the sphere of radius sqrt ``latent_size``.
     """
 
     def __init__(
         self,
         latent_size: int,
         prior: str,
-        sampling_statistics: str,
-        standing_batches: int,
+        sampling_statistics: str,  # of batch norm: ``running`` averages, of the ``batch``, or ``standing``
+        standing_batches: int,  # fresh batches that ``standing`` statistics are averaged over
         value_range: tuple[float, float],
         classes: int = 0,
     ) -> None:

@@ -2,9 +2,9 @@
 
 MNIST: a generator of 1200-1200 ReLU units against a discriminator of 240-240 maxout units of 5 pieces with dropout.
 CIFAR-10: 8000 ReLU - 8000 sigmoid - linear against 1600-1600 maxout units. All weights are drawn uniformly.
-
 Differences: the authors initialise MNIST's output bias from the mean of each pixel, here it is 0; their CIFAR-10 pixels
 are contrast-normalised, here they are scaled to [-1, 1]. Their convolutional network for CIFAR-10 is not included.
+Defaults are the authors', and other arguments are explained in `ganlab.networks.dcgan`.
 """
 
 from itertools import pairwise, starmap
@@ -21,30 +21,20 @@ from ganlab.networks.layers.style import ACTIVATIONS
 
 @checked
 class Generator(LatentGenerator):
-    """Latents to images by fully connected layers.
-
-    The defaults are the authors'; see `ganlab.networks.dcgan.Generator` for the other arguments.
-
-    Args:
-        units: features of each hidden layer.
-        activations: of each hidden layer, names of `ganlab.networks.layers.style`.
-        output: ``sigmoid`` (MNIST; images in [0, 1]), ``tanh`` or ``linear`` (CIFAR-10).
-        bound: initial weights of the hidden layers are uniform on [-bound, bound].
-        output_bound: the same for the output's weights (MNIST: 0.05; CIFAR-10: 0.5).
-    """
+    """Latents to images by fully connected layers."""
 
     def __init__(
         self,
         image_size: Count,
         channels: Count,
         *,
-        units: list[Count],
-        activations: list[str],
-        output: str,
+        units: list[Count],  # of each hidden layer
+        activations: list[str],  # of each hidden layer, names of `ganlab.networks.layers.style`
+        output: str,  # ``sigmoid`` (MNIST; images in [0, 1]), ``tanh`` or ``linear`` (CIFAR-10)
         latent_size: Count = 100,
         prior: str = "uniform_unit_variance",
-        bound: NonNegative = 0.05,
-        output_bound: NonNegative = 0.05,
+        bound: NonNegative = 0.05,  # initial weights of the hidden layers are uniform on [-bound, bound]
+        output_bound: NonNegative = 0.05,  # the same for the output's weights (MNIST: 0.05; CIFAR-10: 0.5)
     ) -> None:
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, "running", 1, value_range)
@@ -60,34 +50,23 @@ class Generator(LatentGenerator):
         self.to_image = nn.Sequential(uniform(sizes[-1], prod(shape), output_bound), squash(), nn.Unflatten(1, shape))
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in ``value_range``."""
         return self.to_image(self.hidden(latents))
 
 
 @checked
 class Discriminator(nn.Module):
-    """Images to logits by maxout layers with dropout, also active in the generator's steps.
-
-    The defaults are the authors'.
-
-    Args:
-        units: features of each hidden layer.
-        pieces: linear functions whose maximum each unit is.
-        input_dropout: probability of dropping a pixel in training.
-        dropout: probability of dropping a hidden unit in training.
-        bound: initial weights are uniform on [-bound, bound].
-    """
+    """Images to logits by maxout layers with dropout, also active in the generator's steps."""
 
     def __init__(
         self,
         image_size: Count,
         channels: Count,
         *,
-        units: list[Count],
-        pieces: Count = 5,
-        input_dropout: Share = 0.2,
-        dropout: Share = 0.5,
-        bound: NonNegative = 0.005,
+        units: list[Count],  # of each hidden layer
+        pieces: Count = 5,  # linear functions whose maximum each unit is
+        input_dropout: Share = 0.2,  # probability of dropping a pixel in training
+        dropout: Share = 0.5,  # probability of dropping a hidden unit in training
+        bound: NonNegative = 0.005,  # initial weights are uniform on [-bound, bound]
     ) -> None:
         super().__init__()
         sizes = [channels * image_size**2, *units]
@@ -97,7 +76,6 @@ class Discriminator(nn.Module):
         self.head = uniform(sizes[-1], 1, bound)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""
         return self.head(self.hidden(self.from_image(images))).squeeze(1)
 
 

@@ -3,7 +3,8 @@
 The paper gives: no convolutions, labels, and batch norm without gain and bias, which "was better for both models". It
 omits the rest. Here the label is appended to the input and to every hidden layer, as in the authors' convolutional
 network; both networks have two layers of 1200 units, as the original GAN's generator, with ReLU in the generator and
-leaky ReLU in the discriminator; and the layer at the image is not normalised.
+leaky ReLU in the discriminator; and the layer at the image is not normalised. Arguments are explained in
+`ganlab.networks.dcgan`.
 """
 
 from itertools import pairwise
@@ -21,10 +22,7 @@ from ganlab.networks.layers.conditioning import apply_with_labels, check_classes
 
 @checked
 class Generator(LatentGenerator):
-    """Latents and labels to images by fully connected layers of ``units`` features with batch norm.
-
-    See `ganlab.networks.dcgan.Generator` for the other arguments.
-    """
+    """Latents and labels to images by fully connected layers of ``units`` features with batch norm."""
 
     def __init__(
         self,
@@ -56,16 +54,12 @@ class Generator(LatentGenerator):
         initialize(self, deviation)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """Map latents (N, latent_size) and labels (N,) to images (N, channels, H, W) in ``value_range``."""
         return apply_with_labels((*self.hidden, self.to_image), latents, one_hot(labels, self.classes))
 
 
 @checked
 class Discriminator(nn.Module):
-    """Images and labels to logits by fully connected layers of ``units`` features, batch norm on all but the first.
-
-    See `ganlab.networks.dcgan.Discriminator` for the other arguments.
-    """
+    """Images and labels to logits by fully connected layers of ``units`` features, batch norm on all but the first."""
 
     def __init__(
         self,
@@ -91,6 +85,5 @@ class Discriminator(nn.Module):
         initialize(self, deviation)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real and of that class."""
         layers = (self.from_image, *self.hidden, self.head)
         return apply_with_labels(layers, images.flatten(1), one_hot(labels, self.classes)).squeeze(1)

@@ -3,6 +3,7 @@
 With labels: class-conditional batch norm in the generator and the projection discriminator (Miyato and Koyama 2018).
 Layers and channels follow the papers; 64x64, which they omit, follows the second paper's code. These networks are based
 on WGAN-GP's (Gulrajani et al. 2017): without normalisation, the discriminator can be used with a gradient penalty.
+Defaults are the papers', and other arguments are explained in `ganlab.networks.dcgan`.
 """
 
 from collections.abc import Callable
@@ -31,23 +32,15 @@ Norm = Callable[[int], nn.Module]
 
 @checked
 class Generator(LatentGenerator):
-    """Latents, and labels with classes, to images: linear, residual blocks that double the side, convolution.
-
-    The defaults are the papers'; see `ganlab.networks.dcgan.Generator` for the other arguments.
-
-    Args:
-        image_size: 32, 48, 64 or 128.
-        classes: number of classes; 0 for a network without labels.
-        width: 64 in the papers: 256 channels throughout at 32x32, 1024 to 64 at 128x128.
-    """
+    """Latents, and labels with classes, to images: linear, residual blocks that double the side, convolution."""
 
     def __init__(
         self,
         image_size: Count = 32,
         channels: Count = 3,
-        classes: Natural | None = 0,
+        classes: Natural | None = 0,  # 0 for a network without labels
         *,
-        width: Count = 64,
+        width: Count = 64,  # 256 channels throughout at 32x32, 1024 to 64 at 128x128
         latent_size: Count = 128,
         prior: str = "normal",
         output: str = "tanh",
@@ -72,7 +65,6 @@ class Generator(LatentGenerator):
         initialize(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map latents (N, latent_size) and labels (N,) to images (N, channels, H, W) in ``value_range``."""
         values = self.project(latents)
         given = (labels,) if self.classes else ()
         for block in self.upsample:
@@ -85,22 +77,16 @@ class Discriminator(nn.Module):
     """Images, and labels with classes, to logits: residual blocks, sum pooling, linear.
 
     With labels the inner product of the pooled features and the class embedding is added to the logit.
-
-    Args:
-        image_size: 32, 48, 64 or 128.
-        classes: number of classes; 0 for a network without labels.
-        width: 64 in the papers: 128 channels throughout at 32x32, 64 to 1024 at the other sizes.
-        normalization: ``spectral`` (papers), ``weight`` or ``none``.
     """
 
     def __init__(
         self,
         image_size: Count = 32,
         channels: Count = 3,
-        classes: Natural | None = 0,
+        classes: Natural | None = 0,  # 0 for a network without labels
         *,
-        width: Count = 64,
-        normalization: str = "spectral",
+        width: Count = 64,  # 128 channels throughout at 32x32, 64 to 1024 at the other sizes
+        normalization: str = "spectral",  # (papers), ``weight`` or ``none``
     ) -> None:
         super().__init__()
         style = LayerStyle(normalization, "relu")
@@ -123,7 +109,6 @@ class Discriminator(nn.Module):
         style.normalize_weights(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real and of that class."""
         sums = self.downsample(self.from_image(images)).sum((2, 3))
         logits = self.head(sums).squeeze(1)
         return logits + (self.embedding(labels) * sums).sum(1) if self.classes else logits

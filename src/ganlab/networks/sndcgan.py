@@ -7,7 +7,7 @@ generator's first layer, which the paper's table omits, and weights from N(0, 0.
 That code differs from the paper and from this file: the 4x4/2 convolutions of its discriminator double the channels
 (64-128-128-256-256-512-512), the slope of its leaky ReLU is 0.2, latents are uniform on [-1, 1], and batch norm follows
 layers with biases, has initial gains of 1 and eps 2e-5. Here those layers have no bias, the gains come from N(1, 0.02)
-as in the other DCGANs, and eps is 1e-5.
+as in the other DCGANs, and eps is 1e-5. Arguments are explained in `ganlab.networks.dcgan`.
 """
 
 from itertools import pairwise
@@ -26,15 +26,11 @@ HALVINGS = 3
 
 @checked
 class Generator(LatentGenerator):
-    """Latents to images: linear to 512 channels of side image_size/8, transposed 4x4/2 to 256, 128, 64, then 3x3/1.
-
-    ``image_size`` is a multiple of 8, at least 16. The other defaults are the paper's; see
-    `ganlab.networks.dcgan.Generator` for the arguments.
-    """
+    """Latents to images: linear to 512 channels of side image_size/8, transposed 4x4/2 to 256, 128, 64, then 3x3/1."""
 
     def __init__(
         self,
-        image_size: Count = 32,
+        image_size: Count = 32,  # a multiple of 8, at least 16
         channels: Count = 3,
         *,
         width: Count = 64,
@@ -60,33 +56,24 @@ class Generator(LatentGenerator):
         initialize(self, deviation)
 
     def forward(self, latents: Tensor) -> Tensor:
-        """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in ``value_range``."""
         return self.to_image(self.upsample(self.project(latents)))
 
 
 @checked
 class Discriminator(nn.Module):
-    """Images to logits: 3x3/1 and 4x4/2 in turn, 64-64-128-128-256-256-512 channels, leaky ReLU, linear.
-
-    See `ganlab.networks.dcgan.Discriminator` for the other arguments.
-
-    Args:
-        image_size: side of the images, a multiple of 8, at least 16.
-        normalization: ``spectral`` (paper), or another name in `ganlab.networks.layers.style`.
-        eps: added to the variance in normalisation; unused by ``spectral``.
-    """
+    """Images to logits: 3x3/1 and 4x4/2 in turn, 64-64-128-128-256-256-512 channels, leaky ReLU, linear."""
 
     def __init__(
         self,
-        image_size: Count = 32,
+        image_size: Count = 32,  # a multiple of 8, at least 16
         channels: Count = 3,
         *,
         width: Count = 64,
-        normalization: str = "spectral",
+        normalization: str = "spectral",  # (paper), or another name in `ganlab.networks.layers.style`
         slope: NonNegative = 0.1,
         minibatch: str = "none",
         deviation: NonNegative = 0.02,
-        eps: NonNegative = 1e-5,
+        eps: NonNegative = 1e-5,  # added to the variance in normalisation; unused by ``spectral``
     ) -> None:
         super().__init__()
         side, style = smallest_side(image_size), LayerStyle(normalization, "leaky_relu", slope, eps=eps)
@@ -109,7 +96,6 @@ class Discriminator(nn.Module):
         style.normalize_weights(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""
         return self.head(self.minibatch(self.downsample(self.from_image(images)))).squeeze(1)
 
 

@@ -19,12 +19,9 @@ def sampling(
 ) -> Iterator[None]:
     """Put ``network`` into sampling mode for the block, and leave it as it was.
 
-    Args:
-        network: to sample.
-        statistics: what batch norm uses: ``running`` averages, as in ``eval()``; statistics of the ``batch``, as the
-            authors always do, with which a sample depends on its batch; or the given ``standing`` statistics.
-        standing: see `standing_averages`.
-        gradients: whether a graph is recorded where gradients are enabled.
+    Batch norm uses ``running`` averages, as in ``eval()``; statistics of the ``batch``, as the authors always do, with
+    which a sample depends on its batch; or the ``standing`` ones of `standing_averages`. With ``gradients`` a graph is
+    recorded where gradients are enabled.
     """
     norms = batch_norms(network)
     averages: Averages = [(norm.running_mean, norm.running_var) for norm in norms]
@@ -47,8 +44,7 @@ def sampling(
 def standing_averages(network: nn.Module, inputs: Iterable[tuple[Tensor, ...]]) -> Averages:
     """Return each batch norm's mean and variance, averaged over batches of inputs (Brock et al. 2019, sec. 3.1).
 
-    Each batch is normalised by its own statistics, as in training; dropout and power iteration are off. The network is
-    left as it was.
+    Each batch is normalised by its own statistics, as in training; dropout and power iteration are off.
     """
     norms, count = batch_norms(network), 0
     totals = [(torch.zeros_like(norm.running_mean), torch.zeros_like(norm.running_var)) for norm in norms]

@@ -28,22 +28,11 @@ class Adaptive(Augmentation):
     "Training generative adversarial networks with limited data", sec. 3 and app. B: order, distributions and control
     are the paper's. Differences: a Lanczos filter replaces the sym6 wavelets, without the anti-aliasing filter
     (`ganlab.objectives.resampling`), and image-space filtering and corruptions are omitted, as in the paper's own
-    recommended set.
+    recommended set. Images of other than three channels get brightness, contrast and luma flip per channel. Quarter
+    turns of images that are not square show a part of them.
 
-    Images of other than three channels get brightness, contrast and luma flip per channel. Quarter turns of images that
-    are not square show a part of them.
-
-    Args:
-        blit: pixel blitting: flips, quarter turns, shifts by whole pixels.
-        geometry: scaling, rotation, anisotropic scaling, shifts by fractions of a pixel.
-        colour: brightness, contrast, luma flip, hue rotation, saturation.
-        start: initial p.
-        limit: largest p; above 0.8 augmentations leak into the samples (paper, sec. 2.2).
-        target: value of the signal that p is moved to reach.
-        signal: ``sign``, E sign(D(real)); or ``ranking``, 2 P(D(real) > D(fake)) - 1 over all pairs, for objectives
-            whose logits are not positive for real and negative for fake: relativistic, Wasserstein, least squares.
-        speed: images seen in which p can rise from 0 to 1.
-        interval: images seen between two updates of p, over which the signal is averaged.
+    ``signal`` is ``sign``, E sign(D(real)), or ``ranking``, 2 P(D(real) > D(fake)) - 1 over all pairs, for objectives
+    whose logits are not positive for real and negative for fake: relativistic, Wasserstein, least squares.
     """
 
     p: Tensor
@@ -53,15 +42,15 @@ class Adaptive(Augmentation):
     def __init__(
         self,
         *,
-        blit: bool,
-        geometry: bool,
-        colour: bool,
-        start: Share,
-        limit: Share,
-        target: Annotated[float, Within(-1, 1)],
+        blit: bool,  # pixel blitting: flips, quarter turns, shifts by whole pixels
+        geometry: bool,  # scaling, rotation, anisotropic scaling, shifts by fractions of a pixel
+        colour: bool,  # brightness, contrast, luma flip, hue rotation, saturation
+        start: Share,  # initial p
+        limit: Share,  # largest p; above 0.8 augmentations leak into the samples (paper, sec. 2.2)
+        target: Annotated[float, Within(-1, 1)],  # value of the signal that p is moved to reach
         signal: Literal["sign", "ranking"],
-        speed: Count,
-        interval: Count,
+        speed: Count,  # images seen in which p can rise from 0 to 1
+        interval: Count,  # images seen between two updates of p, over which the signal is averaged
     ) -> None:
         super().__init__()
         if not (blit or geometry or colour):

@@ -12,15 +12,10 @@ from ganlab.objectives.targets import Targets
 
 
 class Objective:
-    """A pair of losses.
+    """A pair of losses."""
 
-    Attributes:
-        generator_needs_real: whether the generator's loss depends on the real logits.
-        bounded: whether the discriminator's loss has a lower bound when its logits have none.
-    """
-
-    generator_needs_real: ClassVar[bool] = False
-    bounded: ClassVar[bool] = True
+    generator_needs_real: ClassVar[bool] = False  # whether the generator's loss depends on the real logits
+    bounded: ClassVar[bool] = True  # whether the discriminator's loss has a lower bound when its logits have none
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the discriminator's loss, a scalar."""

@@ -19,27 +19,20 @@ Discriminate = Callable[[Tensor], Tensor]  # images (N, C, H, W) to logits (N,)
 
 @dataclass(frozen=True)
 class DiscriminatorBatch:
-    """A minibatch of images (N, C, H, W), without a graph, with their logits (N,).
-
-    ``discriminate_real`` maps other images to logits, under the condition of the real ones; ``discriminate_fake``
-    under that of the fakes.
-    """
+    """A minibatch of images (N, C, H, W), without a graph, with their logits (N,)."""
 
     real: Tensor
     fake: Tensor
     real_logits: Tensor
     fake_logits: Tensor
-    discriminate_real: Discriminate
-    discriminate_fake: Discriminate
+    discriminate_real: Discriminate  # maps other images to logits, under the condition of the real ones
+    discriminate_fake: Discriminate  # the same under that of the fakes
 
 
 class Penalty(LossTerm):
-    """A term of the discriminator's loss, measured on a `DiscriminatorBatch`, or a bound on its weights.
+    """A term of the discriminator's loss, measured on a `DiscriminatorBatch`, or a bound on its weights."""
 
-    ``twice``: whether it differentiates the discriminator twice, which torch.compile does not support.
-    """
-
-    twice = True
+    twice = True  # whether it differentiates the discriminator twice, which torch.compile does not support
 
     def bound(self, discriminator: nn.Module) -> None:
         """Bound the weights after a step of the discriminator; most penalties do nothing."""
@@ -78,7 +71,6 @@ class GradientPenalty(Penalty):
         return self.distance(batch.discriminate_real, images)
 
     def distance(self, discriminate: Discriminate, images: Tensor) -> Tensor:
-        """Return the mean squared distance of the gradients' norms from the target."""
         squared = squared_gradient(discriminate, images)
         if self.target == 0:
             return squared.mean()

@@ -10,12 +10,9 @@ from ganlab.arguments import Count, NonNegative, checked
 
 @checked
 class LossTerm(nn.Module):
-    """A weighted term of a player's loss.
+    """A term of a player's loss, applied every ``interval`` steps of the player, ``interval`` times as strong.
 
-    Args:
-        weight: factor of the term.
-        interval: steps of the player between two applications; each is ``interval`` times as strong (lazy
-            regularisation, Karras et al. 2020, appendix B), so that the average does not depend on it.
+    So its average does not depend on the interval (lazy regularisation, Karras et al. 2020, appendix B).
     """
 
     def __init__(self, weight: NonNegative, interval: Count = 1) -> None:
@@ -23,7 +20,6 @@ class LossTerm(nn.Module):
         self.weight, self.interval = weight, interval
 
     def forward(self, subject: Any) -> Tensor:
-        """Return the weighted term, a scalar."""
         return self.weight * self.interval * self.measure(subject)
 
     def measure(self, subject: Any) -> Tensor:

@@ -9,14 +9,10 @@ REACH = 3  # taps on either side of the Lanczos filter
 def resample(images: Tensor, matrices: Tensor) -> Tensor:
     """Return affinely transformed images (N, C, H, W), mirrored beyond their borders.
 
-    Images are up-sampled by 2 with a Lanczos filter that keeps their pixels, then interpolated bilinearly: sharper than
-    bilinear interpolation alone, and exact for flips, quarter turns and shifts by whole pixels. There is no
-    anti-aliasing filter. ``grid_sample`` has no second derivative, and on GPUs no deterministic first.
-
-    Args:
-        images: (N, C, H, W).
-        matrices: (N, 3, 3), from a pixel of the result (x, y, 1) to its source, in pixels from the centre, x to the
-            right and y down.
+    ``matrices`` (N, 3, 3) lead from a pixel of the result (x, y, 1) to its source, in pixels from the centre, x to the
+    right and y down. Images are up-sampled by 2 with a Lanczos filter that keeps their pixels, then interpolated
+    bilinearly: sharper than bilinear interpolation alone, exact for flips, quarter turns and shifts by whole pixels.
+    There is no anti-aliasing filter. ``grid_sample`` has no second derivative, and on GPUs no deterministic first.
     """
     count, channels, height, width = images.shape
     rows, columns = doubling(height, images), doubling(width, images)

@@ -11,13 +11,8 @@ class Targets:
     """Draws a target for every logit.
 
     Smoothing is one-sided (Salimans et al. 2016, sec. 3.4) or two-sided; noisy and flipped targets are tip 6 of "How to
-    train a GAN" (Chintala et al. 2016).
-
-    Args:
-        real: target of real images; less than 1 with smoothing.
-        fake: target of fake images.
-        noise: half the width of the uniform noise added to the targets, which are clamped to [0, 1].
-        flipped: share of the images that get the other side's target.
+    train a GAN" (Chintala et al. 2016). ``noise`` is half the width of the uniform noise on the targets, which are
+    clamped to [0, 1]; ``flipped`` is the share of the images that get the other side's target.
     """
 
     def __init__(self, real: Share = 1.0, fake: Share = 0.0, noise: Share = 0.0, flipped: Share = 0.0) -> None:

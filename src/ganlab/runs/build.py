@@ -226,10 +226,7 @@ def build_metrics(config: Config, references: Mapping[str, Reference]) -> Evalua
 def build_trainer(
     config: Config, callbacks: list[L.Callback], loggers: list[Logger], writer: Writer | None = None
 ) -> L.Trainer:
-    """Return Lightning's trainer without everything that counts in its own steps.
-
-    ``writer`` writes checkpoints in the background; without one, training waits for them.
-    """
+    """Return Lightning's trainer without all that counts in its own steps; ``writer`` saves in the background."""
     options = {key: value for key, value in config["trainer"].items() if key != "_target_"}
     several = device_count(options["devices"]) > 1 or options["num_nodes"] > 1
     if options.get("sync_batchnorm") == AUTO:  # decided at each start: PyTorch has it for GPUs alone

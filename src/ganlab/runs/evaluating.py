@@ -40,10 +40,7 @@ def evaluate(config: DictConfig) -> None:
 
 
 def expand_aliases(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration with ``resize`` copied to ``features.resize`` and paths as strings.
-
-    Raises ``UserError`` for options that exclude or need each other.
-    """
+    """Return the configuration with ``resize`` copied to ``features.resize``; ``UserError`` if options conflict."""
     config = deepcopy(config)
     for key in ("checkpoint", "generated", "real", "root", "output"):
         config[key] = None if config[key] is None else str(config[key])

@@ -54,8 +54,7 @@ class RunFolder:
     def start(self, config: dict[str, Any], given: str | None) -> Checkpoint | None:
         """Return the checkpoint to start from: the run's own newest, or the one ``given``; None to start from scratch.
 
-        Raises:
-            UserError: the run exists, and a checkpoint is given or more than the `FREE` keys differ.
+        ``UserError`` if the run exists, and a checkpoint is given or more than the `FREE` keys differ.
         """
         newest = newest_whole(self.checkpoints)
         if given and not (newest and newest.state["config"]["checkpoint"] == given):

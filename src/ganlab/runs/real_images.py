@@ -26,10 +26,7 @@ def evaluator_against(
     held_out: Callable[[], Pack | None] | None = None,
     split: str | None = None,
 ) -> Evaluator:
-    """Return the evaluator of a configuration with its real images prepared.
-
-    Raises ``UserError`` without metrics, or without ``held_out`` if a metric needs it.
-    """
+    """Return an evaluator with its real images prepared; ``UserError`` without metrics or a needed ``held_out``."""
     evaluator = build_metrics(config, references)
     if evaluator is None:
         raise UserError("metrics=none leaves nothing to evaluate: type metrics=[fid,swd]")
@@ -43,10 +40,7 @@ def evaluator_against(
 
 
 def evaluator_of(config: dict[str, Any], trained: dict[str, Any], system: Any) -> Evaluator:
-    """Return the evaluator with the real images of a checkpoint's data, or those of ``real=``.
-
-    ``trained`` is the configuration of the checkpoint's run.
-    """
+    """Return the evaluator with the real images of a checkpoint's data (``trained``), or those of ``real=``."""
     device = system.device
     if config["real"] is not None:
         if system.learns_from != ("images",):
@@ -79,10 +73,7 @@ def require_size(system: ImageSource, pack: Pack) -> None:
 
 
 def with_split(trained: dict[str, Any], split: str) -> dict[str, Any]:
-    """Return a run's configuration with another split of its data; for a folder ``train``, a folder next to it.
-
-    Raises `NoSuchSplitError` if its data have no splits.
-    """
+    """Return a run's configuration with another split (of a folder, one next to it); else `NoSuchSplitError`."""
     trained = deepcopy(trained)
     data = trained["data"]
     for node in sources(data):

@@ -23,26 +23,18 @@ EACH = 10  # real images of a combination, on average, if no factors are named
 @checked
 def choose_features(
     name: str,
-    weights: str | None,
-    classifier: Mapping[str, Any] | None = None,
-    torchscript: Mapping[str, Any] | None = None,
-    resize: str | None = None,
-    batch_size: Count | None = None,
+    weights: str | None,  # a file: Inception's with ``auto``, the module itself with ``torchscript``
+    classifier: Mapping[str, Any] | None = None,  # arguments of ``classifier_features``
+    torchscript: Mapping[str, Any] | None = None,  # arguments of ``TorchScriptFeatures``
+    resize: str | None = None,  # of ``InceptionFeatures``
+    batch_size: Count | None = None,  # images of one forward pass; None for the network's own
     *,
-    pack: Pack,
+    pack: Pack,  # the real images
 ) -> Features | None:
     """Return the feature network of ``features=NAME`` for a pack; None if ``auto`` finds none, else ``UserError``.
 
-    Args:
-        name: ``inception``, ``digits``, ``classifier``, ``torchscript``, a classifier of torchvision, or ``auto``:
-            digits for grey digits; the classifier for packs whose manifest names modes (``modes``, ``channels``); else
-            inception if its weights are available.
-        weights: a file of weights; Inception's with ``auto``, the TorchScript module itself with ``torchscript``.
-        classifier: arguments of ``classifier_features``.
-        torchscript: arguments of `ganlab.metrics.extractors.torchscript.TorchScriptFeatures`.
-        resize: of `ganlab.metrics.extractors.inception.InceptionFeatures`.
-        batch_size: images of one forward pass; None for the network's own.
-        pack: the real images.
+    ``auto`` takes digits for grey digits; the classifier if the pack's manifest names modes (``modes``, ``channels``);
+    else inception if its weights are available.
     """
     _, height, width, channels = pack.images.shape
     file = None if weights is None else Path(weights)
@@ -95,8 +87,7 @@ def classifier_features(
     """Return the classifier of a pack, trained if it is not cached.
 
     It counts the combinations of the labels ``factors`` with a held-out accuracy of ``accuracy`` or more; by default of
-    the manifest's ``modes``, else of those whose combinations have ten images or more on average. ``training`` holds
-    the values of `ganlab.classifiers.training.Training`.
+    the manifest's ``modes``, else of those whose combinations have ten images or more on average.
     """
     data = Labelled.of(pack)
     wanted = pack.manifest.get("modes") if factors is None else factors

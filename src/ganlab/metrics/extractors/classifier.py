@@ -14,10 +14,7 @@ MOST_CLASSES = 10_000  # probabilities of an image, at most
 
 
 class ClassifierFeatures(ModeClassifier):
-    """Penultimate features, 0 or more, of a classifier trained on the data's labels by ``trained_classifier``.
-
-    If channels are classified separately, their features are concatenated.
-    """
+    """Penultimate features, 0 or more, of ``trained_classifier``; concatenated if it classifies channels separately."""
 
     name = "classifier"
 
@@ -70,7 +67,7 @@ class ClassifierFeatures(ModeClassifier):
     def predict_modes(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the most probable combination (N,) of the counted factors, and the least of their probabilities (N,).
 
-        Combinations are numbered by their values, the first factor's being the most significant digit.
+        The first factor is the most significant digit of a combination's number.
         """
         answers = self.by_factor(features)
         mode = torch.zeros(len(features), dtype=torch.long, device=features.device)

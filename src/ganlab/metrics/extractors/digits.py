@@ -13,10 +13,7 @@ from ganlab.metrics.extractors.weights import read_weights
 
 
 class DigitsFeatures(ModeClassifier):
-    """The 64 penultimate features of a small classifier of grey handwritten digits, trained by ``train_digits``.
-
-    Images are resized to 32x32 (bilinear, antialiased). Colour images are refused.
-    """
+    """The 64 penultimate features of ``train_digits``, for grey images, resized to 32x32 (bilinear, antialiased)."""
 
     name = "digits"
     num_features, num_classes, num_modes = NUM_FEATURES, NUM_DIGITS, NUM_DIGITS

@@ -30,10 +30,7 @@ def clean_bicubic(images: Tensor, size: tuple[int, int]) -> Tensor:
 
 @lru_cache(maxsize=16)
 def bicubic_weights(have: int, wanted: int) -> Tensor:
-    """Return the weights of ``have`` input pixels in each of ``wanted`` output pixels, float64 (wanted, have).
-
-    Rows sum to 1. The kernel is Keys's cubic with a = -1/2, scaled to an output pixel when downsampling.
-    """
+    """Return float64 weights (wanted, have) of Keys's cubic, a = -1/2, scaled when downsampling; rows sum to 1."""
     scale = have / wanted
     width = max(scale, 1.0)
     centres = (torch.arange(wanted, dtype=torch.float64)[:, None] + 0.5) * scale

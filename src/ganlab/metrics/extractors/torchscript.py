@@ -20,23 +20,15 @@ class TorchScriptFeatures(ColourFeatures):
     """Output (N, D) of a TorchScript module for images (N, 3, H, W); named ``torchscript_FILE``.
 
     Loading it unpickles nothing, but the file is a program: take it from people whom you trust.
-
-    Args:
-        weights: the file.
-        range: of the module's input: ``uint8`` for bytes, or the floats of black and white, such as [-1, 1].
-        size: height and width of its input, or a number for a square, to which images are resized as by clean-fid;
-            None for images as they are.
-        arguments: further keyword arguments of its forward, such as ``return_features``.
-        image: channels, height and width of the images, to test the module with.
     """
 
     def __init__(
         self,
         weights: Path,
-        range: str | list[float],
-        size: int | list[int] | None,
-        arguments: Mapping[str, Any],
-        image: tuple[int, int, int],
+        range: str | list[float],  # of its input: ``uint8``, or the floats of black and white, such as [-1, 1]
+        size: int | list[int] | None,  # of its input (height, width), resized to as by clean-fid; None: as they are
+        arguments: Mapping[str, Any],  # further keyword arguments of its forward, such as ``return_features``
+        image: tuple[int, int, int],  # channels, height and width of the images, to test the module with
     ) -> None:
         content = read_weights(weights)
         super().__init__(content)

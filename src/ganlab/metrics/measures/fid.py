@@ -15,8 +15,7 @@ from ganlab.metrics.reals import Reals
 class FID(Metric):
     """Frechet distance between the features of all real images and those of the generated ones; lower is better.
 
-    Named after its network: ``fid_inception``. Unlike torchmetrics' class it shares one pass through the network with
-    all other metrics.
+    Unlike torchmetrics' class it shares one pass through the network with all other metrics.
     """
 
     needs = Features

@@ -70,9 +70,9 @@ class Density(ManifoldMetric):
 
 
 class Coverage(ManifoldMetric):
-    """Share of real images whose ball holds a generated one (Naeem et al., 2020).
+    """Share of real images whose ball holds a generated one (Naeem et al., 2020): recall with balls around real images.
 
-    Like recall, but only with balls around real images. At best 1; about 1 - (1/2)^k for equal distributions and sizes.
+    At best 1; about 1 - (1/2)^k for equal distributions and sizes.
     """
 
     value = "coverage"

@@ -30,9 +30,6 @@ class TwoSample(FeatureSetMetric):
 
 
 def nearer(first: Tensor, second: Tensor, rounding: float) -> Tensor:
-    """Return 1 where the first squared distance (N,) is less than the second, 0 where it is more, 0.5 where equal.
-
-    Two that differ by ``rounding`` or less count as equal. float64 (N,).
-    """
+    """Return, float64 (N,): 1 where ``first`` is less, 0 where it is more, 0.5 where equal up to ``rounding``."""
     less, equal = first < second, (first - second).abs() <= rounding
     return less.double().where(~equal, first.new_tensor(0.5, dtype=first.dtype))

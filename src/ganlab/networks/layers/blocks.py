@@ -17,8 +17,8 @@ from ganlab.networks.layers.style import NORMS, LayerStyle
 def channel_schedule(image_size: int, width: int) -> tuple[int, list[int]]:
     """Return the side of the smallest feature map, and the channels of each scale from there up to the image.
 
-    ``width`` is the number of channels next to the image; it doubles at every halving, so a 64x64 image with width 128
-    gives ``(4, [1024, 512, 256, 128])``. Another ``image_size`` than m * 2**k is a ValueError.
+    ``width`` channels are next to the image, twice as many at each halving: an image of side 64 with width 128 gives
+    ``(4, [1024, 512, 256, 128])``.
     """
     side, halvings = image_size, 0
     while side > 7 and side % 2 == 0:
@@ -64,10 +64,7 @@ class FlattenHead(nn.Sequential):
 
 
 class GlobalAveragePoolHead(nn.Sequential):
-    """Global average pooling, then linear without bias: (N, channels, side, side) -> (N, 1).
-
-    Tried in the paper (sec. 3): more stable, slower to converge.
-    """
+    """Global average pooling, then linear, to (N, 1): more stable, slower to converge (paper, sec. 3)."""
 
     def __init__(self, channels: int, side: int) -> None:
         super().__init__(nn.AvgPool2d(side), nn.Flatten(), nn.Linear(channels, 1, bias=False))
@@ -89,10 +86,7 @@ def fully_connected(sizes: list[int], style: LayerStyle) -> Iterator[nn.Sequenti
 def hidden_before_head(
     channels: int, side: int, layers: int, features: int, style: LayerStyle
 ) -> tuple[nn.Sequential, tuple[int, int]]:
-    """Return ``layers`` fully connected layers on the smallest feature map, and the (channels, side) of their output.
-
-    Their output is (N, features, 1, 1); without layers it is the feature map itself.
-    """
+    """Return fully connected ``layers`` on the smallest feature map, if any, and (channels, side) of their output."""
     if layers == 0:
         return nn.Sequential(), (channels, side)
     connected = fully_connected([channels * side**2] + [features] * layers, style)
@@ -114,12 +108,10 @@ OUTPUTS: dict[str, tuple[Callable[[], nn.Module], tuple[float, float]]] = {
 
 
 def initialize(network: nn.Module, deviation: float = 0.02, initialization: str = "normal") -> None:
-    """Draw all weights, and the gains of normalisation from N(1, deviation); set biases to 0.
+    """Draw all weights (paper, sec. 4), and gains from N(1, deviation) (authors' code, tutorial); set biases to 0.
 
-    The weights follow the paper (sec. 4), the gains the authors' code and PyTorch's tutorial.
-
-    The weights' ``initialization`` is ``normal`` N(0, deviation), ``he``, ``glorot`` or ``orthogonal``; the last three
-    suit networks without normalisation, in which the paper's small weights make signals vanish.
+    Besides ``normal`` N(0, deviation) there are ``he``, ``glorot`` and ``orthogonal``, which suit networks without
+    normalisation, in which the paper's small weights make signals vanish.
     """
     draw = choose(INITIALIZATIONS, initialization, "initialization")
     for module in network.modules():

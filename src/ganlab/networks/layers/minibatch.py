@@ -10,8 +10,8 @@ from torch import Tensor, nn
 class StandardDeviation(nn.Module):
     """Minibatch standard deviation as one more channel (Karras et al. 2018, sec. 3).
 
-    The standard deviation of every feature over a group of consecutive images, averaged to one number per group. The
-    last group may be smaller. ``group``: images in a group, 4 in the authors' code.
+    That of every feature over ``group`` consecutive images (4 in the authors' code; the last group may be smaller),
+    averaged to one number per group.
     """
 
     def __init__(self, channels: int, side: int, group: int = 4) -> None:
@@ -19,7 +19,6 @@ class StandardDeviation(nn.Module):
         self.group, self.channels = group, channels + 1
 
     def forward(self, features: Tensor) -> Tensor:
-        """Append the channel: (N, channels, side, side) -> (N, channels + 1, side, side)."""
         parts = []
         for group in features.split(self.group):
             deviation = (group.float().var(0, unbiased=False) + 1e-8).sqrt().mean().to(group.dtype)
@@ -31,9 +30,7 @@ class Discrimination(nn.Module):
     """Minibatch discrimination: each image's closeness to all others as ``kernels`` channels (Salimans et al. 2016).
 
     Sec. 3.2: a linear layer without bias maps the features of an image to ``kernels`` vectors of size ``length``; for
-    each, the closeness is the sum over the other images of exp(-L1 distance).
-
-    ``kernels`` and ``length`` are B and C in the paper, 100 and 5 in the authors' code.
+    each, the closeness is the sum over the other images of exp(-L1 distance). The defaults are the authors' code's.
     """
 
     def __init__(self, channels: int, side: int, kernels: int = 100, length: int = 5) -> None:
@@ -42,7 +39,6 @@ class Discrimination(nn.Module):
         self.projection = nn.Linear(channels * side**2, kernels * length, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Append the channels: (N, channels, side, side) -> (N, channels + kernels, side, side)."""
         vectors = self.projection(features.flatten(1)).float().unflatten(1, (-1, self.length))
         distances = (vectors[:, None] - vectors[None]).abs().sum(3)
         closeness = (-distances).exp().sum(1) - 1  # without the image's distance of 0 to itself

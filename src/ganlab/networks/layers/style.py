@@ -65,8 +65,8 @@ ACTIVATIONS: dict[str, Callable[[float], nn.Module]] = {
 class LayerStyle:
     """Normalisation, activation and dropout of the layers of one network.
 
-    ``normalization`` and ``activation`` are names in the tables above. As in the paper, the generator's output and the
-    discriminator's input are not normalised, except by ``all_layers`` and by ``spectral`` and ``weight``.
+    As in the paper, the generator's output and the discriminator's input are not normalised, except by
+    ``all_layers`` and by ``spectral`` and ``weight``.
     """
 
     normalization: str = "batch"
@@ -85,7 +85,6 @@ class LayerStyle:
         return NORMALIZATIONS[self.normalization].convolution is None
 
     def after_convolution(self, channels: int) -> list[nn.Module]:
-        """Return the modules that follow a hidden convolution."""
         make = NORMALIZATIONS[self.normalization].convolution
         return [*([make(channels, self.eps)] if make else []), *self.activation_and_dropout()]
 
@@ -100,15 +99,11 @@ class LayerStyle:
         return [kind.convolution(channels, self.eps)] if kind.convolution and kind.all_layers else []
 
     def activation_and_dropout(self) -> list[nn.Module]:
-        """Return the activation, and dropout unless it is 0."""
         dropout = [nn.Dropout(self.dropout)] if self.dropout else []
         return [ACTIVATIONS[self.activation](self.slope), *dropout]
 
     def normalize_weights(self, network: nn.Module) -> None:
-        """Reparametrise all layers for ``spectral`` and ``weight``; call it at the end of a constructor.
-
-        Spectral norm takes one power iteration per forward pass in training; its vectors are buffers.
-        """
+        """Reparametrise all layers for ``spectral`` and ``weight``; call it at the end of a constructor."""
         if normalize := NORMALIZATIONS[self.normalization].weight:
             for module in list(network.modules()):
                 if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.Embedding)):
