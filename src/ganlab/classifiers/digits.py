@@ -1,9 +1,4 @@
-"""Training of the classifier of ``features=digits`` on scikit-learn's handwritten digits.
-
-    python -m ganlab.classifiers.digits
-
-Deterministic; takes a minute or two on one CPU core, and prints the accuracy on the held-out fifth.
-"""
+"""Trains the classifier of ``features=digits`` in minutes on a CPU core: ``python -m ganlab.classifiers.digits``."""
 
 import argparse
 import io
@@ -52,11 +47,8 @@ def split(labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def augment(pixels: Tensor) -> Tensor:
-    """Shift, rotate, shear, scale and sharpen pixels (N, 1, 32, 32) in [-1, 1]; blur some, add noise to some.
-
-    The range covers MNIST's digits: smaller in their frame, slanted, thin or bold, almost black and white.
-    """
-    n = len(pixels)
+    """Shift, rotate, shear, scale and sharpen pixels (N, 1, 32, 32) in [-1, 1]; blur some, add noise to some."""
+    n = len(pixels)  # ranges cover MNIST's digits: smaller in the frame, slanted, thin or bold, almost black and white
     angle, slant = torch.empty(n).uniform_(-0.2, 0.2), torch.empty(n).uniform_(-0.3, 0.3)  # radians; shear
     height = torch.empty(n).uniform_(0.9, 1.6)  # of the frame, in heights of the digit
     width = height * torch.empty(n).uniform_(0.85, 1.3)
@@ -88,11 +80,7 @@ def no_digits(pixels: Tensor) -> Tensor:
 
 
 def train(images: Tensor, labels: Tensor, epochs: int, batch_size: int = 64) -> dict[str, Tensor]:
-    """Return the state dict of a classifier trained from seed 0 on uint8 images (N, 1, 32, 32) and labels (N,).
-
-    Its output for pictures without a digit is trained to be uniform (outlier exposure, Hendrycks et al. 2019): a plain
-    classifier is as confident about an untrained generator's noise as about digits.
-    """
+    """Return the state dict of a classifier trained from seed 0 on uint8 images (N, 1, 32, 32) and labels (N,)."""
     torch.manual_seed(0)
     network, pixels, batches = digits_network(), images.float() / 127.5 - 1, len(images) // batch_size
 
@@ -101,6 +89,7 @@ def train(images: Tensor, labels: Tensor, epochs: int, batch_size: int = 64) -> 
             for batch in torch.randperm(len(images))[: batches * batch_size].view(batches, batch_size):
                 shown = augment(pixels[batch])
                 logits, undecided = network(torch.cat([shown, no_digits(shown)])).split(batch_size)
+                # Uniform without a digit (outlier exposure, Hendrycks et al. 2019): else noise looks like a digit too.
                 yield F.cross_entropy(logits, labels[batch]) - undecided.log_softmax(dim=1).mean()
 
     one_cycle(network, 3e-3, epochs * batches, losses())

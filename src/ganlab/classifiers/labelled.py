@@ -18,17 +18,12 @@ UNSEEN = -1  # label of what a picture does not show; not trained on
 
 @dataclass(frozen=True)
 class Labelled:
-    """A pack's images and labels as a classifier's examples.
-
-    Packs have one class per image (``classes`` in the manifest), several labels (``labels`` with their values, or
-    binary ``attributes``), or a label per channel (``channels``: the digits of the label, red first). With the last, an
-    example is one channel of an image, so that one network serves all channels.
-    """
+    """A pack's images as a classifier's examples, with one class, several labels, or a label per channel."""
 
     images: np.ndarray  # uint8 (N, H, W, C)
     labels: np.ndarray  # int64 (N, A), a column per factor, UNSEEN where the image does not show it
     factors: dict[str, int]  # number of values of each column, by name
-    channelwise: bool  # whether factor k is the label of channel k
+    channelwise: bool  # whether factor k is the label of channel k; an example is then one channel, for one network
 
     @classmethod
     def of(cls, pack: Pack) -> "Labelled":
@@ -44,7 +39,7 @@ class Labelled:
                     f"{pack.images.shape[3]} has mixed them: type data.channels={len(channels)}, or {other}"
                 )
             sizes = [len(values) for values in channels.values()]
-            digits = np.stack(np.unravel_index(labels, sizes), axis=1)
+            digits = np.stack(np.unravel_index(labels, sizes), axis=1)  # of the label, red first
             return cls(pack.images, digits, dict(zip(channels, sizes, strict=True)), True)
         columns = labels.reshape(len(labels), -1)
         factors = factors_of(manifest, columns)
@@ -77,14 +72,10 @@ class Labelled:
         return torch.from_numpy(np.ascontiguousarray(pixels)), torch.from_numpy(labels)
 
     def split(self, share: float) -> tuple[np.ndarray, np.ndarray]:
-        """Return the numbers of training examples, and of the ``share`` held out.
-
-        Checksums decide, so that equal pictures are on the same side: a digit in many stacks of MNIST is held out of
-        all of them.
-        """
+        """Return the numbers of training examples and of the ``share`` held out, with equal pictures on one side."""
         examples = (image.transpose(2, 0, 1) if self.channelwise else [image] for image in self.images)
         sums = np.fromiter((zlib.crc32(one.tobytes()) for one in chain.from_iterable(examples)), np.uint32, len(self))
-        different = np.unique(sums)
+        different = np.unique(sums)  # of a digit in many stacks of MNIST, all are held out or none
         held_out = sums < different[ceil(share * (len(different) - 1))]
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
@@ -102,17 +93,13 @@ def factors_of(manifest: dict[str, Any], labels: np.ndarray) -> dict[str, int]:
 def counted_factors(
     factors: dict[str, int], accuracy: dict[str, float], wanted: list[str] | None, least: float, most: int
 ) -> list[str]:
-    """Return the factors whose combinations are counted: those in ``wanted`` (None: all) of accuracy ``least`` or more.
-
-    In their order, without those that would make more than ``most`` combinations, except the first. ``UserError`` if a
-    factor in ``wanted`` does not exist.
-    """
+    """Return the factors in ``wanted`` (None: all) of accuracy ``least`` or more, whose combinations are counted."""
     if not isinstance(wanted, list | None):
         raise UserError(f"features.classifier.factors={wanted} is no list: type features.classifier.factors=[{wanted}]")
     for name in wanted or []:
         if name not in factors:
             raise UserError(f"features.classifier.factors names {name}, which is no label: take {', '.join(factors)}")
-    counted: list[str] = []
+    counted: list[str] = []  # in their order, at most ``most`` combinations, except of the first alone
     for name in factors if wanted is None else wanted:
         if accuracy[name] >= least and (not counted or prod(factors[each] for each in [*counted, name]) <= most):
             counted.append(name)

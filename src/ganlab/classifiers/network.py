@@ -8,18 +8,13 @@ SMALLEST = 4  # pixels of the last feature map
 
 
 class ImageClassifier(nn.Module):
-    """A small convolutional network that classifies each of several factors.
-
-    Strided 3x3 convolutions with batch norm and ReLU down to 4x4 pixels or less, doubling the channels from ``width``
-    up to four times that; a hidden layer, the features; a linear layer per factor, with its ``heads`` values. Images of
-    another size than ``shape``, (C, H, W), are resized to it, or to 64 pixels if it is larger.
-    """
+    """Strided 3x3 convolutions with batch norm and ReLU, a hidden layer (the features), a linear layer per factor."""
 
     num_features = 64
 
     def __init__(self, shape: tuple[int, int, int], heads: list[int], width: int) -> None:
         super().__init__()
-        inputs, height, side = shape
+        inputs, height, side = shape  # (C, H, W); images of another size are resized
         scale = min(1.0, LARGEST / max(height, side))
         self.size = (max(1, round(height * scale)), max(1, round(side * scale)))
         layers: list[nn.Module] = []
@@ -32,7 +27,7 @@ class ImageClassifier(nn.Module):
             inputs, outputs = outputs, min(2 * outputs, 4 * width)
         hidden = nn.Linear(inputs * rows * columns, self.num_features)
         self.features = nn.Sequential(*layers, nn.Flatten(), hidden, nn.ReLU())
-        self.heads = nn.ModuleList(nn.Linear(self.num_features, head) for head in heads)
+        self.heads = nn.ModuleList(nn.Linear(self.num_features, head) for head in heads)  # head: number of values
 
     def forward(self, images: Tensor) -> Tensor:
         """Return non-negative features (N, 64) of uint8 images (N, C, H, W)."""

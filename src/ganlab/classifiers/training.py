@@ -44,21 +44,17 @@ class Training:
 
 
 def trained_classifier(pack: Pack, training: Training) -> bytes:
-    """Return the weights of a pack's classifier (see `ganlab.metrics.extractors.classifier`), trained if missing.
-
-    They are cached in the pack's folder for the same pictures, labels and training. One process trains while others
-    wait. ``UserError`` if the pack has no labels to learn from.
-    """
-    data = Labelled.of(pack)
+    """Return the weights of a pack's classifier (see `ganlab.metrics.extractors.classifier`), trained if missing."""
+    data = Labelled.of(pack)  # ``UserError`` if the pack has no labels to learn from
     checksums = sorted((name, pack.manifest["arrays"][name]["crc32"]) for name in pack.manifest["arrays"])
     origin = repr((FORMAT, pack.images.shape, checksums, data.factors, data.channelwise, asdict(training)))
     file = pack.folder / f"classifier-{hashlib.sha256(origin.encode()).hexdigest()[:12]}.pt"
-    if (known := _load(file)) is not None:
+    if (known := _load(file)) is not None:  # of the same pictures, labels and training
         return known
     if not os.access(pack.folder, os.W_OK):
         log.warning("the classifier is not kept, %s cannot be written: every run trains it again", pack.folder)
         return train(data, training)
-    with locked(file, f"trains {file}"):
+    with locked(file, f"trains {file}"):  # one process trains while others wait
         if (known := _load(file)) is None:
             known = train(data, training)
             _save(file, known)
@@ -81,12 +77,9 @@ def train(data: Labelled, training: Training) -> bytes:
 def train_and_test(
     training: Training, data: Labelled, seen: np.ndarray, tested: Labelled, held_out: np.ndarray
 ) -> tuple[ImageClassifier, dict[str, float]]:
-    """Train a network on the examples ``seen`` of ``data``; return it and its accuracy on ``held_out`` of ``tested``.
-
-    On the CPU in one thread, so that weights follow from the seed on any number of cores.
-    """
+    """Train a network on the examples ``seen`` of ``data``; return it and its accuracy on those ``held_out``."""
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # weights follow from the seed on any number of cores
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(training.seed)

@@ -52,18 +52,14 @@ def copy_to_device(array: np.ndarray, device: torch.device) -> Tensor:
 
 @dataclass(frozen=True)
 class BatchTransform:
-    """Random crops, flips and masks, drawn on the CPU from (seed, images seen) and applied where the batch is.
-
-    ``pictures`` and ``packed`` are the names of each stream's pictures in a batch and their packed side in pixels;
-    ``size`` is their side in a batch. ``inputs`` is one of `ganlab.data.inputs.KINDS`.
-    """
+    """Random crops, flips and masks, drawn on the CPU from (seed, images seen) and applied where the batch is."""
 
     seed: int
-    pictures: Sequence[Sequence[str]]
-    packed: Sequence[int]
-    size: int
+    pictures: Sequence[Sequence[str]]  # names of each stream's pictures in a batch
+    packed: Sequence[int]  # side of each stream's packed pictures, in pixels
+    size: int  # side of the pictures in a batch, in pixels
     flip: bool
-    inputs: str
+    inputs: str  # one of `ganlab.data.inputs.KINDS`
 
     def draw(self, images_seen: int, count: int) -> dict[str, np.ndarray]:
         """Draw ``geometry``, int64 (count, streams, 3), and ``masks``, bool (count, size, size), of a global batch."""
@@ -93,12 +89,7 @@ class BatchTransform:
 
 
 class Batches:
-    """One rank's share of an endless stream of global batches.
-
-    Yields dicts of CPU tensors: pictures uint8 (B, H, W, C) by name, ``labels`` int64 (B,) or (B, A) where the pack has
-    labels, and the draws of `BatchTransform`. The shares of all ranks, concatenated in rank order, are the batch of a
-    single process.
-    """
+    """One rank's share of endless global batches; the shares in rank order are the batch of a single process."""
 
     def __init__(
         self,
@@ -120,7 +111,7 @@ class Batches:
             size = self.batch_size_at(seen)
             share = size // self.world_size
             first = self.rank * share
-            batch: dict[str, Tensor] = {}
+            batch: dict[str, Tensor] = {}  # on the CPU: pictures uint8 (B, H, W, C), labels int64 (B,) or (B, A), draws
             for stream in self.streams:
                 batch |= stream.rows(seen + first, share)
             for name, values in self.transform.draw(seen, size).items():

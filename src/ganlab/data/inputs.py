@@ -1,8 +1,4 @@
-"""Inputs made from images: pictures with holes, drawings of edges, grey pictures.
-
-Masks are drawn on the CPU. Pixels are changed on the device that holds them, in integers, so that the result does not
-depend on the device.
-"""
+"""Inputs made from images: holes (drawn on the CPU), edges and grey (in integers: the same on every device)."""
 
 import numpy as np
 import torch
@@ -40,19 +36,15 @@ def entries_of(kind: str) -> tuple[str, ...]:
 
 
 def draw_masks(kind: str, rng: np.random.Generator, count: int, size: int) -> np.ndarray:
-    """Draw the holes of ``count`` pictures, bool (count, size, size), True where a pixel is missing.
-
-    ``centre_hole``: half as wide and high as the picture. ``random_region``: irregular patches covering 20 to 30 %, the
-    same for all ``count`` (both Pathak et al. 2016, sec. 3.3). ``occlusion``: three rectangles, which may overlap.
-    """
-    if kind == "centre_hole":
+    """Draw the holes of ``count`` pictures, bool (count, size, size), True where a pixel is missing."""
+    if kind == "centre_hole":  # half as wide and high as the picture (Pathak et al. 2016, sec. 3.3)
         mask = np.zeros((size, size), bool)
         start = size // 4
         mask[start : start + size // 2, start : start + size // 2] = True
-    elif kind == "random_region":
+    elif kind == "random_region":  # 20 to 30 %, the same for all pictures (Pathak et al. 2016, sec. 3.3)
         mask = random_region(rng, size)
     else:
-        return rectangles(rng, count, size)
+        return rectangles(rng, count, size)  # occlusion; rectangles may overlap
     return np.broadcast_to(mask, (count, size, size))
 
 
@@ -79,13 +71,10 @@ def rectangles(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
 
 
 def make_inputs(kind: str, images: Tensor, masks: Tensor | None) -> dict[str, Tensor]:
-    """Return inputs and targets, uint8 (B, H, W, C) like ``images``; with holes also masks, bool (B, H, W).
-
-    ``edges`` (dark lines on white) and ``grey`` have equal values in all channels.
-    """
+    """Return inputs and targets, uint8 (B, H, W, C) like ``images``; with holes also masks, bool (B, H, W)."""
     if masks is not None:
         return {"inputs": fill(images, masks), "targets": images, "masks": masks}
-    values = grey(images) if kind == "grey" else edges(images)
+    values = grey(images) if kind == "grey" else edges(images)  # equal in all channels; edges are dark on white
     return {"inputs": values[..., None].expand_as(images).contiguous(), "targets": images}
 
 

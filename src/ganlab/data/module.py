@@ -23,35 +23,25 @@ from ganlab.transfer import send
 
 @checked
 class ImageDataModule(LightningDataModule):
-    """Training batches from packs.
+    """Training batches from packs, which follow from (seed, images seen) alone: a run continues by its clock.
 
     A batch holds the pack's pictures (``images``, or ``inputs`` and ``targets``) and ``labels``; with unpaired domains,
     one picture of each by the domain's name. Domains may have any length and are ordered independently; the clock
     counts the first.
-
-    Batches follow from (seed, images seen) alone: to continue, the training system's ``clock.images_seen`` suffices.
-
-    Args:
-        specs: the pack's, or those of unpaired domains by name.
-        batch_size: size of the global batch: each of W devices gets batch_size / W images.
-        image_size: side of the pictures in a batch, in pixels; None: as packed. Larger packed pictures are cropped at
-            random, inputs and targets alike.
-        flip: whether pictures are mirrored left to right with probability 1/2.
-        inputs: makes inputs and targets from images, see `ganlab.data.inputs`.
     """
 
     resident = False  # whether batches are gathered on the training device, from copies of the packs there
 
     def __init__(
         self,
-        specs: PackSpec | Mapping[str, PackSpec],
-        batch_size: Count,
+        specs: PackSpec | Mapping[str, PackSpec],  # the pack's, or those of unpaired domains by name
+        batch_size: Count,  # of the global batch: each of W devices gets batch_size / W images
         seed: Natural = 0,
         *,
-        image_size: Count | None = None,
-        flip: bool = False,
+        image_size: Count | None = None,  # side in pixels; None: as packed; larger pictures are cropped at random
+        flip: bool = False,  # mirrors pictures left to right with probability 1/2
         labels: bool = True,
-        inputs: str = "none",
+        inputs: str = "none",  # makes inputs and targets from images, see `ganlab.data.inputs`
     ) -> None:
         super().__init__()
         require_known(inputs)
@@ -113,10 +103,7 @@ class ImageDataModule(LightningDataModule):
         return self.references[task]
 
     def fixed(self, count: int) -> dict[str, Tensor]:
-        """Return the first ``count`` pictures in training order, uint8 (N, C, H, W), without augmentation.
-
-        By their names in a batch, or as a `Reference` shows them; fewer than ``count`` if the data hold fewer.
-        """
+        """Return the first ``count`` pictures, or all, in training order, not augmented: uint8 (N, C, H, W)."""
         count = min(count, *(len(pack) for pack in self.packs))
         rows = [order.indices(0, count) for order in self.orders]
         if "" in self.references and (shown := self.reference().shown(rows[0])):

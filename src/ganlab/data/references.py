@@ -16,16 +16,11 @@ MASKS = 2  # spawn key: other masks than those of a training batch
 
 @dataclass(frozen=True)
 class Reference:
-    """What a system's outputs of one task are made from and compared with.
+    """What a system's outputs of one task are made from and compared with."""
 
-    Attributes:
-        reals: pictures of the target domain, for distribution metrics.
-        shown: maps indices 0 .. ``count`` - 1, int (n,), to ``inputs`` and, where there is a truth, ``targets``, both
-            uint8 (n, C, H, W), without augmentation; with holes also ``masks``, uint8 (n, 1, H, W), 1 where a pixel is
-            missing. Empty where a system takes no pictures.
-    """
-
-    reals: Pack
+    reals: Pack  # pictures of the target domain, for distribution metrics
+    # From indices 0 .. ``count`` - 1, int (n,): ``inputs`` and, if there is a truth, ``targets``, uint8 (n, C, H, W),
+    # not augmented; with holes ``masks``, uint8 (n, 1, H, W), 1 where a pixel is missing. Empty without input pictures.
     shown: Callable[[np.ndarray], dict[str, Tensor]]
     count: int
 

@@ -39,22 +39,15 @@ def deduplicated_folder(folder: Path, hashing: Hashing) -> Path:
 
 @checked
 def deduplicate(pack: Pack, hashing: Hashing, *, max_dropped: Share) -> Pack:
-    """Open the pack without near duplicates, made if missing.
-
-    It holds the arrays of ``pack`` without the dropped rows, which ``duplicates.json`` lists and ``duplicates.png``
-    samples. One process makes it while others wait; a killed one is continued to the same bytes.
-
-    ``UserError`` if more than the share ``max_dropped``, 0..1, would be dropped: by a hash that has learned nothing,
-    nearly all pictures.
-    """
+    """Open the pack without near duplicates, made if missing; ``UserError`` if it drops over ``max_dropped``, 0..1."""
     folder = deduplicated_folder(pack.folder, hashing)
     made = open_or_write(folder, lambda: write(pack, hashing, folder, max_dropped))
-    refuse_many(made.manifest["deduplication"], max_dropped, made.folder)
+    refuse_many(made.manifest["deduplication"], max_dropped, made.folder)  # an untrained hash drops nearly all
     return made
 
 
 def write(pack: Pack, hashing: Hashing, folder: Path, max_dropped: float) -> None:
-    """Write the pack, or continue writing it, and rename it to ``folder`` when it is complete."""
+    """Write the pack, or continue writing it to the same bytes, and rename it to ``folder`` when it is complete."""
     count = len(pack)
     arrays = {name: (facts["dtype"], tuple(facts["shape"][1:])) for name, facts in pack.manifest["arrays"].items()}
     with closing(PackWriter(folder, arrays)) as writer:
@@ -65,8 +58,8 @@ def write(pack: Pack, hashing: Hashing, folder: Path, max_dropped: float) -> Non
         duplicates = Duplicates.of(compute_codes(codes, network, read, count))
         far = duplicates.differences(read)
         facts = duplicates.report(far)
-        write_text_atomically(writer.partial / "duplicates.json", json.dumps(facts, indent=1))
-        duplicates.draw(read, far, writer.partial / "duplicates.png")
+        write_text_atomically(writer.partial / "duplicates.json", json.dumps(facts, indent=1))  # lists dropped rows
+        duplicates.draw(read, far, writer.partial / "duplicates.png")  # a sample of them
         summary = {"of": pack.folder.name, "settings": hashing.record()} | facts["summary"]
         refuse_many(summary, max_dropped, writer.partial)
         copy(pack, duplicates.kept, writer)

@@ -18,28 +18,19 @@ SIDE, BITS = 32, 128
 INPUTS = 3 * SIDE * SIDE
 FLAT = 1.0  # grey levels; less contrast than this is not stretched
 
-# Returns the pictures at given indices, uint8 (n, H, W, C).
-ReadPictures = Callable[[np.ndarray], np.ndarray]
+ReadPictures = Callable[[np.ndarray], np.ndarray]  # returns pictures at given indices, uint8 (n, H, W, C)
 
 
 @checked
 @dataclass(frozen=True)
 class Hashing:
-    """Training of the hash's auto-encoder, which the paper does not specify.
+    """Training of the hash's auto-encoder, which the paper does not specify."""
 
-    Args:
-        noise: on inputs. ``gaussian``: of standard deviation ``noise_level``, in units of a picture's own;
-            ``masking``: each value is replaced by the picture's mean with probability ``noise_level``.
-        dropout: probability of dropping a code unit.
-        images: pictures seen in training.
-        learning_rate: Adam's initial learning rate, which decays linearly to zero.
-    """
-
-    noise: Literal["gaussian", "masking"]
-    noise_level: NonNegative
-    dropout: Share
-    images: Count
-    learning_rate: Positive
+    noise: Literal["gaussian", "masking"]  # on inputs; masking: values are replaced by the picture's mean
+    noise_level: NonNegative  # standard deviation in units of the picture's own, or probability of masking
+    dropout: Share  # probability of dropping a code unit
+    images: Count  # pictures seen in training
+    learning_rate: Positive  # of Adam at the start; it decays linearly to zero
     batch_size: Count
     seed: Natural
 

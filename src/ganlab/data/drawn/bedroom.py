@@ -40,8 +40,7 @@ class Bedroom(Room):
         self.shapes += lamp
         return self.shapes
 
-    def _hue(self, number: float) -> Colour:
-        """Return the bed colour for a number in [-1, 1]."""
+    def _hue(self, number: float) -> Colour:  # of a bed, for a number in [-1, 1]
         return list(BEDS.values())[min(int((number + 1) / 2 * len(BEDS)), len(BEDS) - 1)]
 
     def _rug(self) -> None:

@@ -39,22 +39,14 @@ class Fade:
 
 @dataclass(frozen=True)
 class Shape:
-    """An area bounded by closed polygons, and its paint.
+    """An area bounded by closed polygons, and its paint."""
 
-    Attributes:
-        contours: polygons in units of the image side, (0, 0) at the top left. One that runs the other way round cuts a
-            hole.
-        colour: RGB in [0, 1].
-        gain: the colour multiplies what lies below (shadow below 1, light above 1) instead of covering it.
-        kind: number written to the mask where the shape covers at least half a pixel; None: not written.
-    """
-
-    contours: tuple[Points, ...]
-    colour: Colour
+    contours: tuple[Points, ...]  # in image sides, (0, 0) at the top left; one that runs the other way is a hole
+    colour: Colour  # RGB in [0, 1]
     opacity: float = 1.0
     fade: Fade | None = None
-    gain: bool = False
-    kind: int | None = None
+    gain: bool = False  # the colour multiplies what lies below (shadow below 1, light above 1), else it covers
+    kind: int | None = None  # number in the mask where it covers at least half a pixel; None: not written
 
 
 class Painting:
@@ -159,15 +151,10 @@ def _covered(shapes: Sequence[Shape], size: int) -> Iterator[tuple[int, np.ndarr
 def _coverage(
     start: np.ndarray, end: np.ndarray, owners: np.ndarray, low: np.ndarray, high: np.ndarray, size: int
 ) -> Iterator[np.ndarray]:
-    """Yield for each owner of the edges ``start``-``end`` (e, 2) its share of each pixel from ``low`` to ``high``.
-
-    Each crossing of an edge with a scan line changes the winding of everything to its right by one step; the sum of
-    the steps along the line is the coverage. The windows of all owners are stored one after the other, each row with
-    one extra cell, where the steps of a closed contour sum to zero.
-    """
-    width, height = (high - low).T
+    """Yield for each owner of the edges ``start``-``end`` (e, 2) its share of each pixel from ``low`` to ``high``."""
+    width, height = (high - low).T  # of each owner's window; windows are stored one after the other
     offsets = np.cumsum(height * (width + 1)) - height * (width + 1)
-    total = int(np.sum(height * (width + 1)))
+    total = int(np.sum(height * (width + 1)))  # the extra cell of a row: a closed contour's steps sum to zero there
     first = np.ceil(np.clip(np.minimum(start[:, 1], end[:, 1]), 0, size) * SUBROWS - 0.5).astype(int)
     last = np.ceil(np.clip(np.maximum(start[:, 1], end[:, 1]), 0, size) * SUBROWS - 0.5).astype(int)
     crossings = (last - first) * (width > 0)[owners]
@@ -182,7 +169,7 @@ def _coverage(
     row_length = (width + 1)[owners]
     cell = line // SUBROWS * row_length[edge] + column
     cell += (offsets[owners] - low[owners, 1] * row_length - low[owners, 0])[edge]
-    step = (np.sign(dy) / SUBROWS)[edge]
+    step = (np.sign(dy) / SUBROWS)[edge]  # of the winding to the right of a crossing; their sum is the coverage
     beyond = (x - column) * step
     steps = np.bincount(cell, step - beyond, total + 1) + np.bincount(cell + 1, beyond, total + 1)
     inside = np.minimum(np.abs(np.cumsum(steps)), 1).astype(np.float32)

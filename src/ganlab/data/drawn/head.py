@@ -1,8 +1,4 @@
-"""Head and shoulders of a person who turns from left to right, as flat shapes for ``drawing.paint``.
-
-Features lie on a turning sphere, at a longitude (radians, 0 in the middle of the face) and a height v (-1 at the top of
-the skull, 1 at the chin).
-"""
+"""Head and shoulders of a person who turns from left to right, as flat shapes for ``drawing.paint``."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,7 +13,7 @@ KINDS = ("background", "clothes", "skin", "face", "hair", "left_eye", "right_eye
 WHITE: Colour = (0.98, 0.97, 0.96)
 LIP: Colour = (0.80, 0.36, 0.36)
 TURN = math.radians(36)  # of the head at pose 1
-EYE = 0.42  # longitude of the eyes
+EYE = 0.42  # longitude of the eyes on the turning sphere of features: radians, 0 in the middle of the face
 OUTLINE = ((0.0, -1.0), (0.55, -0.86), (0.92, -0.42), (0.97, 0.05), (0.88, 0.42), (0.62, 0.78), (0.24, 0.99))
 
 
@@ -63,7 +59,7 @@ class Head(Painting):
 
     def _place(self, u: float, v: float) -> tuple[float, float]:
         """Return the image point of (u, v), in half widths and half heights of the head, with the head's roll."""
-        a, b = u * self.rx, (v - 1) * self.ry
+        a, b = u * self.rx, (v - 1) * self.ry  # v is -1 at the top of the skull, 1 at the chin
         return self.x + a * self.roll_cos - b * self.roll_sin, self.y + self.ry + a * self.roll_sin + b * self.roll_cos
 
     def _places(self, points: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:

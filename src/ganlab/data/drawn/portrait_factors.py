@@ -34,12 +34,7 @@ CLOTHES: dict[str, Colour] = {
 
 @dataclass(frozen=True)
 class PortraitFactors:
-    """Everything that determines a portrait: labels with their probabilities, and numbers in [-1, 1].
-
-    pose: rotation from the picture's left (-1) to its right (1), 36 degrees each way. tilt: leaning to a side.
-    head_*: place and size; *_size, *_width, *_length: proportions; *_tone: brightness; *_hue: colours.
-    parting: of the hair, left below 0. light: from the right (-1) to the left (1). left_eye is on the picture's left.
-    """
+    """Everything that determines a portrait: labels with their probabilities, and numbers in [-1, 1]."""
 
     smile: str = field(metadata={"neutral": 0.5, "smile": 0.5})
     glasses: str = field(metadata={"absent": 0.6, "present": 0.4})
@@ -48,30 +43,30 @@ class PortraitFactors:
     skin: str = field(metadata=dict.fromkeys(SKINS, 1 / len(SKINS)))
     background: str = field(metadata=dict.fromkeys(BACKGROUNDS, 1 / len(BACKGROUNDS)))
     clothes: str = field(metadata=dict.fromkeys(CLOTHES, 1 / len(CLOTHES)))
-    pose: float
+    pose: float  # rotation from the picture's left (-1) to its right (1), 36 degrees each way
     head_size: float
     head_x: float
     head_y: float
-    tilt: float
+    tilt: float  # leaning to a side
     face_width: float
     jaw: float
     shoulders: float
-    skin_tone: float
+    skin_tone: float  # brightness, as the other tones
     hair_tone: float
     hair_volume: float
     hair_length: float
-    parting: float
+    parting: float  # of the hair, left below 0
     fringe: float
     brow: float
     eye_y: float
     eye_size: float
-    eye_hue: float
+    eye_hue: float  # colour, as frame_hue
     nose_size: float
     mouth_y: float
     mouth_width: float
     frame_hue: float
     background_tone: float
-    light: float
+    light: float  # from the right (-1) to the left (1)
 
     def labels(self) -> list[int]:
         return [values.index(getattr(self, name)) for name, values in LABELS.items()]

@@ -1,16 +1,10 @@
-"""Drawn faces: smile, glasses, hair, skin, pose and every other factor, box and mask of a portrait is known.
-
-    factors = draw_factors(seed=0, split="train", index=7)
-    turning = [render(replace(factors, pose=pose), 64).image for pose in (-1, -0.5, 0, 0.5, 1)]
-
-Every factor can be changed without moving the others.
-"""
+"""Drawn faces: every factor, box and mask is known, and a factor can be changed without moving the others."""
 
 from ganlab.data.drawn.head import KINDS, Head
 from ganlab.data.drawn.portrait_factors import FACTORS, LABELS, PROBABILITIES, PortraitFactors
 from ganlab.data.drawn.procedural import Procedural, Rendered, draw_values, render_shapes
 
-OBJECTS = ("face", "hair", "left_eye", "right_eye", "nose", "mouth", "glasses", "clothes")
+OBJECTS = ("face", "hair", "left_eye", "right_eye", "nose", "mouth", "glasses", "clothes")  # left in the picture
 
 
 def draw_factors(seed: int, split: str, index: int) -> PortraitFactors:

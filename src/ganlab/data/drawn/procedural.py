@@ -18,21 +18,13 @@ UNSEEN = -1  # label of what a picture does not show, such as the colour of an a
 
 @dataclass(frozen=True)
 class Rendered:
-    """A picture and its ground truth.
+    """A picture and its ground truth."""
 
-    Attributes:
-        image: uint8 (size, size, 3).
-        labels: int64 (A,), UNSEEN where the picture does not show the attribute.
-        factors: float32 (F,) in [-1, 1].
-        boxes: float32 (K, 4), x0, y0, x1, y1 of visible pixels in units of the image side; zeros if there are none.
-        masks: uint8 (size, size), the number of the front-most kind.
-    """
-
-    image: np.ndarray
-    labels: np.ndarray
-    factors: np.ndarray
-    boxes: np.ndarray
-    masks: np.ndarray
+    image: np.ndarray  # uint8 (size, size, 3)
+    labels: np.ndarray  # int64 (A,), UNSEEN where the picture does not show the attribute
+    factors: np.ndarray  # float32 (F,) in [-1, 1]
+    boxes: np.ndarray  # float32 (K, 4), x0, y0, x1, y1 of visible pixels in image sides; zeros if there are none
+    masks: np.ndarray  # uint8 (size, size), the number of the front-most kind
 
 
 def draw_values(

@@ -1,8 +1,4 @@
-"""An empty room in perspective: camera, walls, ceiling, floor and shading.
-
-Lengths are in metres: x from left to right with 0 in the middle of the back wall, y up from the floor, z from the back
-wall to the camera.
-"""
+"""An empty room in perspective: camera, walls, ceiling, floor and shading, with lengths in metres."""
 
 import math
 from collections.abc import Iterable
@@ -34,15 +30,14 @@ class Room(Painting):
         self.ambience = AMBIENCE[f.sky]
 
     def _point(self, x: float, y: float, z: float) -> tuple[float, float]:
-        dx, dz = x - self.eye[0], self.eye[2] - z
+        dx, dz = x - self.eye[0], self.eye[2] - z  # x: right of the middle; y: above the floor; z: from the back wall
         scale = LENS / (dz * self.cos - dx * self.sin)
         return 0.5 + (dx * self.cos + dz * self.sin) * scale, HORIZON_LINE - (y - self.eye[1]) * scale
 
     def _project(self, points: Iterable[tuple[float, float, float]]) -> list[tuple[float, float]]:
         return [self._point(*point) for point in points]
 
-    def _scale(self, x: float, z: float) -> float:
-        """Return image sides per metre at (x, z)."""
+    def _scale(self, x: float, z: float) -> float:  # image sides per metre at (x, z)
         return LENS / ((self.eye[2] - z) * self.cos - (x - self.eye[0]) * self.sin)
 
     def _upright(self, x0: float, x1: float, y0: float, y1: float, z: float) -> list[tuple[float, float]]:

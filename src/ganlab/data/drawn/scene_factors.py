@@ -25,13 +25,7 @@ BEDS: dict[str, Colour] = {
 
 @dataclass(frozen=True)
 class SceneFactors:
-    """Everything that determines a scene: labels with their probabilities, and numbers in [-1, 1].
-
-    view: camera angle, from the left (-1) to the right (1). distance, eye_height: of the camera.
-    arrangement: its sixth of [-1, 1] selects the order of the windows and the picture on the wall.
-    *_x, *_y, *_size, *_height: place and size of objects; *_tone: brightness; *_hue: index of a bed colour.
-    sun: how far to the side the light falls. Without a bed, bed_x selects the side of the other furniture.
-    """
+    """Everything that determines a scene: labels with their probabilities, and numbers in [-1, 1]."""
 
     windows: str = field(metadata={"none": 0.5, "one": 0.3, "two": 0.2})
     sky: str = field(metadata={"day": 0.5, "sunset": 0.25, "night": 0.25})
@@ -44,17 +38,17 @@ class SceneFactors:
     rug: str = field(metadata={"absent": 0.5, "present": 0.5})
     floor: str = field(metadata={"oak": 0.4, "walnut": 0.3, "tiles": 0.3})
     wall: str = field(metadata=dict.fromkeys(WALLS, 1 / len(WALLS)))
-    view: float
-    distance: float
-    eye_height: float
-    arrangement: float
-    bed_x: float
+    view: float  # camera angle, from the left (-1) to the right (1)
+    distance: float  # of the camera
+    eye_height: float  # of the camera
+    arrangement: float  # its sixth of [-1, 1] selects the order of the windows and the picture on the wall
+    bed_x: float  # without a bed, selects the side of the other furniture
     bed_size: float
-    bed_tone: float
+    bed_tone: float  # brightness, as the other tones
     window_x: float
     window_y: float
     window_size: float
-    curtain_hue: float
+    curtain_hue: float  # index of a bed colour
     lamp_x: float
     lamp_height: float
     picture_x: float
@@ -63,10 +57,10 @@ class SceneFactors:
     plant_size: float
     rug_x: float
     rug_size: float
-    rug_hue: float
+    rug_hue: float  # index of a bed colour
     wall_tone: float
     floor_tone: float
-    sun: float
+    sun: float  # how far to the side the light falls
 
     def labels(self) -> list[int]:
         """Return the labels' numbers, UNSEEN for curtains without a window and the colour of an absent bed."""

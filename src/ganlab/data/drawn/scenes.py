@@ -1,11 +1,4 @@
-"""Drawn bedrooms: every factor, object, box and mask of a scene is known.
-
-    factors = draw_factors(seed=0, split="train", index=7)
-    with_window = render(replace(factors, windows="one"), 64)
-    without = render(replace(factors, windows="none"), 64)
-
-Removing the windows changes the pixels of the windows and of the daylight that falls through them, nothing else.
-"""
+"""Drawn bedrooms: every object, box and mask is known; without a window, only its and its daylight's pixels change."""
 
 from ganlab.data.drawn.bedroom import Bedroom
 from ganlab.data.drawn.procedural import Procedural, Rendered, draw_values, render_shapes

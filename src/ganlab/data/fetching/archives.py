@@ -26,11 +26,7 @@ DAMAGE = (
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a tar (of any compression) or zip file atomically into ``folder``.
-
-    ``UserError`` if it is damaged or rejected: a member would be outside the folder, is a link out of it or a device,
-    or it holds far more than an archive of pictures.
-    """
+    """Unpack a tar (of any compression) or zip file atomically; ``UserError`` if it is damaged or unsafe."""
     unfinished = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process
     unfinished.mkdir(parents=True)
@@ -101,7 +97,7 @@ def unpack_zip(archive: Path, folder: Path) -> None:
 
 
 class Guard:
-    """Counts members and bytes of an archive, and rejects unsafe members and too many."""
+    """Rejects members outside the folder, and archives that hold far more than pictures: counts members and bytes."""
 
     def __init__(self, archive: Path) -> None:
         self.members = self.bytes = 0

@@ -33,11 +33,7 @@ BROKEN = (HTTPException, urllib.error.URLError, TimeoutError, ConnectionError, s
 
 
 def fetch(url: str, path: Path, *, md5: str | None = None) -> None:
-    """Fetch ``url`` to ``path``, unless it exists; ``UserError`` with the fix if that fails.
-
-    Bytes are collected in ``<path>.part``, where a later call continues. The file is renamed when its size, and the
-    digest if one is given, are right.
-    """
+    """Fetch ``url`` to ``path``, unless it exists; ``UserError`` with the fix if that fails."""
     if urlsplit(url).scheme not in ("http", "https"):
         raise UserError(f"{url} is no address on the web: take one that begins with https:// or http://")
     if path.exists():
@@ -45,7 +41,7 @@ def fetch(url: str, path: Path, *, md5: str | None = None) -> None:
     with explain_errors(url, path), locked(path, f"fetches {path.name}"):
         if path.exists():  # fetched by another process meanwhile
             return
-        part = path.with_name(f"{path.name}.part")
+        part = path.with_name(f"{path.name}.part")  # where a later call continues
         transfer(url, part)
         if md5 is not None:
             check(part, md5, url, path)
@@ -53,20 +49,15 @@ def fetch(url: str, path: Path, *, md5: str | None = None) -> None:
 
 
 def fetch_archive(url: str, place: Path, *, expected: Path, md5: str | None = None) -> None:
-    """Fetch a tar or zip file and unpack it into the folder ``place``, unless ``expected`` below ``place`` exists.
-
-    An archive that was put into ``place`` by hand is used. It is unpacked under a hidden name, its content is moved
-    without replacing anything, ``expected`` last, and it is deleted. ``UserError`` if it lacks ``expected``, and as
-    `fetch` and `unpack`.
-    """
+    """Fetch a tar or zip file and unpack it into ``place``, unless ``expected`` below it exists; or ``UserError``."""
     if expected.exists():
         return
     archive = place / PurePosixPath(unquote(urlsplit(url).path)).name
-    unpacked = place / f".{archive.name}.unpacked"
+    unpacked = place / f".{archive.name}.unpacked"  # hidden until it is complete
     with explain_errors(url, archive), locked(unpacked, f"unpacks {archive.name}"):
         if expected.exists():
             return
-        fetch(url, archive, md5=md5)
+        fetch(url, archive, md5=md5)  # unless it was put there by hand
         if not unpacked.exists():
             unpack(archive, unpacked)
         try:

@@ -21,13 +21,9 @@ class Decoded(NamedTuple):
 
 
 class PublishedSet(Source):
-    """One split of a data set that is published as a few files.
+    """One split of a data set published as a few files; the constructor finds them, or fetches them to ``root``."""
 
-    The constructor only checks that the files exist, and fetches missing ones to ``root`` if ``download`` is true. All
-    pictures are decoded at once when a pack is made.
-    """
-
-    in_memory = True
+    in_memory = True  # all pictures are decoded at once when a pack is made
     option: ClassVar[str]  # its name in data=NAME
     splits: ClassVar[Sequence[str]] = ("train", "test")
     by_hand: ClassVar[str]  # how to get the files without a download
@@ -107,9 +103,8 @@ class ArchiveSet(PublishedSet):
 
     @property
     def files(self) -> list[Path]:
-        # Of all splits, which torchvision checks.
         names = [name for name, _ in [*self.dataset.train_list, *self.dataset.test_list]]
-        return [self.folder / name for name in names]
+        return [self.folder / name for name in names]  # of all splits, which torchvision checks
 
     def fetch(self) -> None:
         fetch_archive(self.dataset.url, self.root, expected=self.folder, md5=self.dataset.tgz_md5)

@@ -4,10 +4,7 @@ import numpy as np
 
 
 class EndlessOrder:
-    """An endless stream of epochs, each a new permutation of 0 .. ``count`` - 1.
-
-    Each index follows from (seed, count, position) alone, so a run can continue anywhere.
-    """
+    """Endless permutations of 0 .. ``count`` - 1 that follow from (seed, count, position): a run continues anywhere."""
 
     def __init__(self, count: int, seed: int) -> None:
         self.count, self.seed = count, seed

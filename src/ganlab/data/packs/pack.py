@@ -33,17 +33,11 @@ FORMAT = 2  # part of every key: packs of another format are rebuilt
 
 @dataclass(frozen=True)
 class Pack:
-    """Records ready for training, in memory-mapped arrays of equal length.
-
-    Attributes:
-        manifest: content of pack.json: key, source, fingerprint, protocol, classes, content, count, arrays (shape,
-            dtype and crc32), names and reasons of skipped pictures, numbers of rejected ones by reason, and notes.
-        arrays: ``images`` (N, H, W, C) uint8, or ``inputs`` and ``targets``; labels and other arrays of the source.
-    """
+    """Records ready for training, in memory-mapped arrays of equal length."""
 
     folder: Path
-    manifest: dict[str, Any]
-    arrays: dict[str, np.ndarray]
+    manifest: dict[str, Any]  # content of pack.json, see `write`; arrays with shape, dtype and crc32; count
+    arrays: dict[str, np.ndarray]  # ``images`` uint8 (N, H, W, C), or ``inputs`` and ``targets``; labels and others
 
     def __len__(self) -> int:
         return self.manifest["count"]
@@ -99,15 +93,8 @@ def checksum(array: np.ndarray) -> int:
 def build(
     source: Source, protocol: PictureProtocol, packs: Path, *, max_broken: Share = 0.01, workers: Natural | None = None
 ) -> Pack:
-    """Open the pack of a source in folder ``packs``, built if missing.
-
-    Its folder is named after source, size and a key of fingerprint and protocol, so that changed pictures make a new
-    pack. One process builds while others wait; a killed build continues.
-
-    ``workers`` processes read; None: one per core, 0: this process alone. Unreadable pictures are left out and listed
-    in pack.json; ``UserError`` if they exceed the share ``max_broken``, 0..1, or the pack cannot be written.
-    """
-    folder = packs / pack_name(source, protocol)
+    """Open the pack of a source in folder ``packs``, built if missing; ``UserError`` if too much is broken."""
+    folder = packs / pack_name(source, protocol)  # changed pictures or another protocol make a new pack
     pack = open_or_write(folder, lambda: write(source, protocol, folder, max_broken, workers))
     if skipped := pack.manifest["skipped"]:  # else the source need not be opened to be counted
         refuse_broken(skipped, len(source), source.name, max_broken)

@@ -37,19 +37,15 @@ class PictureFile(NamedTuple):
 
 
 def decode(picture_file: PictureFile, least: tuple[int, int] | None = None) -> Image.Image:
-    """Decode a picture file to 8-bit grey (mode L) or colour (RGB), upright, or raise ``UnreadableImageError``.
-
-    Transparency is over white; 16-bit grey is scaled to 8 bits; the first frame of an animation is used. With
-    ``least``, (width, height) in pixels, a JPEG is decoded at 1/2, 1/4 or 1/8 of its size, but not below ``least``.
-    """
+    """Decode a picture file to 8-bit grey (mode L) or colour (RGB), upright, or raise ``UnreadableImageError``."""
     file, name = picture_file
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd metadata, which does not affect the pixels
             with Image.open(file, formats=FORMATS) as picture:
                 if least is not None:
-                    picture.draft(None, least)
-                picture.load()
+                    picture.draft(None, least)  # JPEG: 1/2, 1/4 or 1/8, not below ``least``, (width, height) in pixels
+                picture.load()  # the first frame of an animation
                 with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
                     ImageOps.exif_transpose(picture, in_place=True)
                 return flatten(picture)
@@ -61,7 +57,7 @@ def decode(picture_file: PictureFile, least: tuple[int, int] | None = None) -> I
 
 
 def flatten(picture: Image.Image) -> Image.Image:
-    """Convert any Pillow mode to L or RGB without clipping; ``ValueError`` if the range of pixels is unknown."""
+    """Convert any mode to L or RGB, transparency over white, 16 bits to 8; ``ValueError`` if the range is unknown."""
     if picture.mode.startswith("I"):
         grey = np.asarray(picture).astype(np.int64)
         if grey.min() < 0 or grey.max() > 65535:
@@ -78,22 +74,13 @@ def flatten(picture: Image.Image) -> Image.Image:
 @checked
 @dataclass(frozen=True)
 class PictureProtocol:
-    """How a picture becomes a square array.
+    """How a picture becomes a square array."""
 
-    Args:
-        image_size: side of the array, in pixels.
-        channels: 1 (grey, ITU-R 601 weights) or 3 (RGB).
-        resize: kernel, antialiased.
-        crop: ``square``, the largest centre square; a number, the centre square of that many pixels; ``none``, the
-            whole picture, squeezed into a square.
-        decode: ``exact``, or ``fast``: JPEGs are scaled while they are decoded, see `decode`.
-    """
-
-    image_size: Count
-    channels: Literal[1, 3]
-    resize: Literal["lanczos", "bicubic", "bilinear", "box"] = "lanczos"
-    crop: Literal["square", "none"] | Count = "square"
-    decode: Literal["exact", "fast"] = "exact"
+    image_size: Count  # side of the array, in pixels
+    channels: Literal[1, 3]  # grey (ITU-R 601 weights) or RGB
+    resize: Literal["lanczos", "bicubic", "bilinear", "box"] = "lanczos"  # kernel, antialiased
+    crop: Literal["square", "none"] | Count = "square"  # largest centre square; the whole, squeezed; or pixels a side
+    decode: Literal["exact", "fast"] = "exact"  # fast: JPEGs are scaled while they are decoded, see `decode`
 
     def __post_init__(self) -> None:
         if self.decode == "fast" and isinstance(self.crop, int):

@@ -56,20 +56,17 @@ def read_chunk(source: Source, protocol: PictureProtocol, start: int, stop: int)
 
 
 def chunks(source: Source, protocol: PictureProtocol, start: int, workers: int | None) -> Generator[Chunk, None, None]:
-    """Yield chunks from record ``start`` to the end, in order; their boundaries depend on the protocol alone.
-
-    At most two chunks per process are read ahead. ``workers`` is None: one per core, 0: this process reads.
-    """
+    """Yield chunks from record ``start`` to the end, in order; their boundaries depend on the protocol alone."""
     step = max(1, min(CHUNK_RECORDS, CHUNK_BYTES // row_bytes(arrays_of(source, protocol))))
     spans = [(first, min(first + step, len(source))) for first in range(start, len(source), step)]
-    workers = min(cores() if workers is None else workers, len(spans))
+    workers = min(cores() if workers is None else workers, len(spans))  # 0: this process alone reads
     if workers == 0 or source.in_memory or len(source) < FEW_RECORDS:
         yield from (read_chunk(source, protocol, *span) for span in spans)
         return
     # Spawned, not forked: a fork would copy the locks of this process's threads in any state.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), begin_work, (source, protocol))
     try:
-        ahead = deque(pool.submit(work, *span) for span in spans[: 2 * workers])
+        ahead = deque(pool.submit(work, *span) for span in spans[: 2 * workers])  # chunks that are read ahead
         for span in spans[2 * workers :]:
             yield ahead.popleft().result()
             ahead.append(pool.submit(work, *span))

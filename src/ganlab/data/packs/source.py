@@ -23,11 +23,7 @@ class RecordRows(NamedTuple):
 
 
 class Source(ABC):
-    """Numbered records that can be read in any order and from any process.
-
-    A source is picklable. Its constructor raises ``UserError`` if data are missing, with the command to fetch them and
-    the key to set.
-    """
+    """Numbered records, read in any order and process (picklable); ``UserError`` with the fix if data are missing."""
 
     name: str  # the beginning of the pack folder's name
     classes: list[str] | None = None  # names of the labels 0, 1, ...; None if pictures have no single label

@@ -46,10 +46,7 @@ class CIFAR10(ArchiveSet):
 
 @checked
 class CIFAR100(CIFAR10):
-    """50,000 + 10,000 photographs of a hundred classes in twenty groups (Krizhevsky 2009).
-
-    ``kind``: ``fine``, labels are the classes; ``coarse``, their groups.
-    """
+    """50,000 + 10,000 photographs of 100 classes (``kind`` fine) in 20 groups (coarse), Krizhevsky 2009."""
 
     option = "cifar100"
     dataset = datasets.CIFAR100

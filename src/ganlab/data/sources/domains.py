@@ -6,13 +6,10 @@ from ganlab.errors import UserError
 
 
 class Domain(Folder):
-    """One of two domains: all pictures of ``root``/trainA (or A/train, or train/A), without labels.
-
-    ``set`` names a set published with CycleGAN (Zhu et al. 2017), in ``root``/cyclegan; None: your own folder.
-    """
+    """One of two domains: all pictures of ``root``/trainA (or A/train, or train/A), without labels."""
 
     def __init__(self, *, root: str, split: str, set: str | None, side: str, download: bool) -> None:
-        place = place_of(root, set, "domains", download)
+        place = place_of(root, set, "domains", download)  # of a set of CycleGAN (Zhu et al. 2017); None: your own
         folders = two_folders(place, split)
         folder = place / f"{split}{side}" if folders is None else folders["AB".index(side)]
         if not folder.is_dir():

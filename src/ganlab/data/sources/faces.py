@@ -11,27 +11,16 @@ from ganlab.data.packs.source import RecordRows
 from ganlab.data.sources.folder import Folder
 from ganlab.errors import UserError
 
-CASCADE = "haarcascade_frontalface_alt2.xml"
+CASCADE = "haarcascade_frontalface_alt2.xml"  # Viola and Jones 2001; Lienhart and Maydt 2002
 INSTALL = "pip install 'opencv-python-headless<5'"
 Found = Literal["all", "one"]
-Step = Annotated[float, Within(1, 4, above=True)]  # with larger steps OpenCV may never end
+Step = Annotated[float, Within(1, 4, above=True)]  # ratio of the sizes searched; with larger ones OpenCV may never end
 Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels
 
 
 @checked
 class Faces(Folder):
-    """The faces in all photographs under ``root``; see `ganlab.data.sources.folder.Folder` for classes.
-
-    The paper keeps detections of sufficient resolution without naming a number. The detector is OpenCV's cascade of
-    Haar features for frontal faces (Viola and Jones 2001; Lienhart and Maydt 2002).
-
-    Args:
-        margin: added on each side of a detection, as a share of its side.
-        minimum: smallest side of the box with its margin, in pixels of the photograph.
-        faces: ``all`` faces of a photograph, or ``one``, the largest.
-        scale_factor: ratio between the sizes searched, above 1 to 4; smaller finds more faces, more slowly.
-        neighbours: overlapping detections that make a face; more: fewer faces, fewer mistakes.
-    """
+    """The faces in all photographs under ``root``; see `ganlab.data.sources.folder.Folder` for classes."""
 
     def __init__(
         self, *, root: str, margin: NonNegative, minimum: Count, faces: Found, scale_factor: Step, neighbours: Count
@@ -39,7 +28,7 @@ class Faces(Folder):
         super().__init__(root)
         self.name = self.name.replace("folder-", "faces-", 1)
         self.margin, self.minimum, self.largest_only = margin, minimum, faces == "one"
-        self.scale_factor, self.neighbours = scale_factor, neighbours
+        self.scale_factor, self.neighbours = scale_factor, neighbours  # overlapping detections that make a face
 
     def fingerprint(self) -> dict[str, Any]:
         wanted = [self.margin, self.minimum, self.largest_only]
@@ -64,11 +53,8 @@ class Faces(Folder):
         return RecordRows([{**record, "images": photograph.crop(box)} for box in boxes], rejected)
 
     def detect(self, grey: np.ndarray) -> list[Box]:
-        """Return square boxes, with their margin, of the faces in a grey photograph, uint8 (H, W).
-
-        Faces down to two thirds of the minimum are searched, so that rejected small ones are counted.
-        """
-        side = round(self.minimum / (1 + 2 * self.margin) * 2 / 3)
+        """Return square boxes, with their margin, of the faces in a grey photograph, uint8 (H, W)."""
+        side = round(self.minimum / (1 + 2 * self.margin) * 2 / 3)  # smaller, so that rejected small faces are counted
         found = open_cascade().detectMultiScale(
             grey, scaleFactor=self.scale_factor, minNeighbors=self.neighbours, minSize=(side, side)
         )
@@ -77,7 +63,7 @@ class Faces(Folder):
     def reject(self, box: Box, size: tuple[int, int]) -> str | None:
         """Return why a box in a photograph of ``size`` (width, height) is rejected; None if it is kept."""
         left, top, right, bottom = box
-        if right - left < self.minimum:
+        if right - left < self.minimum:  # in pixels of the photograph; the paper names no number
             return f"face of less than {self.minimum} pixels"
         return "face cut by the border" if min(left, top) < 0 or right > size[0] or bottom > size[1] else None
 

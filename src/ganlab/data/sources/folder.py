@@ -18,11 +18,7 @@ SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 
 
 class Folder(Source):
-    """All picture files under ``root``, sorted by path, without hidden files and folders.
-
-    If every picture is in a sub-folder and ``labelled`` is true, the direct sub-folders are the classes; otherwise
-    there are no labels. Links are followed, each folder once.
-    """
+    """All picture files under ``root``, sorted by path, without hidden ones; links are followed, each folder once."""
 
     def __init__(self, root: str, *, labelled: bool = True) -> None:
         self.root = Path(root).expanduser()
@@ -40,7 +36,7 @@ class Folder(Source):
         self.name = "folder-" + re.sub(r"[^A-Za-z0-9._-]+", "_", self.root.resolve().name)[:40]
         tops = [path.split(os.sep, 1)[0] if os.sep in path else None for path in self.files]
         names = sorted({top for top in tops if top is not None})
-        self.classes = names if labelled and None not in tops else None
+        self.classes = names if labelled and None not in tops else None  # top sub-folders, if all pictures are in one
         self._doubt_classes()
         self._digest = hashlib.sha256("".join(map(repr, found)).encode()).hexdigest()
 

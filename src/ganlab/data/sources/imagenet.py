@@ -24,15 +24,11 @@ BLOCK = tarfile.BLOCKSIZE
 
 
 class ImageNet(Source):
-    """1,281,167 photographs of 1,000 classes (Russakovsky et al. 2015), named by their WordNet numbers.
-
-    ``root`` is the training tar file or its folder; or a folder of class folders such as ``n01440764``, directly or in
-    ``train``. A subset of the classes is accepted.
-    """
+    """1,281,167 photographs of 1,000 classes, or a subset of them, by WordNet number (Russakovsky et al. 2015)."""
 
     def __init__(self, root: str) -> None:
         place = Path(root).expanduser().absolute()
-        tars = [path for path in (place, place / TRAIN_TAR) if path.is_file()]
+        tars = [path for path in (place, place / TRAIN_TAR) if path.is_file()]  # the file itself, or in its folder
         folders = [path for path in (place, place / "train") if any(path.glob("n" + 8 * "[0-9]"))]
         if tars:
             self.inside: Source = TarOfTars(tars[0])
@@ -102,8 +98,7 @@ class TarOfTars(Source):
         return {"images": PictureFile(io.BytesIO(data), header.name), "labels": label}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Include the offsets, so that no other process lists them again."""
-        _ = self.ends
+        _ = self.ends  # offsets are included, so that no other process lists them again
         return self.__dict__
 
 

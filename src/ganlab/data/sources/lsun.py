@@ -19,7 +19,7 @@ from ganlab.data.packs.record_reader import depend_on_parent
 from ganlab.data.packs.source import NoSuchSplitError, Record, Source
 from ganlab.errors import UserError
 
-SITE = "http://dl.yf.io/lsun"
+SITE = "http://dl.yf.io/lsun"  # the layout of folders is described at github.com/fyu/lsun
 SCENES = (
     *("bedroom", "bridge", "church_outdoor", "classroom", "conference_room", "dining_room", "kitchen", "living_room"),
     *("restaurant", "tower"),
@@ -36,12 +36,7 @@ MAPPED_RECORDS = 16
 
 
 class LSUN(Source):
-    """Pictures of one or more LSUN classes (Yu et al. 2015), WebP or JPEG with a short side of 256.
-
-    Scenes are in ``<root>/<class>_<split>_lmdb`` and objects, which have no splits, in ``<root>/<class>``, as published
-    at github.com/fyu/lsun. The label is the position in ``classes``, which is empty for the test set of scenes,
-    ``<root>/test_lmdb``. ``download`` fetches missing folders; the bedrooms are 43 GB.
-    """
+    """Pictures of LSUN classes (Yu et al. 2015), WebP or JPEG with a short side of 256; labels index ``classes``."""
 
     def __init__(self, root: str, classes: Sequence[str], split: str, download: bool) -> None:
         require_published(classes, split)
@@ -54,7 +49,7 @@ class LSUN(Source):
             if download and not folder.exists():
                 from ganlab.data.fetching.download import fetch_archive  # rarely needed
 
-                fetch_archive(address(folder), self.root, expected=folder)
+                fetch_archive(address(folder), self.root, expected=folder)  # the bedrooms are 43 GB
             require_intact(folder, f"data.classes=[{','.join(names)}] data.split={split}")
         self.counts = [environment(folder).stat()["entries"] for folder in self.folders]
 
@@ -86,12 +81,9 @@ class LSUN(Source):
 
     @cached_property
     def _marks(self) -> list[list[bytes]]:
-        """Every 128th key of each class: all 3 million keys of the bedrooms would take 300 MB in each process.
-
-        LMDB kills a process that reads a damaged page of keys, so another process reads them first.
-        """
+        """Every 128th key of each class: all 3 million keys of the bedrooms would take 300 MB in each process."""
         with ProcessPoolExecutor(1, get_context("spawn"), depend_on_parent) as pool:
-            marks = []
+            marks = []  # LMDB kills a process that reads a damaged page of keys: another process reads them first
             for folder, count in zip(self.folders, self.counts, strict=True):
                 try:
                     marks.append(pool.submit(list_marks, folder).result())
@@ -105,8 +97,7 @@ class LSUN(Source):
             return marks
 
     def __getstate__(self) -> dict[str, Any]:
-        """Include the marks, so that no other process reads all keys again."""
-        _ = self._marks
+        _ = self._marks  # included, so that no other process reads all keys again
         return self.__dict__
 
 

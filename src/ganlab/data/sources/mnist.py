@@ -70,10 +70,7 @@ class FashionMNIST(MNIST):
 
 
 class EMNIST(PublishedSet):
-    """Handwritten letters and digits (Cohen et al. 2017) in six ``part``s, upright.
-
-    The published pictures are transposed and the letters' classes start at 1; both are corrected here.
-    """
+    """Handwritten letters and digits (Cohen et al. 2017) in six ``part``s, upright."""
 
     option = "emnist"
     by_hand = f"unpack the files of {datasets.EMNIST.url} as EMNIST/raw/*-ubyte"
@@ -102,24 +99,20 @@ class EMNIST(PublishedSet):
 
     def decode(self) -> Decoded:
         loaded = datasets.EMNIST(self.root, split=self.part, train=self.split == "train")
-        labels = np.asarray(loaded.targets) - (self.part == "letters")
-        return Decoded(np.asarray(loaded.data).transpose(0, 2, 1), labels)
+        labels = np.asarray(loaded.targets) - (self.part == "letters")  # whose published classes start at 1
+        return Decoded(np.asarray(loaded.data).transpose(0, 2, 1), labels)  # published transposed
 
 
 @checked
 class StackedMNIST(Source):
-    """``count`` colour pictures with random MNIST digits as red, green and blue channels: 1,000 modes.
-
-    The label is 100 r + 10 g + b. Introduced by Metz et al. 2016 (Unrolled GAN) to count a generator's modes; 128,000
-    pictures are usual (Lin et al. 2018, PacGAN).
-    """
+    """``count`` pictures of random MNIST digits as red, green, blue: 1,000 modes (Metz et al. 2016, Unrolled GAN)."""
 
     in_memory = True
     classes = [f"{mode:03d}" for mode in range(1000)]
 
     def __init__(self, root: str, split: str, count: Count, seed: Natural, download: bool) -> None:
         self.digits = MNIST(root, split, download)
-        self.count, self.seed = count, seed
+        self.count, self.seed = count, seed  # 128,000 pictures are usual (Lin et al. 2018, PacGAN)
         self.name = f"stacked_mnist-{split}"
 
     def notes(self) -> dict[str, Any]:

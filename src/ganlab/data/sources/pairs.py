@@ -18,22 +18,15 @@ MOST_STRETCH = 1.02  # largest ratio of the aspect ratios of a pair: sizes are r
 
 @checked
 class Pairs(Source):
-    """Pairs A, B: pictures with A on the left and B on the right, or two folders with equal file names.
-
-    The former are in ``root``/train, the latter in ``root``/trainA and trainB, A/train and B/train, or train/A and
-    train/B; file name extensions may differ. Pictures side by side are always decoded exactly.
-
-    ``set`` names a set published with pix2pix (Isola et al. 2017), in ``root``/pix2pix; None: your own pairs. With
-    ``a_to_b``, A is the input and B the target.
-    """
+    """Pairs A, B: pictures with A on the left and B on the right, or two folders with equal file names."""
 
     pictures = ("inputs", "targets")
 
     def __init__(
         self, *, root: str, split: str, set: str | None, direction: Literal["a_to_b", "b_to_a"], download: bool
     ) -> None:
-        self.reverse = direction == "b_to_a"
-        place = place_of(root, set, "pairs", download)
+        self.reverse = direction == "b_to_a"  # B is the input, A the target
+        place = place_of(root, set, "pairs", download)  # of a set of pix2pix (Isola et al. 2017); None: your own
         folders = two_folders(place, split)
         if folders is None:
             if not (place / split).is_dir():
@@ -61,7 +54,7 @@ class Pairs(Source):
         paths = [files[index] for files in self.files]
         pair: list[Any] = [PictureFile(side.root / path, path) for side, path in zip(self.sides, paths, strict=True)]
         if len(pair) == 1:
-            both, name = decode(pair[0]), paths[0]
+            both, name = decode(pair[0]), paths[0]  # always exactly, also with data.decode=fast
             if both.width % 2:
                 raise UnreadableImageError(name, f"{both.width} pixels wide: not two pictures of one size side by side")
             middle = both.width // 2

@@ -8,19 +8,16 @@ CLASSES = ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "
 
 
 class STL10(ArchiveSet):
-    """5,000 training, 8,000 test and 100,000 unlabelled photographs of ten classes (Coates et al. 2011).
-
-    Splits with unlabelled pictures have no labels, and take 2.8 GB of memory.
-    """
+    """5,000 training, 8,000 test and 100,000 unlabelled photographs of ten classes (Coates et al. 2011)."""
 
     option = "stl10"
-    splits = ("train", "test", "unlabeled", "train+unlabeled")
+    splits = ("train", "test", "unlabeled", "train+unlabeled")  # the latter two take 2.8 GB of memory
     dataset = datasets.STL10
     by_hand = f"unpack {dataset.url}"
 
     def __init__(self, root: str, split: str, download: bool) -> None:
         super().__init__(root, split, download)
-        self.classes = None if "unlabeled" in split else CLASSES
+        self.classes = None if "unlabeled" in split else CLASSES  # also for train+unlabeled
 
     def decode(self) -> Decoded:
         loaded = datasets.STL10(self.root, split=self.split)

@@ -14,10 +14,7 @@ SHUFFLE_SEED = 42  # selects the held-out pictures, the same in every run; the p
 
 
 class SVHN(PublishedSet):
-    """73,257 training, 26,032 test and 531,131 extra digits (Netzer et al. 2011).
-
-    ``validation`` is 10,000 random training pictures and ``train_without_validation`` the others, as in the paper.
-    """
+    """73,257 training, 26,032 test and 531,131 extra digits (Netzer et al. 2011)."""
 
     option = "svhn"
     splits = ("train", "extra", "test", "validation", "train_without_validation")
