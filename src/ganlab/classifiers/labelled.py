@@ -18,7 +18,11 @@ UNSEEN = -1  # label of what a picture does not show; not trained on
 
 @dataclass(frozen=True)
 class Labelled:
-    """A pack's images as a classifier's examples, with one class, several labels, or a label per channel."""
+    """A pack's images and labels as a classifier's examples.
+
+    Packs have one class per image (``classes`` in the manifest), several labels (``labels`` with their values, or
+    binary ``attributes``), or a label per channel (``channels``: the digits of the label, red first).
+    """
 
     images: np.ndarray  # uint8 (N, H, W, C)
     labels: np.ndarray  # int64 (N, A), a column per factor, UNSEEN where the image does not show it

@@ -70,6 +70,7 @@ class Generator(LatentGenerator):
         style.normalize_weights(self)
 
     def forward(self, latents: Tensor) -> Tensor:
+        """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in ``value_range``."""
         return self.to_image(self.upsample(self.project(self.hidden(latents))))
 
 
@@ -124,4 +125,5 @@ class Discriminator(nn.Module):
         style.normalize_weights(self)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""
         return self.head(self.minibatch(self.hidden(self.downsample(self.from_image(images))))).squeeze(1)

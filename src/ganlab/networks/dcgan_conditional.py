@@ -67,6 +67,7 @@ class Generator(LatentGenerator):
         initialize(self, deviation)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Map latents (N, latent_size) and labels (N,) to images (N, channels, H, W) in ``value_range``."""
         layers = (self.hidden, self.project, *self.upsample, self.to_image)
         return apply_with_labels(layers, latents, one_hot(labels, self.classes))
 
@@ -110,6 +111,7 @@ class Discriminator(nn.Module):
         initialize(self, deviation)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real and of that class."""
         encoded = one_hot(labels, self.classes)
         features = apply_with_labels((self.from_image, *self.downsample), images, encoded)
         return apply_with_labels((self.hidden, self.head), features.flatten(1), encoded).squeeze(1)

@@ -49,6 +49,7 @@ class Generator(LatentGenerator):
         initialize(self, deviation)
 
     def forward(self, latents: Tensor) -> Tensor:
+        """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in ``value_range``."""
         return self.to_image(self.upsample(self.project(latents)))
 
 
@@ -78,6 +79,7 @@ class Discriminator(nn.Module):
         initialize(self, deviation)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""
         return self.head(self.downsample(self.from_image(images))).squeeze(1)
 
 

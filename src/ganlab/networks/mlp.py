@@ -50,6 +50,7 @@ class Generator(LatentGenerator):
         self.to_image = nn.Sequential(uniform(sizes[-1], prod(shape), output_bound), squash(), nn.Unflatten(1, shape))
 
     def forward(self, latents: Tensor) -> Tensor:
+        """Map latents (N, latent_size) to images (N, channels, image_size, image_size) in ``value_range``."""
         return self.to_image(self.hidden(latents))
 
 
@@ -76,6 +77,7 @@ class Discriminator(nn.Module):
         self.head = uniform(sizes[-1], 1, bound)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Map images (N, channels, image_size, image_size) to logits (N,): positive means real."""
         return self.head(self.hidden(self.from_image(images))).squeeze(1)
 
 

@@ -54,6 +54,7 @@ class Generator(LatentGenerator):
         initialize(self, deviation)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
+        """Map latents (N, latent_size) and labels (N,) to images (N, channels, H, W) in ``value_range``."""
         return apply_with_labels((*self.hidden, self.to_image), latents, one_hot(labels, self.classes))
 
 
@@ -85,5 +86,6 @@ class Discriminator(nn.Module):
         initialize(self, deviation)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real and of that class."""
         layers = (self.from_image, *self.hidden, self.head)
         return apply_with_labels(layers, images.flatten(1), one_hot(labels, self.classes)).squeeze(1)

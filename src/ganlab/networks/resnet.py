@@ -65,6 +65,7 @@ class Generator(LatentGenerator):
         initialize(self)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map latents (N, latent_size) and labels (N,) to images (N, channels, H, W) in ``value_range``."""
         values = self.project(latents)
         given = (labels,) if self.classes else ()
         for block in self.upsample:
@@ -109,6 +110,7 @@ class Discriminator(nn.Module):
         style.normalize_weights(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map images (N, channels, H, W) and labels (N,) to logits (N,): positive means real and of that class."""
         sums = self.downsample(self.from_image(images)).sum((2, 3))
         logits = self.head(sums).squeeze(1)
         return logits + (self.embedding(labels) * sums).sum(1) if self.classes else logits

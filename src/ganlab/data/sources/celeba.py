@@ -23,7 +23,10 @@ DRIVE = {name: f"https://drive.google.com/file/d/{key}" for key, _, name in data
 
 
 class CelebA(Source):
-    """162,770 + 19,867 + 19,962 aligned photographs of faces, 178x218, with attributes 0 or 1 (Liu et al. 2015)."""
+    """162,770 + 19,867 + 19,962 aligned photographs of faces, 178x218, with attributes 0 or 1 (Liu et al. 2015).
+
+    ``root`` holds ``img_align_celeba.zip``, or the folder ``img_align_celeba``, and the two published lists.
+    """
 
     def __init__(self, root: str, split: str) -> None:
         if split not in (*SPLITS, "all"):

@@ -18,7 +18,11 @@ MOST_STRETCH = 1.02  # largest ratio of the aspect ratios of a pair: sizes are r
 
 @checked
 class Pairs(Source):
-    """Pairs A, B: pictures with A on the left and B on the right, or two folders with equal file names."""
+    """Pairs A, B: pictures with A on the left and B on the right, or two folders with equal file names.
+
+    The former are in ``root``/train, the latter in ``root``/trainA and trainB, A/train and B/train, or train/A and
+    train/B; file name extensions may differ. ``set`` names a set published with pix2pix (Isola et al. 2017).
+    """
 
     pictures = ("inputs", "targets")
 

@@ -19,6 +19,7 @@ class StandardDeviation(nn.Module):
         self.group, self.channels = group, channels + 1
 
     def forward(self, features: Tensor) -> Tensor:
+        """Append the channel: (N, channels, side, side) -> (N, channels + 1, side, side)."""
         parts = []
         for group in features.split(self.group):
             deviation = (group.float().var(0, unbiased=False) + 1e-8).sqrt().mean().to(group.dtype)
@@ -39,6 +40,7 @@ class Discrimination(nn.Module):
         self.projection = nn.Linear(channels * side**2, kernels * length, bias=False)
 
     def forward(self, features: Tensor) -> Tensor:
+        """Append the channels: (N, channels, side, side) -> (N, channels + kernels, side, side)."""
         vectors = self.projection(features.flatten(1)).float().unflatten(1, (-1, self.length))
         distances = (vectors[:, None] - vectors[None]).abs().sum(3)
         closeness = (-distances).exp().sum(1) - 1  # without the image's distance of 0 to itself
