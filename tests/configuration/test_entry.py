@@ -1,3 +1,4 @@
+import inspect
 import subprocess
 import sys
 from collections.abc import Callable
@@ -120,3 +121,10 @@ def test_mistakes_are_one_line_with_the_mend(
     lines = [line for line in outcome.err.splitlines() if line.strip()]
     assert len(lines) == 1 and lines[0].startswith("error: ") and message in lines[0], outcome.err
     assert not (tmp_path / "runs/mistaken").exists()
+
+
+def test_the_private_method_that_help_replaces_is_there() -> None:
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    names = list(inspect.signature(ConfigLoaderImpl.get_group_options).parameters)
+    assert names[:3] == ["self", "group_name", "results_filter"]

@@ -18,6 +18,7 @@ D, G = ("discriminator",), ("generator",)
 
 def test_sequential_shares_the_fakes_of_the_last_d_step_with_the_first_g_step() -> None:
     assert sequential() == ((Phase(D), Phase(G, fresh=False)),)
+    assert sequential(fresh=True) == ((Phase(D), Phase(G)),)
     assert sequential(d_steps=2, g_steps=2) == ((Phase(D),), (Phase(D), Phase(G, fresh=False), Phase(G)))
 
 

@@ -88,7 +88,10 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
 
 
 def list_groups_at_once() -> None:
-    """Let Hydra list its groups without its copy of all sources for each, most of the time of ``--help``."""
+    """Let Hydra list its groups without copying all sources for each, which takes most of the time of ``--help``.
+
+    Hydra has no public way to list groups faster; tests/configuration/test_entry.py watches the private one.
+    """
     original = ConfigLoaderImpl.get_group_options
 
     def options(self: Any, group_name: str, results_filter: Any = ObjectType.CONFIG, *more: Any, **named: Any) -> Any:

@@ -22,6 +22,7 @@ class Average(nn.Module):
         """Follow ``network`` after ``images`` more images, ``images_seen`` in all."""
         half_life = min(self.half_life, max(images_seen, 1) / 20)
         theirs = 1 - 0.5 ** (images / half_life)
+        # One kernel for all weights, which has no public name; tests/systems/test_averaging.py watches it.
         torch._foreach_lerp_(list(self.network.parameters()), list(network.parameters()), theirs)
         if buffers := list(self.network.buffers()):
             torch._foreach_copy_(buffers, list(network.buffers()))

@@ -64,4 +64,5 @@ def flattened(tensors: list[Tensor]) -> Tensor:
 def spread(flat: Tensor, tensors: list[Tensor]) -> None:
     """Write the values of a vector back into tensors."""
     parts = flat.split([tensor.numel() for tensor in tensors])
+    # One kernel, which has no public name; tests/systems/test_data_parallel.py watches it.
     torch._foreach_copy_(tensors, [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)])

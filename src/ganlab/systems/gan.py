@@ -88,6 +88,7 @@ class GAN(AdversarialSystem):
         super().on_fit_start()
         discriminator = self.networks[DISCRIMINATOR]
         twice = self.differentiated_twice()
+        # There is no public way to see that nn.Module.compile() was called; tests/systems/test_gan.py watches the name.
         if twice and any(module._compiled_call_impl is not None for module in discriminator.modules()):
             raise UserError(
                 f"penalty={twice[0]} differentiates the discriminator twice, which torch.compile cannot: leave the "
@@ -271,6 +272,7 @@ class GAN(AdversarialSystem):
     def standing(self) -> Averages:
         """Return the sampling network's standing statistics, taken again when its weights have changed."""
         network = self.ema_or_raw(GENERATOR)
+        # PyTorch counts changes of a tensor in _version alone; tests/systems/test_conditional.py watches the name.
         moment = (self.clock.images_seen, *(parameter._version for parameter in network.parameters()))
         if self._standing[0] != moment:
             self._standing = moment, standing_statistics(network, self.seed)

@@ -73,15 +73,16 @@ def resolve_roles(rule: UpdateRule, players: Mapping[str, Player], networks: Con
 
 
 @checked
-def sequential(d_steps: Count = 1, g_steps: Count = 1) -> UpdateRule:
+def sequential(d_steps: Count = 1, g_steps: Count = 1, fresh: bool = False) -> UpdateRule:
     """D steps, each on a minibatch of its own, then G steps; the first G step shares the last D step's fakes.
 
-    Algorithm 1 of Goodfellow et al. 2014, and PyTorch's DCGAN tutorial with one step each.
+    Algorithm 1 of Goodfellow et al. 2014, and PyTorch's DCGAN tutorial with one step each. With ``fresh`` every G step
+    draws fakes of its own (Progressive GAN).
     """
     alone: Iteration = (Phase((DISCRIMINATOR,)),)
     last: Iteration = (
         Phase((DISCRIMINATOR,)),
-        Phase((GENERATOR,), fresh=False),
+        Phase((GENERATOR,), fresh),
         *(Phase((GENERATOR,)) for _ in range(g_steps - 1)),
     )
     return (alone,) * (d_steps - 1) + (last,)
