@@ -1,4 +1,3 @@
-import inspect
 import subprocess
 import sys
 from collections.abc import Callable
@@ -126,5 +125,5 @@ def test_mistakes_are_one_line_with_the_mend(
 def test_the_private_method_that_help_replaces_is_there() -> None:
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-    names = list(inspect.signature(ConfigLoaderImpl.get_group_options).parameters)
+    names = list(signature(ConfigLoaderImpl.get_group_options).parameters)
     assert names[:3] == ["self", "group_name", "results_filter"]
