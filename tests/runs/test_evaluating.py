@@ -100,3 +100,10 @@ def test_combinations_that_cannot_be(
 def test_mistakes_are_told(command: Callable, smoke: Path, overrides: list[str], message: str) -> None:
     outcome = command("evaluate", *(override.format(smoke=smoke) for override in overrides))
     assert outcome.code == 1 and message in outcome.err and "Traceback" not in outcome.err
+
+
+def test_one_generated_picture_is_refused_in_one_line(command: Callable, tmp_path: Path) -> None:
+    save_each(torch.zeros(1, 1, 32, 32, dtype=torch.uint8), tmp_path / "one")
+    save_each(torch.randint(0, 256, (8, 1, 32, 32), dtype=torch.uint8), tmp_path / "real")
+    outcome = command("evaluate", f"generated={tmp_path}/one", f"real={tmp_path}/real", "metrics=swd")
+    assert outcome.code == 1 and "one holds 1 image: metrics need two or more" in outcome.err

@@ -214,3 +214,12 @@ def test_standing_statistics_are_taken_once_a_moment_and_without_a_trace(monkeyp
     with torch.no_grad():
         generator.to_image[0].weight.mul_(1.1)
     assert system.standing() is not averages
+
+
+def test_given_latents_pass_together_under_batch_statistics() -> None:
+    torch.manual_seed(0)
+    system = make(*both(dcgan_conditional, 16, 1, CLASSES, width=2, hidden_units=8))
+    latents, labels = torch.randn(101, 100), torch.arange(101) % CLASSES
+    request = Request.first(101, latents=latents, labels=labels, statistics="batch")
+    reference = system.networks["generator"].train()(latents, labels)
+    torch.testing.assert_close(system.decode(request, 0), reference)

@@ -29,6 +29,7 @@ class SampleStatistics:
             reals, request = reals[order], replace(request, labels=request.labels[order])
         self.reals, self.request, self.task = reals, request, task
         self.mean: Tensor | None = None
+        self.real_shares: dict[str, float] | None = None
 
     def measure(self, system: Family, classifier: DigitsFeatures | None) -> dict[str, float]:
         """Return ``diversity`` and, by a classifier, ``classes/<number>`` and ``coverage``; empty for tiny images.
@@ -43,8 +44,9 @@ class SampleStatistics:
         self.mean = (images.float().mean(0).flatten() / self.real_deviation).cpu()
         values = {"diversity": dissimilarity(images) / max(self.real_dissimilarity, 1e-6)}
         if classifier is not None and (shares := class_shares(images, classifier)):
-            real_shares = class_shares(self.reals, classifier)
-            if present := [name for name, share in real_shares.items() if share > 0]:
+            if self.real_shares is None:
+                self.real_shares = class_shares(self.reals, classifier)
+            if present := [name for name, share in self.real_shares.items() if share > 0]:
                 values |= shares | {"coverage": sum(shares[name] > 0 for name in present) / len(present)}
         return values
 

@@ -70,6 +70,8 @@ def evaluate_images(config: dict[str, Any]) -> None:
             f"repeats={config['repeats']} draws as many samples, and generated={config['generated']} holds {count} "
             f"images in all: type count={max(count // config['repeats'], 2)}"
         )
+    if count < 2:
+        raise UserError(f"generated={config['generated']} holds {count} image: metrics need two or more")
     config["metrics"]["count"] = count
     device = choose_device(config["device"])
     evaluator = evaluator_against({"": of_images(real)}, config, device, held_out=lambda: None)

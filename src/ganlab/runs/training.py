@@ -60,7 +60,7 @@ def train(config: DictConfig) -> float | None:
             message = f"Run {folder.path} is finished. To continue: a larger max_images= or max_epochs="
             print(f"{message}; to start again: another run=")
             return folder.score()
-        prepare(folder, run, start, first)
+        prepare(run, first)
         run_id = new_run_id(folder.environment)
         if first:
             start = record(folder, run, start, run_id)
@@ -87,17 +87,17 @@ def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None) -
     minibatches = inf if length is None else length / config["data"]["batch_size"]
     config = resolve_auto(config, machine.compiling(minibatches), recorded)
     data.batch_size_at = lambda seen: system.stages(seen).batch_size or config["data"]["batch_size"]
+    machine.prepare(config)  # refusals that cost nothing come before metrics, which may train a feature network
+    system.check_labels(data.pack.labels if config["data"]["labels"] else None)
+    if start:
+        load_weights(system, start)
     watch = build_callbacks(folder, config, data, system, length)
     return Run(config, machine, data, system, watch, build_trainer(config, watch.callbacks, [], watch.writer), length)
 
 
-def prepare(folder: RunFolder, run: Run, start: Checkpoint | None, first: bool) -> None:
-    """Check everything that may still be refused, and load the weights that the run starts from."""
+def prepare(run: Run, first: bool) -> None:
+    """Check what depends on the devices, take the features of the real images, and compile the networks."""
     config, data, system, world_size = run.config, run.data, run.system, run.trainer.world_size
-    run.machine.prepare(config)
-    system.check_labels(data.pack.labels if config["data"]["labels"] else None)
-    if start:
-        load_weights(system, start)
     data.check(world_size, {data.batch_size_at(0)} | system.stages.batch_sizes, config["accumulate"])
     device = run.trainer.strategy.root_device
     data.resident = resident(config["machine"]["data_on_device"], data, device)
@@ -167,10 +167,11 @@ def conclude(folder: RunFolder, run: Run, seconds: float) -> None:
     seen, evaluations = run.system.clock.images_seen, run.watch.evaluations
     best, latest = (evaluations.best, evaluations.latest) if evaluations else (None, {})
     checkpoint = folder.checkpoints / (BEST if best else LAST)
+    extreme = "highest" if evaluations and evaluations.evaluator.score_rises else "lowest"
     print(f"\nfinished    {seen:,} images, {seconds / 60:.1f} min")
     for name, value in latest.items():
-        chosen = f"   lowest: {best['value']:.4g} at {best['images_seen']:,}" if best and best["name"] == name else ""
-        print(f"{name:<20} {value:.4g}{chosen}")
+        where = f"   {extreme}: {best['value']:.4g} at {best['images_seen']:,}" if best and best["name"] == name else ""
+        print(f"{name:<20} {value:.4g}{where}")
     print(f"samples     {folder.samples}/images_{seen:09d}.png")
     print(f"checkpoint  {checkpoint}")
     for logger in run.trainer.loggers:

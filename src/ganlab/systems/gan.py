@@ -184,9 +184,9 @@ class GAN(AdversarialSystem):
     def decode(self, request: Request, seed: int, task: str = "") -> Tensor:
         """Return images of given or drawn latents, by the averaged generator where there is one.
 
-        Given latents pass in parts of 100, in their order. Under batch statistics drawn ones pass in the blocks that
-        they were drawn in. For given labels standing statistics take the place of batch statistics by default: these
-        would take away what all images of a class share.
+        Under batch statistics given latents pass together, and drawn ones in the blocks that they were drawn in. For
+        given labels standing statistics replace batch statistics by default, which would take away what all images of
+        a class share.
         """
         network = self.ema_or_raw(GENERATOR)
         statistics = request.statistics or network.sampling_statistics
@@ -195,7 +195,7 @@ class GAN(AdversarialSystem):
         with sampling(network, statistics, self.standing() if statistics == "standing" else None, gradients=True):
             if request.latents is not None:
                 labels = self.labels_for(request, seed)
-                parts = torch.arange(len(request)).split(BLOCK)
+                parts = torch.arange(len(request)).split(len(request) if statistics == "batch" else BLOCK)
                 given = [(request.latents[rows], None if labels is None else labels[rows]) for rows in parts]
                 return torch.cat([self.pass_latents(network, *each) for each in given])
             images: list[Tensor] = []
