@@ -55,7 +55,7 @@ def test_the_listings_train_together(tmp_path: Path) -> None:
         (
             "src/ganlab/networks/patch.py",
             "Discriminator",
-            {"layers": 0},
+            {"channels": 3, "width": 8, "layers": 0},
             "layers=0 must be a whole number of at least 1",
         ),
         ("src/ganlab/objectives/pearson.py", "Pearson", {"target": 0}, "target=0 must be a number above 0"),
