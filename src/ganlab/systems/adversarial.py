@@ -44,8 +44,7 @@ class AdversarialSystem(Family):
         schedule: factor of the learning rates by images seen; None for constant ones.
         channels_last: whether weights and images have their channels last in memory.
 
-    Raises:
-        ValueError: see `ganlab.systems.update.resolve_roles`.
+    Raises ``ValueError`` as `ganlab.systems.update.resolve_roles` does.
     """
 
     def __init__(
