@@ -49,12 +49,13 @@ def build_callbacks(
     reals = channels_first(pack.images[first_rows(pack, config["seed"], GRID)])
     metric_logger, signals, writer = MetricLogger(every["log"]), Signals(), Writer()
     checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], every["keep"], signals, writer)
+    requests = preview_requests(data, system)
     evaluations = diagnostics = None
     references = {task: data.reference(task) for task in system.tasks()}
     if evaluator := build_metrics(config, references):
         evaluations = Evaluations(evaluator, folder.checkpoints, every["metrics"], checkpoints.poll)
     if config["diagnostics"]["on_trouble"]:
-        samples = sample_statistics(data, system)
+        samples = sample_statistics(data, system, requests)
         watched = (every["diagnostics"], metric_logger, evaluations, checkpoints)
         diagnostics = Diagnostics(samples, *watched, **config["diagnostics"])
     callbacks = [
@@ -62,7 +63,7 @@ def build_callbacks(
         metric_logger,
         Progress(length, metric_logger, evaluations),
         Outlook(str(config.get("experiment")), length, small_command(config["data"])),
-        Samples(folder.samples, reals, preview_requests(data, system), every["samples"], writer),
+        Samples(folder.samples, reals, requests, every["samples"], writer),
         evaluations,
         diagnostics,
         StopAtImages(length),
@@ -83,10 +84,12 @@ def preview_requests(data: ImageDataModule, system: AdversarialSystem) -> dict[s
     return requests
 
 
-def sample_statistics(data: ImageDataModule, system: AdversarialSystem) -> list[SampleStatistics]:
+def sample_statistics(
+    data: ImageDataModule, system: AdversarialSystem, requests: dict[str, Request]
+) -> list[SampleStatistics]:
     """Return what diagnostics compare: for each task, samples and real images of its target domain."""
     found = []
-    for task, request in preview_requests(data, system).items():
+    for task, request in requests.items():
         pack = data.reference(task).reals
         rows = first_rows(pack, data.seed, LOOK)
         if request.inputs is None:
