@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import wandb
 from PIL import Image
 
 from ganlab.evaluation.result import EvaluationResult
@@ -51,42 +50,40 @@ def test_a_sweep_is_ranked_and_damage_passed_over(command: Callable, smoke: Path
         assert picture.size == (840, 310)  # two panels, and a legend of two runs
 
 
-class Page:
-    """What W&B is told."""
-
-    def __init__(self) -> None:
-        self.told: list[Any] = []
-
-    def init(self, **options: Any) -> "Page":
-        self.told.append((options["id"], options["resume"], options["project"], options["dir"]))
-        return self
-
-    def __enter__(self) -> "Page":
-        return self
-
-    def __exit__(self, *_: object) -> None: ...
-
-    def define_metric(self, name: str, step_metric: str) -> None:
-        self.told.append((name, step_metric))
-
-    def log(self, values: dict[str, float]) -> None:
-        self.told.append(values)
-
-
 def test_a_run_that_has_a_page_gets_its_curves_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page, run = Page(), RunFolder(tmp_path)
-    monkeypatch.setattr(wandb, "init", page.init)
+    calls: list[Any] = []
+
+    class Page:
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            calls.append((*arguments, named))
+
+        def log_metrics(self, values: dict[str, float]) -> None:
+            calls.append(values)
+
+        def place(self) -> str:
+            return ""
+
+        def finish(self) -> None:
+            calls.append("finish")
+
+    run = RunFolder(tmp_path)
+    monkeypatch.setattr("ganlab.runs.leaderboard.WandbPage", Page)
+    monkeypatch.setattr("ganlab.runs.leaderboard.Tracker", lambda page: page)
     rows = [Row("run", tmp_path / "last.ckpt", 128, EvaluationResult({"fid_digits": 12.5}, {}, {}, {}))]
     trained = {"logger": {"wandb": {"project": "p", "entity": None}}}
     log_to_wandb(run, trained, rows)  # it has never been there
     run.environment.write_text(json.dumps([{"run_id": "abc12345"}]))
     log_to_wandb(run, {"logger": {}}, rows)
-    assert page.told == []
+    monkeypatch.setenv("WANDB_MODE", "disabled")
     log_to_wandb(run, trained, rows)
-    assert page.told == [
-        ("abc12345", "allow", "p", tmp_path),
-        ("evaluation/*", "evaluation/images_seen"),
+    assert calls == []
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    log_to_wandb(run, trained, rows)
+    axes = {"axis": "evaluation/images_seen", "metrics": "evaluation/*"}
+    assert calls == [
+        (tmp_path, "abc12345", {"project": "p", "entity": None}, {}, axes),
         {"evaluation/images_seen": 128, "evaluation/fid_digits": 12.5},
+        "finish",
     ]
 
 

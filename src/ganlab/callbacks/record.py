@@ -3,10 +3,8 @@
 from pathlib import Path
 
 import lightning as L
-import numpy as np
-from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
-from PIL import Image
 
+from ganlab.callbacks.tracker import Tracker
 from ganlab.systems.adversarial import AdversarialSystem
 
 
@@ -21,8 +19,5 @@ def record(trainer: L.Trainer, system: AdversarialSystem, values: dict[str, floa
 def record_picture(trainer: L.Trainer, step: int, name: str, path: Path) -> None:
     """Log the picture at ``path`` to W&B and TensorBoard."""
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            logger.log_image(f"samples/{name}", [str(path)], step=step)
-        elif isinstance(logger, TensorBoardLogger):
-            pixels = np.asarray(Image.open(path).convert("RGB"))
-            logger.experiment.add_image(f"samples/{name}", pixels, step, dataformats="HWC")
+        if isinstance(logger, Tracker):
+            logger.log_picture(f"samples/{name}", path, step)

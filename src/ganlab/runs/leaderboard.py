@@ -10,6 +10,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ganlab.callbacks.tracker import Tracker
+from ganlab.callbacks.wandb_page import WandbPage, wandb_mode
 from ganlab.errors import UserError
 from ganlab.evaluation.result import EvaluationResult
 from ganlab.files import write_text_atomically, writing
@@ -17,7 +19,6 @@ from ganlab.report.curves import Curve, save_curves
 from ganlab.runs.build import load_system
 from ganlab.runs.environment import new_run_id
 from ganlab.runs.folder import RunFolder
-from ganlab.runs.loggers import wandb_mode
 from ganlab.runs.metrics import table
 from ganlab.runs.real_images import evaluator_of
 
@@ -128,15 +129,16 @@ def show(rows: list[Row], names: list[str], score: str | None, rises: bool, titl
 
 def log_to_wandb(run: RunFolder, trained: dict[str, Any], rows: list[Row]) -> None:
     """Add curves ``evaluation/<name>`` over ``evaluation/images_seen`` to the run's W&B page, if it has one."""
-    if "wandb" not in trained["logger"] or not run.environment.is_file():
+    if "wandb" not in trained["logger"] or not run.environment.is_file() or wandb_mode() == "disabled":
         return
-    import wandb
-
-    options: dict[str, Any] = {key: trained["logger"]["wandb"].get(key) for key in ("project", "entity")}
-    settings = wandb.Settings(silent=True, init_timeout=30)
-    options |= {"id": new_run_id(run.environment), "dir": run.path, "mode": wandb_mode()}
-    with wandb.init(resume="allow", settings=settings, **options) as page:
-        page.define_metric("evaluation/*", step_metric="evaluation/images_seen")
-        for row in rows:
-            values = {f"evaluation/{name}": value for name, value in row.result.values.items()}
-            page.log({"evaluation/images_seen": row.images_seen, **values})
+    options = {key: trained["logger"]["wandb"].get(key) for key in ("project", "entity")}
+    page = WandbPage(
+        run.path, new_run_id(run.environment), options, {}, axis="evaluation/images_seen", metrics="evaluation/*"
+    )
+    tracker = Tracker(page)
+    for row in rows:
+        values = {f"evaluation/{name}": value for name, value in row.result.values.items()}
+        tracker.log_metrics({"evaluation/images_seen": row.images_seen, **values})
+    if place := tracker.place():
+        print(f"dashboard  {place}")
+    tracker.finish()

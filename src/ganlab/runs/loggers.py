@@ -8,9 +8,13 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
+import numpy as np
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
 
+from ganlab.callbacks.tracker import Tracker
+from ganlab.callbacks.wandb_page import WandbPage, wandb_mode
 from ganlab.callbacks.writer import Writer
 from ganlab.errors import UserError
 from ganlab.runs.folder import RunFolder
@@ -69,57 +73,52 @@ class MetricsLog(Logger):
 
 
 def build_loggers(folder: RunFolder, config: dict[str, Any], run_id: str, writer: Writer) -> list[Logger]:
-    """Return the loggers of a run: its metrics file, and those of the ``logger`` group."""
-    chosen = [LOGGERS[name](folder.path, config, run_id, **options) for name, options in config["logger"].items()]
-    return [MetricsLog(folder.metrics, writer), *chosen]
-
-
-def wandb_logger(folder: Path, config: dict[str, Any], run_id: str, **options: Any) -> WandbLogger:
-    """Return a W&B logger, see `wandb_mode`, that neither asks for a login nor hangs."""
-    import wandb
-
-    sweep = os.environ.get("WANDB_RUN_GROUP")
-    logger = WandbLogger(
-        name=f"{sweep}/{config['run']}" if sweep else str(config["run"]),
-        save_dir=folder,
-        id=run_id,
-        resume="allow",
-        mode=wandb_mode(),
-        settings=wandb.Settings(silent=True, init_timeout=30),
-        **options,
-    )
-    logger._wandb_init.pop("anonymous")  # Lightning always passes it on, which wandb warns about; no public way round
-    run = logger.experiment
+    """Return the loggers of a run: its metrics file and, in the first process, those of the ``logger`` group."""
+    loggers: list[Logger] = [MetricsLog(folder.metrics, writer)]
     if rank() == 0:
-        run.config.update(config, allow_val_change=True)
-        run.define_metric("images_seen")
-        run.define_metric("*", step_metric="images_seen")
-    return logger
+        for name, options in config["logger"].items():
+            if name == "tensorboard":
+                loggers.append(Tracker(TensorBoard(folder.path, options)))
+            elif wandb_mode() != "disabled":
+                sweep = os.environ.get("WANDB_RUN_GROUP") or None
+                named = {"name": f"{sweep}/{config['run']}" if sweep else str(config["run"]), "group": sweep}
+                page = WandbPage(folder.path, run_id, options | named, config, axis=IMAGES_SEEN, metrics="*")
+                loggers.append(Tracker(page))
+    return loggers
 
 
-def wandb_mode() -> str:
-    """Return ``online`` if the user is logged in and ``offline`` otherwise; WANDB_MODE overrides both."""
-    import wandb
+class TensorBoard:
+    """Event files in the folder of a run, as the backend of a tracker."""
 
-    mode = os.environ.get("WANDB_MODE", "online")
-    if mode != "online":
-        return "offline" if mode == "dryrun" else mode
-    try:
-        return "online" if wandb.login(prompt=False) else "offline"
-    except Exception as error:  # wandb raises many kinds for an unreachable or refusing server
-        print(f"warning: W&B cannot be reached ({str(error).splitlines()[0]}): recording offline", file=sys.stderr)
-        return "offline"
+    title = "TensorBoard"
 
+    def __init__(self, folder: Path, options: dict[str, Any]) -> None:
+        self.folder, self.options = folder, options
 
-def tensorboard_logger(folder: Path, config: dict[str, Any], run_id: str, **options: Any) -> TensorBoardLogger:
-    """Return a TensorBoard logger that writes into the run's folder."""
-    return TensorBoardLogger(folder, name="", version="tensorboard", **options)
+    def start(self) -> None:
+        self.logger = TensorBoardLogger(self.folder, name="", version="tensorboard", **self.options)
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None) -> None:
+        self.logger.log_metrics(metrics, step)
+
+    def log_picture(self, name: str, path: Path, step: int) -> None:
+        pixels = np.asarray(Image.open(path).convert("RGB"))
+        self.logger.experiment.add_image(name, pixels, step, dataformats="HWC")
+
+    def finish(self) -> None:
+        self.logger.finalize("success")
+
+    def release(self) -> None:
+        """Do nothing: its threads end with the process."""
+
+    def place(self) -> str:
+        return ""
+
+    def remedy(self) -> str:
+        return ""
 
 
 def require_loggers(choices: dict[str, Any]) -> None:
     """Refuse a logger whose package is not installed."""
     if "tensorboard" in choices and find_spec("tensorboard") is None:
         raise UserError("logger=tensorboard needs TensorBoard: pip install tensorboard")
-
-
-LOGGERS = {"wandb": wandb_logger, "tensorboard": tensorboard_logger}

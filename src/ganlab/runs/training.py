@@ -12,10 +12,10 @@ from typing import Any
 
 import lightning as L
 from hydra.core.hydra_config import HydraConfig
-from lightning.pytorch.loggers import WandbLogger
 from omegaconf import DictConfig
 
 from ganlab.callbacks.checkpoints import Interrupted
+from ganlab.callbacks.tracker import Tracker
 from ganlab.configuration.checking import check
 from ganlab.data.module import ImageDataModule
 from ganlab.errors import UserError
@@ -139,8 +139,8 @@ def fit(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str, firs
         sys.exit(stop.exit_code)
     finally:
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger) and first:
-                logger.experiment.finish()
+            if isinstance(logger, Tracker):
+                logger.finish()
     return folder.score()
 
 
@@ -175,9 +175,7 @@ def conclude(folder: RunFolder, run: Run, seconds: float) -> None:
     print(f"samples     {folder.samples}/images_{seen:09d}.png")
     print(f"checkpoint  {checkpoint}")
     for logger in run.trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            page = logger.experiment
-            place = f"recorded offline; to upload: wandb sync {Path(page.dir).parent}" if page.offline else page.url
+        if isinstance(logger, Tracker) and (place := logger.place()):
             print(f"dashboard   {place}")
     print(f"next        python src/sample.py checkpoint={checkpoint} count=100", flush=True)
 
