@@ -36,9 +36,9 @@ def atomic_write(path: Path, *, backup: Path | None = None, sync: bool = True) -
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a UTF-8 text file by `atomic_write`."""
+    """Write a UTF-8 text file by `atomic_write`; names of files in other encodings keep their bytes."""
     with atomic_write(path) as file:
-        file.write(text.encode())
+        file.write(text.encode(errors="surrogateescape"))
 
 
 def remove_temporary_files(folder: Path) -> None:

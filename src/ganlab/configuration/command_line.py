@@ -1,15 +1,17 @@
 """Checks the overrides that a user types, and explains Hydra's errors in one line."""
 
 import re
-from collections.abc import Iterable
-from difflib import get_close_matches
-from itertools import chain
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from hydra._internal.utils import get_args_parser
 from hydra.errors import OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 
+from ganlab.configuration.suggestions import known_keys, option, options, translated, unknown_key
+from ganlab.configuration.text import as_choices, as_typed, is_text, quoted, unquoted
 from ganlab.errors import UserError
 
 # What to type instead of Lightning's arguments that would break or do nothing under manual optimisation.
@@ -32,34 +34,139 @@ RENAMED = {"kid.subset_size": "metrics.kid.subset_size", "experiment=none": "exp
 
 
 STRUCTURED = re.compile(r"""[\[{'"(]|\w+\(""")  # lists, mappings, quoted text, and functions such as range(...)
+LISTED = {
+    "metrics",
+    "penalty",
+    "augment",
+    "regularizer",
+    "logger",
+    "trainer.devices",
+    "data.classes",
+    "optimizer.betas",
+}
+CHECKPOINTS = (".ckpt", ".npz")
+NUMBER = re.compile(r"(\d+(?:\.\d+)?)([kKmM])|\d{1,3}(?:,\d{3})+")
+RANGE = re.compile(r"(\d+)(?:\.\.|-)(\d+)")
 
 
-def check_overrides(arguments: list[str], conf: Path) -> list[str]:
-    """Return the command line for Hydra; ``UserError`` for overrides that are not supported.
+def check_overrides(arguments: list[str], conf: Path, name: str) -> list[str]:
+    """Return the command line of ``conf/<name>.yaml`` for Hydra; ``UserError`` for what is not supported.
 
     ``+key=value`` and ``++key=value`` become ``key=value``, since every key exists already and Hydra refuses others.
-    Numbers that choose an option of a group, and values with an equals sign, are quoted.
+    Names and paths are taken as typed, see `text`. Numbers that choose an option of a group, and other values with an
+    equals sign, are quoted. A checkpoint without a key is ``checkpoint=``.
     """
+    sweep = bool({"-m", "--multirun"} & set(arguments))
+    if sweep and name != "train":
+        raise UserError(f"-m is an option of src/train.py alone: start src/{name}.py once for each value")
     checked = []
-    for argument in arguments:
+    for argument in name_values(arguments, conf, name):
         if argument.startswith("~"):
             raise UserError(f"{argument}: keys cannot be deleted; choose an option such as metrics=none instead")
-        if not argument.startswith("-"):
-            argument = argument.lstrip("+")
-            key, _, value = argument.partition("=")
-            if value == "null" and (conf / key).is_dir():
-                raise UserError(f"{argument} chooses nothing: type one of {', '.join(_options(conf / key))}")
-            if value.isdecimal() and (conf / key).is_dir():  # Hydra takes words alone for a group's choice
-                argument = f"{key}='{value}'"
-            elif "=" in value and not STRUCTURED.match(value):  # as in a path, or a command line as a value
-                argument = key + "='" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        key, equals, value = argument.lstrip("+").partition("=")
+        if not argument.startswith("-") and equals:
+            if not re.match(r"\w", key):
+                raise UserError(f"{argument} has no key: type key=value")
+            group = (conf / key).is_dir()
+            if value == "null" and group:
+                raise UserError(f"{key}=null chooses nothing: type one of {', '.join(options(conf / key))}")
             if key in REFUSED:
                 raise UserError(f"{key} is not used here: type {REFUSED[key]} instead")
-            for typed in (key, argument):
+            for typed in (key, f"{key}={value}"):
                 if typed in RENAMED:
                     raise UserError(f"{typed} is now {RENAMED[typed]}")
+            if is_text(key):
+                value = as_typed(key, value, sweep=sweep)
+            elif group:
+                value = as_choices(value)
+            elif "=" in value and not STRUCTURED.match(value):  # such as a command line
+                value = quoted(value)
+            elif (found := NUMBER.fullmatch(value)) and not (sweep and "," in value):
+                unit = {"k": 1e3, "m": 1e6}.get((found[2] or "").lower(), 1)
+                raise UserError(f"{key}={value}: type {key}={float(found[1] or value.replace(',', '')) * unit:.0f}")
+            elif found := RANGE.fullmatch(value):
+                raise UserError(
+                    f"{key}={value}: for a run of each type -m '{key}=range({found[1]},{int(found[2]) + 1})'"
+                )
+            argument = f"{key}={value}"
         checked.append(argument)
     return checked
+
+
+def name_values(arguments: Sequence[str], conf: Path, name: str) -> list[str]:
+    """Return the arguments with ``checkpoint=`` before files that have no key; ``UserError`` for others without one."""
+    left, named, checkpoints = list(arguments), list[str](), list[str]()
+    parser = get_args_parser()
+    parser.error = _refuse  # type: ignore[method-assign]
+    while left:
+        argument = left.pop(0)
+        if (flag := parser._option_string_actions.get(argument.partition("=")[0])) is not None:
+            named.append(argument)
+            if left and "=" not in argument and (flag.nargs is None or left[0] in (flag.choices or ())):
+                named.append(left.pop(0))
+        elif re.match(r"--?[A-Za-z]", argument):
+            raise UserError(f"{argument} is no option here: type {_without_dashes(argument, left, conf, name)}")
+        elif (together := _until_closed(argument, left)) != argument:
+            raise UserError(f"blanks separate arguments: type {shlex.quote(together)}")
+        elif "=" in argument or argument.startswith("~"):
+            named.append(argument)
+        else:
+            folder = name == "evaluate" and Path(argument).expanduser().is_dir()
+            if not (folder or argument.endswith(CHECKPOINTS)) or "checkpoint" not in known_keys(conf, name):
+                raise UserError(_without_key(argument, named, conf, name))
+            checkpoints.append(quoted(argument) if "," in argument else argument)
+    if checkpoints and any(argument.startswith("checkpoint=") for argument in named):
+        raise UserError(f"checkpoint= is given twice: leave out {checkpoints[0]}")
+    parser.parse_args(named)
+    several = f"[{','.join(checkpoints)}]" if len(checkpoints) > 1 else "".join(checkpoints)
+    return [*named, *([f"checkpoint={several}"] if several else [])]
+
+
+def _refuse(message: str) -> NoReturn:
+    raise UserError(f"{message}; see --hydra-help")
+
+
+def _until_closed(argument: str, left: Sequence[str]) -> str:
+    """Join an argument with those that blanks around ``=`` and ``,`` separated from it."""
+    for following in left:
+        key, equals, value = argument.partition("=")
+        opened = not is_text(key) and any(value.count(a) > value.count(b) for a, b in ("[]", "{}", "()"))
+        more = not following.startswith("-") and not re.match(r"[\w.]+=", following)
+        if not (more and (opened or argument.endswith(("=", ",")) or following.startswith(("=", ",")))):
+            break
+        argument += following
+    return argument
+
+
+def _without_dashes(argument: str, left: Sequence[str], conf: Path, name: str) -> str:
+    """Return what to type instead of an option such as ``--epochs 5``."""
+    key, equals, value = argument.lstrip("-").partition("=")
+    if not equals and left and not left[0].startswith("-") and "=" not in left[0]:
+        value = left[0]
+    key = key.replace("-", "_")
+    if key.startswith("no_"):
+        key, value = key[3:], "false"
+    if key in known_keys(conf, name):
+        return shlex.quote(f"{key}={value or 'VALUE'}")
+    words = translated(key, value, conf, name)
+    return words or f"key=value without dashes; {unknown_key(key, value, conf, name)}"
+
+
+def _without_key(argument: str, named: Sequence[str], conf: Path, name: str) -> str:
+    """Return what to say of an argument that has no key."""
+    before = named[-1] if named else ""
+    known = known_keys(conf, name)
+    if "=" in before and not before.startswith("-") and is_text(before.partition("=")[0]):
+        return f"{argument} has no key; if it belongs to the value before, type {shlex.quote(f'{before} {argument}')}"
+    if Path(argument).expanduser().is_dir() and "data" in known:
+        return f"{argument} has no key: type {shlex.join(['data=folder', f'data.root={argument}'])}"
+    key, colon, value = argument.partition(":")
+    if key in known:
+        return f"{argument} has no value: type {shlex.quote('='.join([key, value or 'VALUE']))}"
+    groups = [group for group in sorted(known) if (conf / group).is_dir() and argument in options(conf / group)]
+    if groups:
+        return f"{argument} has no key: type {' or '.join(f'{group}={argument}' for group in groups)}"
+    return f"{argument} has no key: type key=value; --help lists the groups, --cfg job prints the keys"
 
 
 def check_reached(config: DictConfig, typed: Iterable[str]) -> None:
@@ -76,27 +183,37 @@ def check_reached(config: DictConfig, typed: Iterable[str]) -> None:
             )
 
 
-def explain(error: Exception, conf: Path, name: str) -> str:
-    """Return an error of Hydra's or OmegaConf's as one line with the fix."""
+def explain(error: Exception, conf: Path, name: str, typed: Sequence[str]) -> str:
+    """Return an error of Hydra's or OmegaConf's as one line with the fix; ``typed`` is the command line."""
     text = str(error)
+    values = {key: unquoted(value) for key, _, value in (each.partition("=") for each in typed)}
     if match := re.search(r"Could not override '([^']+)'", text):
-        return _unknown_key(match[1], conf, name)
-    if match := re.search(r"Could not (?:find|load) '([^']+)/([^'/]+)'", text):
-        if options := _options(conf / match[1]):
-            return f"{match[1]}={match[2]} does not exist: choose one of {', '.join(options)}"
-        return _unknown_key(match[1], conf, name)
+        return unknown_key(match[1], values.get(match[1], ""), conf, name)
+    if match := re.search(r"Could not (?:find|load) '([^']+)'", text):
+        group = next((key for key in values if match[1].startswith(f"{key}/")), match[1].rpartition("/")[0])
+        value = match[1].removeprefix(f"{group}/")
+        if options(conf / group) and group in known_keys(conf, name):
+            return option(group, value, conf)
+        return unknown_key(group, value, conf, name)
+    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        key, _, value = match[1].partition("=")
+        ways = [f"-m {match[1]} for a run of each", f"{shlex.quote(f'{key}=[{value}]')} for a list"]
+        return f"{key} has several values: type {' or '.join(ways[:: -1 if key in LISTED else 1])}"
+    if match := re.search(r"Cannot find primary config '([^']+)'", text):
+        return f"there is no conf/{match[1]}.yaml: recipes are chosen by experiment={match[1]}"
     if match := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{match[1]} is missing: type {match[1]}=..."
     if match := re.search(r"Interpolation key 'data\.classes_of\.(.+)' not found", text):
         return _unknown_part(match[1], getattr(error, "parent_node", None))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(error, OverrideParseException):
+        key, _, value = error.override.partition("=")
+        if (conf / key).is_dir() and key in known_keys(conf, name):
+            return option(key, value, conf)
+        if key not in known_keys(conf, name):
+            return unknown_key(key, value, conf, name)
         return f"{error.override} cannot be read: {lines[0]}"
     return " ".join(lines[:2]) or type(error).__name__
-
-
-def _options(group: Path) -> list[str]:
-    return sorted(path.stem for path in group.glob("*.yaml"))
 
 
 def _unknown_part(value: str, data: object) -> str:
@@ -106,31 +223,3 @@ def _unknown_part(value: str, data: object) -> str:
     asked = re.search(r"data\.classes_of\.\$\{([\w.]+)\}", str(OmegaConf.to_container(data)))
     key = f"{asked.group(1)}={value}" if asked else value
     return f"{key} is not in {data.name}: choose one of {', '.join(data.classes_of)}"
-
-
-def _unknown_key(key: str, conf: Path, name: str) -> str:
-    """Suggest the keys most like one that does not exist."""
-    known = {path.name: "" for path in conf.iterdir() if path.is_dir() and path.name != "hydra"}
-    options = [file for file in sorted(conf.glob("*/**/*.yaml")) if file.parent.name != "base"]
-    presets = [file for file in options if "@package _global_" in file.read_text()]
-    for file in [conf / f"{name}.yaml", *(file for file in options if file not in presets), *presets]:
-        group = file.parent.relative_to(conf).as_posix()
-        prefix = "" if file.parent == conf or file in presets else group.replace("/", ".")
-        for found in _keys(OmegaConf.to_container(OmegaConf.load(file)), prefix):
-            known.setdefault(found, f"{group}={file.stem}")
-    if key in known and not known[key]:
-        return f"src/{name}.py has no {key}=: its --help lists the groups that it has"
-    if key in known:
-        return f"there is no key {key} with the options chosen: it belongs to {known[key]}"
-    names = [found for found in known if not found.startswith(("hydra", "defaults"))]
-    matches = get_close_matches(key, names, n=3, cutoff=0.6)
-    matches = matches or [other for other in sorted(names) if other.rpartition(".")[2] == key.rpartition(".")[2]][:3]
-    hint = f"did you mean {' or '.join(matches)}?" if matches else "see --help for the groups, --cfg job for the keys"
-    return f"there is no key {key}: {hint}"
-
-
-def _keys(node: object, prefix: str) -> list[str]:
-    """Return the dotted names of a node and of all values below it."""
-    items = node.items() if isinstance(node, dict) else ()
-    below = (_keys(value, f"{prefix}.{name}" if prefix else str(name)) for name, value in items)
-    return [*([prefix] if prefix else []), *chain.from_iterable(below)]

@@ -44,7 +44,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
             show_frames = os.environ.get("HYDRA_FULL_ERROR") == "1" and first
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing
             try:
-                sys.argv[1:] = check_overrides(sys.argv[1:], CONF)
+                sys.argv[1:] = check_overrides(sys.argv[1:], CONF, name)
                 if name == "train":
                     sys.argv[1:], remark = add_recipe(sys.argv[1:], CONF)
                     sys.argv[1:] = expand_variants(sys.argv[1:], variants_of(sys.argv[1:], CONF))
@@ -73,7 +73,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                 if show_frames:
                     raise
                 if first:
-                    message = str(error) if isinstance(error, UserError) else explain(error, CONF, name)
+                    message = str(error) if isinstance(error, UserError) else explain(error, CONF, name, sys.argv[1:])
                     print(f"error: {message}", file=sys.stderr)
                 sys.exit(1)
             finally:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Quote, QuotedString
+from ganlab.configuration.text import quoted
 
 LOG_TAIL = 65536  # bytes at the end of a log that are searched for the reason of a failure
 REASONS = (r"error: (.+)", r"([\w.]+(?:Error|Exception)\b.*)", r"(.*\S.*)")  # in order of priority
@@ -41,12 +41,11 @@ class Attempt:
     def __init__(self, job: Job, devices: list[str], command: Sequence[str], folder: Path, environment: dict[str, str]):
         self.job, self.devices = job, devices
         self.run, self.log = folder / job.name, folder / f"{job.name}.log"
-        outputs = QuotedString(str(folder), Quote.single).with_quotes()
-        command = [*command, *job.overrides, f"outputs={outputs}", f"run={job.name}"]
+        command = [*command, *job.overrides, f"outputs={quoted(str(folder))}", f"run={quoted(job.name)}"]
         # The entry point of the sweep makes Hydra raise its errors; a job prints one line.
         own = {"PYTHONUNBUFFERED": "1", "HYDRA_FULL_ERROR": "0", "WANDB_RUN_GROUP": folder.name}
         with self.log.open("ab") as output:
-            output.write(f"$ {shlex.join(command)}\n".encode())
+            output.write(os.fsencode(f"$ {shlex.join(command)}\n"))
             output.flush()
             self._log_start = output.tell()
             self._started = time.monotonic()

@@ -12,6 +12,7 @@ from typing import cast
 
 from omegaconf import OmegaConf
 
+from ganlab.configuration.text import unquoted
 from ganlab.errors import UserError
 from ganlab.files import write_text_atomically
 from ganlab.locks import locked_or_refused
@@ -82,7 +83,7 @@ class Sweep:
         if (known := self.folder / "jobs.yaml").exists():
             self._jobs = cast(dict[str, list[str]], OmegaConf.to_container(OmegaConf.load(known)))
         if (table := self.folder / "sweep.csv").exists():
-            with table.open(newline="") as file:
+            with table.open(newline="", errors="surrogateescape") as file:
                 self._rows = {row["job"]: {field: row[field] for field in FIELDS} for row in csv.DictReader(file)}
         for job in jobs:
             before, now = self._jobs.get(job.name, job.overrides), job.overrides
@@ -131,7 +132,7 @@ class Sweep:
         return [key for key in keys if len({tuple(self._values(name, [key])) for name in self._jobs}) > 1]
 
     def _values(self, name: str, keys: Sequence[str]) -> list[str]:
-        values = {override_key(each): each.partition("=")[2] for each in self._jobs[name]}
+        values = {override_key(each): unquoted(each.partition("=")[2]) for each in self._jobs[name]}
         return [values.get(key, "") for key in keys]
 
     def _label(self, job: Job) -> str:

@@ -32,7 +32,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        return " ".join(self.values.values()) or "(all alike)"
+        return " ".join(f"{key}={value}" for key, value in self.values.items()) or "(all alike)"
 
     def metrics(self) -> dict[str, list[float]]:
         """Return the last value of each metric, run by run, and under ``lowest <score>`` the scores."""
@@ -100,7 +100,7 @@ def cross(settings: Sequence[Setting], metric: str) -> list[list[str]]:
 
 def read_settings(folder: Path) -> Iterator[Setting]:
     """Group the jobs of ``sweep.csv`` by the swept keys other than the seed."""
-    with (folder / "sweep.csv").open(newline="") as file:
+    with (folder / "sweep.csv").open(newline="", errors="surrogateescape") as file:
         rows = sorted(csv.DictReader(file), key=lambda row: int(row["job"]))
     keys = list(rows[0]) if rows else []
     swept = [key for key in keys[1 : keys.index("status")] if key != SEED] if rows else []
