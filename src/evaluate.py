@@ -1,8 +1,6 @@
 """Measure a checkpoint's samples: python src/evaluate.py checkpoint=RUN/checkpoints/last.ckpt [metrics=[fid,swd]]."""
 
-from omegaconf import DictConfig
-
-from ganlab.configuration.entry import entry_point
+from ganlab.configuration.entry import DictConfig, entry_point
 
 
 @entry_point("evaluate")

@@ -1,8 +1,6 @@
 """Make data ready for training: python src/prepare.py data=NAME [action=make|show|verify]."""
 
-from omegaconf import DictConfig
-
-from ganlab.configuration.entry import entry_point
+from ganlab.configuration.entry import DictConfig, entry_point
 
 
 @entry_point("prepare")

@@ -1,8 +1,6 @@
 """Make a figure or table of the paper: python src/reproduce.py figure=4 checkpoint=RUN/checkpoints/best.ckpt."""
 
-from omegaconf import DictConfig
-
-from ganlab.configuration.entry import entry_point
+from ganlab.configuration.entry import DictConfig, entry_point
 
 
 @entry_point("reproduce")

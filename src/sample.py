@@ -1,8 +1,6 @@
 """Draw samples from a checkpoint: python src/sample.py checkpoint=RUN/checkpoints/last.ckpt count=64 seed=0."""
 
-from omegaconf import DictConfig
-
-from ganlab.configuration.entry import entry_point
+from ganlab.configuration.entry import DictConfig, entry_point
 
 
 @entry_point("sample")

@@ -1,8 +1,6 @@
 """Train a GAN: python src/train.py [key=value ...]; --help lists the groups, --cfg job prints all keys."""
 
-from omegaconf import DictConfig
-
-from ganlab.configuration.entry import entry_point
+from ganlab.configuration.entry import DictConfig, entry_point
 
 
 @entry_point("train")

@@ -8,20 +8,41 @@ from ganlab.callbacks.metric_logger import MetricLogger
 from ganlab.callbacks.progress import LARGER, Outlook, Progress
 
 
-def test_the_line_tells_both_losses_speed_score_and_time_left() -> None:
+def test_the_line_tells_both_losses_speed_score_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ganlab.callbacks.progress.time", SimpleNamespace(monotonic=lambda: 150.0))
     metric_logger = MetricLogger(100)
     metric_logger.latest = {
         "loss/discriminator": 1.0234,
         "loss/generator": 2.5,
         "discriminator/r1": 3.0,
-        "images/s": 200.0,
+        "images/s": 1.0,  # of the last interval, which an evaluation slowed down
     }
     evaluations = SimpleNamespace(evaluator=SimpleNamespace(score_name="fid_digits"), latest={"fid_digits": 4.21})
     progress = Progress(80_000, metric_logger, evaluations)  # type: ignore[arg-type]
+    progress.started = (75.0, 5_000)  # continued at 5,000 images, 75 s ago
     assert (
         progress.line(20_000) == "20,000 of 80,000 images, 200 images/s, 5.0 min left: D 1.02, G 2.5, fid_digits 4.21"
     )
-    assert Progress(None, metric_logger, None).line(20_000) == "20,000 images, 200 images/s: D 1.02, G 2.5"
+    assert progress.line(80_032).startswith("80,032 of 80,000 images, 1,000 images/s: D 1.02")  # none left
+    endless = Progress(None, metric_logger, None)
+    assert endless.line(30_000) == "30,000 images, 200 images/s: D 1.02, G 2.5"
+    metric_logger.latest = {}  # of a run that ends before its first log
+    assert endless.line(30_000) == "30,000 images, 200 images/s"
+
+
+def test_off_a_terminal_the_last_line_is_the_last_state(capsys: pytest.CaptureFixture) -> None:
+    metric_logger = MetricLogger(100)
+    metric_logger.latest = {"loss/generator": 2.5}
+    progress, trainer = Progress(96, metric_logger, None), SimpleNamespace(is_global_zero=True)
+    clock = SimpleNamespace(images_seen=0, previous=0, crossed=lambda interval: False)
+    system = SimpleNamespace(clock=clock)
+    progress.on_train_start(trainer, system)  # type: ignore[arg-type]
+    clock.images_seen = 100
+    progress.on_train_batch_end(trainer, system)  # type: ignore[arg-type]
+    progress.on_train_end(trainer, system)  # type: ignore[arg-type]
+    progress.on_train_end(trainer, system)  # type: ignore[arg-type]
+    line = capsys.readouterr().err
+    assert line.startswith("100 of 96 images, ") and line.endswith(" images/s: G 2.5\n") and line.count("\n") == 1
 
 
 def run_two_steps(outlook: Outlook, monkeypatch: pytest.MonkeyPatch, device: str, seconds: float) -> None:

@@ -19,12 +19,16 @@ LONG = 3600.0  # seconds
 
 
 class Progress(L.Callback):
-    """Shows each player's loss, images/s, the score and the time left: a bar on a terminal, else a line every 15 s."""
+    """Shows each player's loss, images/s, the score and the time left: a bar on a terminal, else a line every 15 s.
+
+    Both end with the last state. Speed and time left are those of the whole run, evaluations included.
+    """
 
     def __init__(self, max_images: int | None, metric_logger: MetricLogger, evaluations: Evaluations | None) -> None:
         self.max_images, self.metric_logger, self.evaluations = max_images, metric_logger, evaluations
         self.bar: tqdm | None = None
         self.printed_at = 0.0
+        self.started = (0.0, 0)  # time, and images seen by then
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
         if trainer.is_global_zero:
@@ -34,30 +38,35 @@ class Progress(L.Callback):
                 unit=" images",
                 unit_scale=True,
                 dynamic_ncols=True,
-                smoothing=0.1,
+                smoothing=0,  # the mean rate
                 mininterval=0.5,
                 disable=not sys.stderr.isatty(),
             )
             self.printed_at = time.monotonic()
+            self.started = (self.printed_at, pl_module.clock.images_seen)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: AdversarialSystem, *_: Any) -> None:
         if self.bar is None:
             return
         clock = pl_module.clock
-        self.bar.update(clock.images_seen - clock.previous)
+        seen = clock.images_seen if self.max_images is None else min(clock.images_seen, self.max_images)
+        self.bar.update(seen - self.bar.n)
         if clock.crossed(self.metric_logger.interval):
             self.bar.set_postfix_str(self.status(), refresh=False)
             if self.bar.disable and time.monotonic() - self.printed_at > SECONDS_BETWEEN_LINES:
                 self.printed_at = time.monotonic()
                 print(self.line(clock.images_seen), file=sys.stderr, flush=True)
 
-    def on_train_end(self, *_: Any) -> None:
+    def on_train_end(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
         if self.bar is not None:
+            if self.bar.disable:
+                print(self.line(pl_module.clock.images_seen), file=sys.stderr, flush=True)
+            self.bar.set_postfix_str(self.status(), refresh=False)
             self.bar.close()  # leaves its last state on the terminal
             self.bar = None
 
-    def on_exception(self, *_: Any) -> None:
-        self.on_train_end()
+    def on_exception(self, trainer: L.Trainer, pl_module: AdversarialSystem, exception: BaseException) -> None:
+        self.on_train_end(trainer, pl_module)
 
     def status(self) -> str:
         """Return losses and score, such as ``D 1.02, G 1.31, fid_digits 4.2``."""
@@ -69,10 +78,12 @@ class Progress(L.Callback):
 
     def line(self, seen: int) -> str:
         """Return images seen, images/s, the time left and the status."""
-        rate = self.metric_logger.latest["images/s"]
-        left = f", {(self.max_images - seen) / rate / 60:.1f} min left" if self.max_images and rate else ""
+        since, before = self.started
+        rate = (seen - before) / max(time.monotonic() - since, 1e-9)
+        remaining = max((self.max_images or 0) - seen, 0)
+        left = f", {remaining / rate / 60:.1f} min left" if remaining and rate else ""
         of = f" of {self.max_images:,}" if self.max_images else ""
-        return f"{seen:,}{of} images, {rate:,.0f} images/s{left}: {self.status()}"
+        return f"{seen:,}{of} images, {rate:,.0f} images/s{left}: {self.status()}".removesuffix(": ")
 
 
 class Outlook(L.Callback):

@@ -3,11 +3,13 @@
 Nothing heavy is imported here: ``--help``, ``--cfg job`` and a mistyped key answer at once.
 """
 
+import codecs
 import functools
 import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ganlab.configuration.command_line import check_overrides, check_reached, explain
+from ganlab.configuration.continuing import add_recorded
 from ganlab.configuration.recipes import add_recipe, expand_variants, variants_of
 from ganlab.errors import UserError
 from ganlab.runs.ranks import rank
+
+__all__ = ["DictConfig", "entry_point"]
 
 MISTAKES = (UserError, HydraException, OmegaConfBaseException)
 CONF = Path(__file__).parents[3] / "conf"
@@ -43,14 +48,18 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
             first = rank() == 0
             show_frames = os.environ.get("HYDRA_FULL_ERROR") == "1" and first
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing
+            for stream in (sys.stdout, sys.stderr):
+                if isinstance(stream, TextIOWrapper):
+                    stream.reconfigure(errors=PRINTABLE)
             try:
                 sys.argv[1:] = check_overrides(sys.argv[1:], CONF, name)
                 if name == "train":
+                    sys.argv[1:], own = add_recorded(sys.argv[1:])
                     sys.argv[1:], remark = add_recipe(sys.argv[1:], CONF)
                     sys.argv[1:] = expand_variants(sys.argv[1:], variants_of(sys.argv[1:], CONF))
                     flags = {argument for argument in sys.argv[1:] if argument.startswith("-")}
-                    if remark and first and flags <= {"-m", "--multirun"}:  # the output of --cfg is YAML
-                        print(remark, flush=True)
+                    if (own or remark) and first and flags <= {"-m", "--multirun"}:  # the output of --cfg is YAML
+                        print(own or remark, flush=True)
                 if os.environ.get("WORLD_SIZE", "1") != "1" and not named and "run=" not in " ".join(sys.argv):
                     raise UserError("several processes were started from outside: type run=NAME, the same for all")
                 if {"--help", "-h"} & set(sys.argv):
@@ -85,6 +94,18 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
         return application
 
     return decorate
+
+
+def printable(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Print names of files in another encoding as their bytes, and characters that a stream cannot show as escapes."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.backslashreplace_errors(error)
+
+
+PRINTABLE = "ganlab.printable"
+codecs.register_error(PRINTABLE, printable)
 
 
 def list_groups_at_once() -> None:

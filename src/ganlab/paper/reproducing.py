@@ -15,6 +15,8 @@ import torch
 from omegaconf import DictConfig
 
 from ganlab.configuration.checking import check
+from ganlab.configuration.commands import command as shown
+from ganlab.configuration.commands import placed
 from ganlab.configuration.entry import CONF
 from ganlab.errors import UserError
 from ganlab.files import writing
@@ -100,7 +102,8 @@ def write_picker(figure: Figure, inputs: FigureInputs, page: Path, name: str) ->
             LatentGrid(candidates.latents, labels, columns).save(page.with_suffix(".npz"))
     key = "exemplars" if candidates.concepts else "boxes"
     file = page.with_suffix(".json")
-    print(f"open {page} in a browser, pick, save {file.name} in its folder, and repeat the command with {key}={file}")
+    again = shlex.quote(f"{key}={file}")
+    print(f"open {page} in a browser, pick, save {file.name} in its folder, and repeat the command with {again}")
 
 
 def sample_origin(inputs: FigureInputs) -> dict[str, Any]:
@@ -148,9 +151,10 @@ def train(config: dict[str, Any], role: str, seed: int) -> Path:
     if (take := config["train"]["take"]) not in ("best", "last"):
         raise UserError(f"train.take={take} does not exist: choose best or last")
     run = f"{recipe_name(overrides)}_seed{seed}"
-    places = [f"run={run}", f"seed={seed}", f"outputs={config['outputs']}", f"packs={config['packs']}"]
+    places = [f"run={run}", f"seed={seed}", f"outputs={placed(Path(config['outputs']))}"]
+    places += [f"packs={placed(Path(config['packs']))}"]
     command = [sys.executable, str(CONF.parent / "src" / "train.py"), *overrides, *places]
-    print(f"training the {role}: python src/train.py {' '.join([*overrides, *places])}", flush=True)
+    print(f"training the {role}: {shown('train', *overrides, *places)}", flush=True)
     environment = os.environ | {"HYDRA_FULL_ERROR": "0"}  # `entry_point` sets it for this process
     if subprocess.run(command, check=False, env=environment).returncode:
         raise UserError(f"training of the {role} failed, see above: correct train.{role}=, or repeat to continue")

@@ -1,7 +1,7 @@
 """The callbacks of a run, in their order."""
 
-import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import lightning as L
@@ -18,6 +18,7 @@ from ganlab.callbacks.samples import Samples
 from ganlab.callbacks.stop import StopAtImages
 from ganlab.callbacks.summary import Summary
 from ganlab.callbacks.writer import Writer
+from ganlab.configuration.commands import command, placed
 from ganlab.data.batches import channels_first
 from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.order import EndlessOrder
@@ -106,5 +107,5 @@ def first_rows(pack: Pack, seed: int, count: int) -> np.ndarray:
 
 def small_command(data: dict[str, Any]) -> str:
     """Return the command that trains the small recipe on a data set."""
-    root = [f"data.root={data['root']}"] if data.get("root") else []
-    return shlex.join(["python", "src/train.py", f"experiment={SMALL}", f"data={data['name']}", *root])
+    root = [f"data.root={placed(Path(data['root']))}"] if data.get("root") else []
+    return command("train", f"experiment={SMALL}", f"data={data['name']}", *root)

@@ -1,6 +1,7 @@
 """Record of what a run was made with: code, versions, machine, command."""
 
 import json
+import os
 import platform
 import shlex
 import subprocess
@@ -25,6 +26,7 @@ def describe(overrides: Sequence[str], run_id: str, pack: str) -> dict[str, Any]
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": shlex.join(["python", sys.argv[0], *overrides]),
+        "folder": os.getcwd(),
         "overrides": list(overrides),
         "run_id": run_id,
         "pack": pack,

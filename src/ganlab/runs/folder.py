@@ -11,16 +11,17 @@ from typing import Any
 import yaml
 
 from ganlab.configuration.checking import differences
+from ganlab.configuration.commands import command, placed
+from ganlab.configuration.continuing import CONTINUED
 from ganlab.errors import UserError
 from ganlab.files import remove_temporary_files, write_text_atomically
 from ganlab.locks import locked_or_refused
 from ganlab.runs.metrics import JSONL
 from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
 
-# What may differ when a run continues: length, loggers, intervals, where things lie, and what the machine chooses.
 FREE = (
-    *("max_images", "max_epochs", "logger", "every", "diagnostics", "outputs", "run", "name", "packs", "checkpoint"),
-    *("data.workers", "machine", "trainer.precision", "trainer.benchmark"),
+    *CONTINUED,
+    *("name", "checkpoint"),
     *("experiment", "data.experiment"),  # only names the recipe; its values are compared
 )
 
@@ -36,6 +37,12 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.environment = path / "environment.json"
         self.summary = path / "summary.json"
+
+    @property
+    def command(self) -> str:
+        """The command that continues the run with its own configuration."""
+        outputs = placed(self.path.parent)
+        return command("train", f"run={self.path.name}", **({} if outputs == Path("outputs") else {"outputs": outputs}))
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from ganlab.callbacks.checkpoints import Interrupted
 from ganlab.callbacks.tracker import Tracker
 from ganlab.configuration.checking import check
+from ganlab.configuration.commands import command
 from ganlab.data.module import ImageDataModule
 from ganlab.errors import UserError
 from ganlab.runs.build import build_data, build_system, build_trainer, load_weights
@@ -57,8 +58,8 @@ def train(config: DictConfig) -> float | None:
         start = folder.start(plain, plain["checkpoint"] if first else None)
         run = build(folder, plain, start)
         if run is None:
-            message = f"Run {folder.path} is finished. To continue: a larger max_images= or max_epochs="
-            print(f"{message}; to start again: another run=")
+            print(f"Run {folder.path} is finished. To continue it: {folder.command} max_images=MORE")
+            print("To start again: the same command with another run=")
             return folder.score()
         prepare(run, first)
         run_id = new_run_id(folder.environment)
@@ -135,7 +136,7 @@ def fit(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str, firs
             conclude(folder, run, time.monotonic() - began)
     except Interrupted as stop:
         if first:
-            print(f"\n{stop}. Continue with the same command and run={config['run']}", file=sys.stderr)
+            print(f"\n{stop}. To continue: {folder.command}", file=sys.stderr)
         sys.exit(stop.exit_code)
     finally:
         for logger in trainer.loggers:
@@ -177,7 +178,7 @@ def conclude(folder: RunFolder, run: Run, seconds: float) -> None:
     for logger in run.trainer.loggers:
         if isinstance(logger, Tracker) and (place := logger.place()):
             print(f"dashboard   {place}")
-    print(f"next        python src/sample.py checkpoint={checkpoint} count=100", flush=True)
+    print(f"next        {command('sample', checkpoint=checkpoint, count=100)}", flush=True)
 
 
 def silence_lightning() -> None:

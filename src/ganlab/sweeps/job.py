@@ -41,7 +41,7 @@ class Attempt:
     def __init__(self, job: Job, devices: list[str], command: Sequence[str], folder: Path, environment: dict[str, str]):
         self.job, self.devices = job, devices
         self.run, self.log = folder / job.name, folder / f"{job.name}.log"
-        command = [*command, *job.overrides, f"outputs={quoted(str(folder))}", f"run={quoted(job.name)}"]
+        command = [*command, *job.overrides, f"outputs={quoted(str(folder))}", f"run={job.name}"]
         # The entry point of the sweep makes Hydra raise its errors; a job prints one line.
         own = {"PYTHONUNBUFFERED": "1", "HYDRA_FULL_ERROR": "0", "WANDB_RUN_GROUP": folder.name}
         with self.log.open("ab") as output:

@@ -1,0 +1,57 @@
+"""``run=NAME`` alone continues a run with its own configuration."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from ganlab.configuration.checking import flat
+from ganlab.configuration.text import quoted, unquoted
+
+# What may differ when a run continues: length, loggers, intervals, where things lie, and what the machine chooses.
+CONTINUED = (
+    *("max_images", "max_epochs", "logger", "every", "diagnostics", "outputs", "run", "packs"),
+    *("data.workers", "machine", "trainer.precision", "trainer.benchmark"),
+)
+RELATIVE = ("packs", "data.root", "data.file")  # to the folder where the run was started
+
+
+def add_recorded(arguments: Sequence[str]) -> tuple[list[str], str]:
+    """Add what the run of ``run=`` was started with if nothing else that defines a run is typed.
+
+    Also return a line that says so, else empty.
+    """
+    typed = {
+        key: unquoted(value)
+        for key, _, value in (each.partition("=") for each in arguments if "=" in each and each[0] != "-")
+    }
+    free = tuple(f"{key}." for key in CONTINUED)
+    if (
+        "run" not in typed
+        or {"-m", "--multirun"} & set(arguments)
+        or not all(f"{key}.".startswith(free) for key in typed)
+    ):
+        return list(arguments), ""
+    folder = Path(typed.get("outputs", "outputs")) / typed["run"]
+    try:
+        start = json.loads((folder / "environment.json").read_bytes())[-1]
+        recorded, places = start["overrides"], {}
+        if (started_in := start.get("folder", os.getcwd())) != os.getcwd():
+            config = flat(yaml.safe_load((folder / "config.yaml").read_bytes()))
+            places = {
+                key: os.path.join(started_in, config[key]) for key in RELATIVE if isinstance(config.get(key), str)
+            }
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        yaml.YAMLError,
+    ):  # a new run, or one without a whole record
+        return list(arguments), ""
+    added = [each for each in recorded if each.partition("=")[0] not in {*typed, *places}]
+    added += [f"{key}={quoted(path)}" for key, path in places.items() if key not in typed]
+    return [*added, *arguments], f"recipe    that of run {typed['run']}: {' '.join(added)}".rstrip(": ")
