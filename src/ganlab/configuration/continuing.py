@@ -23,16 +23,11 @@ def add_recorded(arguments: Sequence[str]) -> tuple[list[str], str]:
 
     Also return a line that says so, else empty.
     """
-    typed = {
-        key: unquoted(value)
-        for key, _, value in (each.partition("=") for each in arguments if "=" in each and each[0] != "-")
-    }
+    overrides = [each for each in arguments if "=" in each and not each.startswith("-")]
+    typed = {key: unquoted(value) for key, _, value in (each.partition("=") for each in overrides)}
     free = tuple(f"{key}." for key in CONTINUED)
-    if (
-        "run" not in typed
-        or {"-m", "--multirun"} & set(arguments)
-        or not all(f"{key}.".startswith(free) for key in typed)
-    ):
+    alone = "run" in typed and all(f"{key}.".startswith(free) for key in typed)
+    if not alone or {"-m", "--multirun"} & set(arguments):
         return list(arguments), ""
     folder = Path(typed.get("outputs", "outputs")) / typed["run"]
     try:
@@ -40,17 +35,8 @@ def add_recorded(arguments: Sequence[str]) -> tuple[list[str], str]:
         recorded, places = start["overrides"], {}
         if (started_in := start.get("folder", os.getcwd())) != os.getcwd():
             config = flat(yaml.safe_load((folder / "config.yaml").read_bytes()))
-            places = {
-                key: os.path.join(started_in, config[key]) for key in RELATIVE if isinstance(config.get(key), str)
-            }
-    except (
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        yaml.YAMLError,
-    ):  # a new run, or one without a whole record
+            places = {key: os.path.join(started_in, config[key]) for key in RELATIVE if config.get(key)}
+    except Exception:  # a new run, or one whose records are damaged
         return list(arguments), ""
     added = [each for each in recorded if each.partition("=")[0] not in {*typed, *places}]
     added += [f"{key}={quoted(path)}" for key, path in places.items() if key not in typed]

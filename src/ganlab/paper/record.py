@@ -8,7 +8,6 @@ from statistics import mean, stdev
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from rich.console import Console
 from rich.table import Table
 
 from ganlab.errors import UserError
@@ -17,6 +16,7 @@ from ganlab.files import write_text_atomically, writing
 from ganlab.latent.video import save_gif
 from ganlab.paper.figure import Figure, FigureResult
 from ganlab.report.grids import save_image
+from ganlab.report.tables import print_table
 
 GIF_RATE = 12.5  # images per second
 PICTURE_SIDE = 1000  # small pictures are enlarged up to this side, by an integer factor
@@ -55,10 +55,10 @@ class PaperRecord:
         scores = collect_scores(self.results)
         table = Table(title=self.figure.title, title_justify="left")
         for heading in ("score", "ours", "paper"):
-            table.add_column(heading, overflow="fold")
+            table.add_column(heading)
         for name in dict.fromkeys([*scores, *self.figure.published]):
             table.add_row(name, text(scores.get(name, [])), self.figure.published.get(name, ""))
-        Console().print(table)
+        print_table(table)
         for claim in self.figure.claims:
             holds = claim.holds(scores)
             print(f"{'not measured' if holds is None else 'holds' if holds else 'DOES NOT HOLD'}: {claim.text}")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from rich.console import Console
 from rich.table import Table
 
 from ganlab.configuration.checking import check
@@ -17,6 +16,7 @@ from ganlab.evaluation.image_folders import PackImages, open_images, require_equ
 from ganlab.evaluation.result import EvaluationResult
 from ganlab.files import write_text_atomically, writing
 from ganlab.report.grids import save_grid
+from ganlab.report.tables import print_table
 from ganlab.runs.build import choose_device, load_system
 from ganlab.runs.folder import run_of
 from ganlab.runs.leaderboard import evaluate_all
@@ -89,7 +89,7 @@ def evaluate_one(evaluator: Evaluator, source: ImageSource, facts: dict[str, Any
             pictures.append(output.with_name(f"{output.stem}_{name.replace('/', '_')}.png"))
             save_grid(picture if picture.dim() == 4 else picture[None], pictures[-1])
     title = " against ".join(value for value in facts.values() if isinstance(value, str))
-    Console().print(table_of(result, title))
+    print_table(table_of(result, title))
     for path in pictures:
         print(f"picture: {path}")
     print(f"protocol of each number: {output}")

@@ -7,7 +7,6 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ganlab.callbacks.tracker import Tracker
@@ -16,6 +15,7 @@ from ganlab.errors import UserError
 from ganlab.evaluation.result import EvaluationResult
 from ganlab.files import write_text_atomically, writing
 from ganlab.report.curves import Curve, save_curves
+from ganlab.report.tables import print_table
 from ganlab.runs.build import load_system
 from ganlab.runs.environment import new_run_id
 from ganlab.runs.folder import RunFolder
@@ -117,14 +117,14 @@ def show(rows: list[Row], names: list[str], score: str | None, rises: bool, titl
     for heading in (*(["run"] if several else []), "checkpoint"):
         shown.add_column(heading)
     for heading in ("images seen", *names):
-        shown.add_column(heading, justify="right", overflow="fold")  # rather than cut values off
+        shown.add_column(heading, justify="right")
     sign = -1 if rises else 1
     for row in sorted(rows, key=lambda row: sign * row.result.values.get(score, sign * inf) if score else 0):
         values = [row.result.text(name) for name in names]
         name = row.checkpoint.stem
         kept = "kept" if name.startswith("images_") else name  # the next column has its number
         shown.add_row(*([row.run] if several else []), kept, f"{row.images_seen:,}", *values)
-    Console().print(shown)
+    print_table(shown)
 
 
 def log_to_wandb(run: RunFolder, trained: dict[str, Any], rows: list[Row]) -> None:

@@ -65,18 +65,18 @@ class Sweep:
 
     def report(self) -> None:
         """Print the table of ``sweep.csv``, best score first, failures last."""
-        from rich.console import Console
         from rich.table import Table
 
+        from ganlab.report.tables import print_table
+
         swept = self._swept()
-        table = Table(title=str(self.folder / "sweep.csv"))
-        for heading in ("job", *swept, "score", "minutes"):
-            table.add_column(heading, no_wrap=True)
-        table.add_column("status", overflow="fold")
+        table = Table(title=str(self.folder / "sweep.csv"), title_justify="left")
+        for heading in ("job", "status", "score", *swept, "minutes"):
+            table.add_column(heading)
         for name, row in self._sorted():
             status = ": ".join(filter(None, (row["status"], row.get("reason"))))
-            table.add_row(name, *self._values(name, swept), _named_score(row), row["minutes"], status)
-        Console(markup=False).print(table)
+            table.add_row(name, status, _named_score(row), *self._values(name, swept), row["minutes"])
+        print_table(table)
 
     def _record(self, jobs: Sequence[Job]) -> None:
         """Append the jobs to ``jobs.yaml``, which keeps those of earlier starts and batches."""
