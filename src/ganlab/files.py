@@ -76,6 +76,15 @@ def amount(count: int) -> str:
     return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
 
 
+def require_writable(key: str, folder: Path) -> None:
+    """Raise ``UserError`` if the folder ``key=`` cannot be created or written to; nothing is created."""
+    parent = folder.absolute()
+    while not os.path.lexists(parent):
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise UserError(f"{key}={folder} cannot be written: {parent} is not a writable folder")
+
+
 @contextmanager
 def writing(output: Path) -> Iterator[None]:
     """Turn an ``OSError`` while writing ``output=`` into a ``UserError``."""

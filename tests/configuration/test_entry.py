@@ -68,7 +68,7 @@ def test_the_trainers_keys_are_lightnings() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["data=lsn"], "data=lsn does not exist: choose one of celeba, cifar10"),
+        (["data=lsn"], "data=lsn does not exist: type data=lsun; choose one of celeba, cifar10"),
         (["sed=1"], "there is no key sed: did you mean seed"),
         (["+sed=1"], "there is no key sed: did you mean seed"),
         (["++optimizer.learning_rate=1"], "there is no key optimizer.learning_rate"),

@@ -36,6 +36,9 @@ def test_only_one_process_trains_in_a_folder(tmp_path: Path) -> None:
     with folder.locked():
         pass
     assert not list(tmp_path.iterdir())
+    with RunFolder(tmp_path / "new/outputs/run").locked():
+        assert (tmp_path / "new/outputs").is_dir()
+    assert not list(tmp_path.iterdir())  # no run came of it
 
 
 def test_length_loggers_intervals_and_places_are_free_to_differ() -> None:

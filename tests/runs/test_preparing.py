@@ -119,7 +119,7 @@ def test_what_is_huge_is_fetched_by_prepare_though_not_by_train(command: Callabl
         (["action=mak"], "action=mak is not known: type one of make, show, verify"),
         (["pack=nowhere"], "pack=nowhere is made already: type action=show"),
         (["pack=nowhere", "action=show"], "there is no pack nowhere"),
-        (["data=mnits"], "data=mnits does not exist: choose one of celeba, cifar10"),
+        (["data=mnits"], "data=mnits does not exist: type data=mnist; choose one of celeba, cifar10"),
         (["data=stl10", "data.split=unlabelled"], "data.split=unlabelled is not in stl10: choose one of train, test, "),
         (["data=emnist", "data.part=leters"], "data.part=leters is not in emnist: choose one of balanced, byclass, "),
         (["data=celeba"], "put img_align_celeba.zip into"),

@@ -75,7 +75,7 @@ def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
     assert summary["score"]["name"] == "fid_digits"
     assert summary["protocol"]["fid_digits"]["fake"] == 128
     console = (smoke / "console.txt").read_text()
-    assert "samples/images_000000256.png" in console and "python src/sample.py checkpoint=" in console
+    assert "samples/images_000000256.png" in console and "src/sample.py checkpoint=" in console
 
 
 def test_the_best_checkpoint_is_the_one_with_the_lowest_score(smoke: Path) -> None:

@@ -40,7 +40,7 @@ def sweep(tmp_path: Path) -> Path:
 
 def test_seeds_are_taken_together_and_failures_counted(sweep):
     paper, sgd = read_settings(sweep)
-    assert (paper.name, sgd.name) == ("paper", "sgd")
+    assert (paper.name, sgd.name) == ("guideline=paper", "guideline=sgd")
     assert paper.metrics() == {"lowest swd": [10, 11], "swd": [20, 21]} and paper.failures() == paper.alarms() == ""
     assert sgd.metrics()["swd"] == [22] and sgd.failures() == "1 (1 diverged)" and sgd.alarms() == "mode_collapse 2"
 
@@ -50,8 +50,8 @@ def test_table_and_figure(sweep):
     assert (sweep / "table.md").read_text().splitlines() == [
         "| setting | runs | lowest swd | swd | failed | alarms |",
         "|---|---|---|---|---|---|",
-        "| paper | 2 | 10.5 +- 0.71 | 20.5 +- 0.71 |  |  |",
-        "| sgd | 1 | 12 | 22 | 1 (1 diverged) | mode_collapse 2 |",
+        "| guideline=paper | 2 | 10.5 +- 0.71 | 20.5 +- 0.71 |  |  |",
+        "| guideline=sgd | 1 | 12 | 22 | 1 (1 diverged) | mode_collapse 2 |",
     ]
     figure = Image.open(sweep / "grids.png")
     assert figure.height == 2 * (8 + 2 + 2 + 4)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import isfinite
+from statistics import mean, stdev
 from typing import Any
 
 from scipy.stats import t
@@ -48,3 +49,17 @@ def interval(value: float, spread: float, repeats: int) -> list[float | None]:
     """
     reach = float(t.ppf(0.975, repeats - 1)) * spread / repeats**0.5
     return [finite(value - reach), finite(value + reach)]
+
+
+def mean_and_spread(values: list[float]) -> tuple[float | None, float | None]:
+    """Return mean and standard deviation of the finite values; None where there are too few."""
+    known = [value for value in values if isfinite(value)]
+    return mean(known) if known else None, stdev(known) if len(known) > 1 else None
+
+
+def text(values: list[float]) -> str:
+    """Format values of several models as ``0.123 +- 0.01``."""
+    if not values:
+        return ""
+    value, spread = mean_and_spread(values)
+    return ("nan" if value is None else f"{value:.4g}") + ("" if spread is None else f" +- {spread:.2g}")

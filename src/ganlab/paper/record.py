@@ -1,18 +1,15 @@
 """Writes and prints a figure or table: pictures, scores as JSON, and a table laid out as in the paper."""
 
 import json
-import math
-import os
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from rich.table import Table
 
-from ganlab.errors import UserError
-from ganlab.evaluation.result import finite
-from ganlab.files import write_text_atomically, writing
+from ganlab.evaluation.result import finite, mean_and_spread, text
+from ganlab.files import require_writable, write_text_atomically, writing
 from ganlab.latent.video import save_gif
 from ganlab.paper.figure import Figure, FigureResult
 from ganlab.report.grids import save_image
@@ -37,7 +34,7 @@ class PaperRecord:
         self.results: list[FigureResult] = []
         self.files: list[Path] = []
         self.data: dict[str, Any] = {}
-        require_writable(folder)
+        require_writable("output", folder)
 
     def save_partial(self, result: FigureResult) -> None:
         """Write the scores so far of a model in progress."""
@@ -111,33 +108,10 @@ class PaperRecord:
         return file
 
 
-def require_writable(folder: Path) -> None:
-    """Raise ``UserError`` if a folder cannot be created or written to; nothing is created."""
-    parent = folder.absolute()
-    while not parent.exists():
-        parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK):
-        raise UserError(f"output={folder} cannot be written: {parent} is not a writable folder")
-
-
 def collect_scores(results: list[FigureResult]) -> dict[str, list[float]]:
     """Return the values over models of each score, in order of first appearance."""
     names = dict.fromkeys(name for result in results for name in result.scores)
     return {name: [result.scores[name] for result in results if name in result.scores] for name in names}
-
-
-def mean_and_spread(values: list[float]) -> tuple[float | None, float | None]:
-    """Return mean and standard deviation of the finite values; None where there are too few."""
-    known = [value for value in values if math.isfinite(value)]
-    return mean(known) if known else None, stdev(known) if len(known) > 1 else None
-
-
-def text(values: list[float]) -> str:
-    """Format values of several models as ``0.123 +- 0.01``."""
-    if not values:
-        return ""
-    value, spread = mean_and_spread(values)
-    return ("nan" if value is None else f"{value:.4g}") + ("" if spread is None else f" +- {spread:.2g}")
 
 
 def percent(values: list[float]) -> str:

@@ -1,6 +1,7 @@
 """The command ``evaluate``: measures checkpoints, or folders of images."""
 
 import json
+import os
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from ganlab.data.references import of_images
 from ganlab.errors import UserError
 from ganlab.evaluation.evaluator import Evaluator, ImageSource
 from ganlab.evaluation.image_folders import PackImages, open_images, require_equal_sizes
-from ganlab.evaluation.result import EvaluationResult
-from ganlab.files import write_text_atomically, writing
+from ganlab.evaluation.result import EvaluationResult, mean_and_spread, text
+from ganlab.files import require_writable, write_text_atomically, writing
 from ganlab.report.grids import save_grid
 from ganlab.report.tables import print_table
 from ganlab.runs.build import choose_device, load_system
@@ -30,11 +31,14 @@ def evaluate(config: DictConfig) -> None:
     plain = expand_aliases(check(config))
     if plain["generated"] is not None:
         evaluate_images(plain)
+    elif isinstance(plain["checkpoint"], list):
+        evaluate_several(plain, [Path(each) for each in plain["checkpoint"]])
     elif (checkpoint := Path(plain["checkpoint"])).is_dir():
         evaluate_all(plain, checkpoint)
     else:
+        output = Path(plain["output"] or run_of(checkpoint) / "evaluation.json")
+        require_writable("output", output.parent)
         system, trained = load_system(checkpoint, plain["device"])
-        output = Path(plain["output"]) if plain["output"] else run_of(checkpoint) / "evaluation.json"
         facts = {"checkpoint": str(checkpoint), "images_seen": system.clock.images_seen}
         evaluate_one(evaluator_of(plain, trained, system), system, facts, plain["repeats"], output)
 
@@ -42,8 +46,6 @@ def evaluate(config: DictConfig) -> None:
 def expand_aliases(config: dict[str, Any]) -> dict[str, Any]:
     """Return the configuration with ``resize`` copied to ``features.resize``; ``UserError`` if options conflict."""
     config = deepcopy(config)
-    for key in ("checkpoint", "generated", "real", "root", "output"):
-        config[key] = None if config[key] is None else str(config[key])
     if config["resize"] is not None:
         if "resize" not in config["features"]:
             raise UserError(f"resize={config['resize']} is an option of Inception: type features=inception")
@@ -61,7 +63,10 @@ def expand_aliases(config: dict[str, Any]) -> dict[str, Any]:
 
 def evaluate_images(config: dict[str, Any]) -> None:
     """Measure a folder of generated images against one of real ones."""
-    packs = Path(config["packs"]).expanduser()
+    place = Path(os.path.abspath(config["generated"]))
+    output = Path(config["output"] or place.with_name(f"{place.name}_evaluation.json"))  # in it are pictures alone
+    require_writable("output", output.parent)
+    packs = Path(config["packs"])
     generated, real = (open_images(key, config[key], packs) for key in ("generated", "real"))
     require_equal_sizes(generated, real)
     count = min(config["metrics"]["count"], len(generated))
@@ -77,7 +82,32 @@ def evaluate_images(config: dict[str, Any]) -> None:
     evaluator = evaluator_against({"": of_images(real)}, config, device, held_out=lambda: None)
     source = PackImages(generated, real.manifest.get("classes"), device)
     facts = {key: config[key] for key in ("generated", "real")}
-    evaluate_one(evaluator, source, facts, config["repeats"], Path(config["output"] or "evaluation.json"))
+    evaluate_one(evaluator, source, facts, config["repeats"], output)
+
+
+def evaluate_several(config: dict[str, Any], checkpoints: list[Path]) -> None:
+    """Measure several checkpoints, such as seeds of one recipe; write and print each, and mean and deviation of all."""
+    output = Path(config["output"] or run_of(checkpoints[0]) / "evaluation.json")
+    require_writable("output", output.parent)
+    results: dict[str, EvaluationResult] = {}
+    table = Table("metric", title="mean and standard deviation", title_justify="left")
+    for path in checkpoints:
+        system, trained = load_system(path, config["device"])
+        results[str(path)] = evaluator_of(config, trained, system).evaluate(system, str(path), config["repeats"])
+        table.add_column(str(path), justify="right")
+    table.add_column("all", justify="right")
+    names = dict.fromkeys(name for result in results.values() for name in result.values)
+    over_all = {name: [result.values[name] for result in results.values() if name in result.values] for name in names}
+    for name, values in over_all.items():
+        table.add_row(name, *(result.text(name) for result in results.values()), text(values))
+    each = [{"checkpoint": path, "metrics": result.record()} for path, result in results.items()]
+    summary = {
+        name: dict(zip(("value", "spread"), mean_and_spread(values), strict=True)) for name, values in over_all.items()
+    }
+    with writing(output):
+        write_text_atomically(output, json.dumps({"checkpoints": each, "all": summary}, indent=2))
+    print_table(table)
+    print(f"protocol of each number: {output}")
 
 
 def evaluate_one(evaluator: Evaluator, source: ImageSource, facts: dict[str, Any], repeats: int, output: Path) -> None:

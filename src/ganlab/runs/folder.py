@@ -4,7 +4,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,9 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from training in this folder, which is not created yet."""
+        """Keep other processes from training in this folder, which is not created yet; the folder of runs is."""
         outputs = self.path.parent
+        missing = [folder for folder in (outputs, *outputs.parents) if not folder.exists()]
         try:
             outputs.mkdir(parents=True, exist_ok=True)
             if not os.access(outputs, os.W_OK):
@@ -55,8 +56,13 @@ class RunFolder:
         except OSError as error:
             raise UserError(f"outputs={outputs} cannot be written: {error.strerror}") from error
         refusal = f"run {self.path} is being trained by another process: wait, or type another run="
-        with locked_or_refused(self.path, refusal):
-            yield
+        try:
+            with locked_or_refused(self.path, refusal):
+                yield
+        finally:
+            for folder in missing:
+                with suppress(OSError):  # has a run by now
+                    folder.rmdir()
 
     def start(self, config: dict[str, Any], given: str | None) -> Checkpoint | None:
         """Return the checkpoint to start from: the run's own newest, or the one ``given``; None to start from scratch.

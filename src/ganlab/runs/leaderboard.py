@@ -13,7 +13,7 @@ from ganlab.callbacks.tracker import Tracker
 from ganlab.callbacks.wandb_page import WandbPage, wandb_mode
 from ganlab.errors import UserError
 from ganlab.evaluation.result import EvaluationResult
-from ganlab.files import write_text_atomically, writing
+from ganlab.files import require_writable, write_text_atomically, writing
 from ganlab.report.curves import Curve, save_curves
 from ganlab.report.tables import print_table
 from ganlab.runs.build import load_system
@@ -39,6 +39,8 @@ def evaluate_all(config: dict[str, Any], folder: Path) -> None:
     Writes ``evaluation.csv``, ``evaluation.png`` and ``evaluation.json`` into the folder, or next to ``output``, and
     curves to a run's W&B page if it has one. Skips damaged checkpoints and those with equal images seen.
     """
+    output = Path(config["output"]) if config["output"] else folder / "evaluation.json"
+    require_writable("output", output.parent)
     rows: list[Row] = []
     score, rises = None, False
     for run in runs_in(folder):
@@ -62,7 +64,6 @@ def evaluate_all(config: dict[str, Any], folder: Path) -> None:
             log_to_wandb(RunFolder(run), trained, of_run)
     if not rows:
         raise UserError(f"checkpoint={folder}: no checkpoint in it can be read; see the warnings above")
-    output = Path(config["output"]) if config["output"] else folder / "evaluation.json"
     names = list(dict.fromkeys(name for row in rows for name in row.result.values))
     show(rows, names, score, rises, str(folder))
     with writing(output):
