@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --constraint requirements.lock
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train test soak lint bench lock clean
@@ -17,6 +17,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/installed: $(BIN)/python pyproject.toml requirements.lock
+	@echo "Installing PyTorch and the rest into $(VENV): up to 5.8 GB on Linux (CUDA's libraries), some minutes."
 	$(INSTALL) --editable .
 	@touch $@
 

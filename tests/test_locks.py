@@ -46,6 +46,7 @@ def test_the_lock_excludes_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [process.wait(timeout=60) for process in processes] == [0] * 4
     assert counter.read_text() == "200"
     assert list(tmp_path.iterdir()) == [counter]
+    assert not list(lock_folder().iterdir())
 
 
 def test_a_killed_holder_frees_the_lock(tmp_path: Path) -> None:

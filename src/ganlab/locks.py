@@ -24,7 +24,7 @@ def locked(path: Path, work: str) -> Iterator[None]:
     except Timeout:
         log.warning("waiting for another process that %s", work)
         held = lock.acquire()
-    with held:
+    with held, _removed(lock):
         yield
 
 
@@ -32,11 +32,21 @@ def locked(path: Path, work: str) -> Iterator[None]:
 def locked_or_refused(path: Path, refusal: str) -> Iterator[None]:
     """Hold the lock of ``path``; ``UserError`` with the message ``refusal`` while another process holds it."""
     try:
-        held = lock_of(path).acquire(blocking=False)
+        held = (lock := lock_of(path)).acquire(blocking=False)
     except Timeout:
         raise UserError(refusal) from None
-    with held:
+    with held, _removed(lock):
         yield
+
+
+@contextmanager
+def _removed(lock: FileLock) -> Iterator[None]:
+    """Remove the file of a lock before it is freed; whoever waits for it sees that and takes a new one."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
 
 
 def lock_of(path: Path) -> FileLock:

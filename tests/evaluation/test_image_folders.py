@@ -101,3 +101,10 @@ def test_mistakes_are_told(command: Callable, tmp_path: Path) -> None:
         assert outcome.code == 1 and message in outcome.err and "Traceback" not in outcome.err
     outcome = command("evaluate", f"generated={tmp_path}/small", f"real={tmp_path}/small", "metrics=swd", "repeats=2")
     assert outcome.code == 1 and "holds 5 images in all: type count=2" in outcome.err
+
+
+def test_mixtures_are_to_have_the_size_of_the_samples(tmp_path: Path) -> None:
+    save_each(images(3), tmp_path / "folder")
+    Image.new("RGB", (6, 9)).save(tmp_path / "folder" / "9.png")
+    with pytest.raises(UserError, match="data.image_size=5 data.channels=1, as the samples have, and real=PACK$"):
+        open_images("real", str(tmp_path / "folder"), tmp_path / "packs", (5, 5, 1))

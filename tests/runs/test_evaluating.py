@@ -107,3 +107,26 @@ def test_one_generated_picture_is_refused_in_one_line(command: Callable, tmp_pat
     save_each(torch.randint(0, 256, (8, 1, 32, 32), dtype=torch.uint8), tmp_path / "real")
     outcome = command("evaluate", f"generated={tmp_path}/one", f"real={tmp_path}/real", "metrics=swd")
     assert outcome.code == 1 and "one holds 1 image: metrics need two or more" in outcome.err
+
+
+def test_several_checkpoints_are_measured_together(command: Callable, smoke: Path, tmp_path: Path) -> None:
+    paths = [f"{smoke}/checkpoints/{name}.ckpt" for name in ("previous", "last")]
+    outcome = command("evaluate", *paths, "metrics=[swd]", "count=64", f"output={tmp_path}/2024")
+    assert outcome.code == 0, outcome.err
+    report = json.loads((tmp_path / "2024").read_text())  # a file named as typed
+    assert [each["checkpoint"] for each in report["checkpoints"]] == paths
+    first, second = (each["metrics"]["swd"]["value"] for each in report["checkpoints"])
+    assert report["all"]["swd"]["value"] == pytest.approx((first + second) / 2)
+    assert report["all"]["swd"]["spread"] == pytest.approx(abs(first - second) / 2**0.5)
+    assert all(path in outcome.out for path in paths)
+
+
+def test_two_folders_are_compared_next_to_the_generated_one(command: Callable, tmp_path: Path) -> None:
+    for name in ("my fakes (1)", "reals"):
+        save_each(torch.randint(0, 256, (8, 1, 32, 32), dtype=torch.uint8), tmp_path / "made" / name)
+    folders = (f"generated={tmp_path}/made/my fakes (1)", f"real={tmp_path}/made/reals")
+    outcome = command("evaluate", *folders, "metrics=swd")
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "made/my fakes (1)_evaluation.json").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made"]  # nothing in the working folder
+    assert "cannot be written" in command("evaluate", *folders, f"output={tmp_path}/made/reals/000000.png/x").err

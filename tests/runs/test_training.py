@@ -232,7 +232,7 @@ def test_a_checkpoint_starts_a_new_run(command: Callable, smoke: Path, tmp_path:
     assert "is finished" in command("train", *options, "run=fork", "max_images=320", "optimizer.lr=5e-4").out
     assert "which count in the run's length" in command("train", *options, "run=short", "max_images=256").err
     outcome = command("train", *options, "run=wide", "max_images=320", "architecture.width=16")
-    assert outcome.code == 1 and "was trained with another architecture" in outcome.err
+    assert outcome.code == 1 and "was trained with another architecture: architecture." in outcome.err
     assert not (tmp_path / "wide").exists()
 
 

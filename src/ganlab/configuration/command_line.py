@@ -192,7 +192,7 @@ def explain(error: Exception, conf: Path, name: str, typed: Sequence[str]) -> st
     if match := re.search(r"Could not (?:find|load) '([^']+)'", text):
         group = next((key for key in values if match[1].startswith(f"{key}/")), match[1].rpartition("/")[0])
         value = match[1].removeprefix(f"{group}/")
-        if options(conf / group) and group in known_keys(conf, name):
+        if options(conf / group) and group.partition("/")[0] in known_keys(conf, name):
             return option(group, value, conf)
         return unknown_key(group, value, conf, name)
     if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
@@ -208,7 +208,7 @@ def explain(error: Exception, conf: Path, name: str, typed: Sequence[str]) -> st
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(error, OverrideParseException):
         key, _, value = error.override.partition("=")
-        if (conf / key).is_dir() and key in known_keys(conf, name):
+        if (conf / key).is_dir() and key.partition("/")[0] in known_keys(conf, name):
             return option(key, value, conf)
         if key not in known_keys(conf, name):
             return unknown_key(key, value, conf, name)

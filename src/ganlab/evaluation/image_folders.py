@@ -24,6 +24,7 @@ class Unchanged(PictureProtocol):
 
     height: int = 0
     key: str = ""
+    fix: str = ""  # the size to make all of
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -41,16 +42,17 @@ class Unchanged(PictureProtocol):
             others = f"{self.image_size}x{self.height}" if decoded.size != size else "grey"
             raise UserError(
                 f"{self.key}: {picture.name} is {what} and the images before it are {others}; resize all: "
-                f"python src/prepare.py data=folder data.root=FOLDER data.image_size={min(size)} data.channels=3, "
-                f"and {self.key}=PACK"
+                f"python src/prepare.py data=folder data.root=FOLDER "
+                f"{self.fix or f'data.image_size={min(size)} data.channels=3'}, and {self.key}=PACK"
             )
         return np.asarray(decoded.convert(mode)).reshape(self.shape)  # repeats a grey one's channel among colour
 
 
-def open_images(key: str, folder: str, packs: Path) -> Pack:
+def open_images(key: str, folder: str, packs: Path, shape: tuple[int, int, int] | None = None) -> Pack:
     """Return the pack in a folder, or a new pack in ``packs`` of the images in it, which must have one size.
 
-    If all images are in sub-folders, these are their classes. ``key``, for messages, is ``generated`` or ``real``.
+    If all images are in sub-folders, these are their classes. ``key``, for messages, is ``generated`` or ``real``;
+    ``shape`` (H, W, C), for messages too, is that of the samples to compare them with.
     """
     place = Path(folder).expanduser()
     if (place / "pack.json").is_file():
@@ -62,7 +64,8 @@ def open_images(key: str, folder: str, packs: Path) -> Pack:
         raise UserError(str(error).replace("data.root", key)) from error
     except UnreadableImageError as error:
         raise UserError(f"{key}={folder}: {error.name} cannot be read ({error.reason}): remove it") from error
-    protocol = Unchanged(first.width, 1 if first.mode == "L" else 3, height=first.height, key=key)
+    fix = f"data.image_size={shape[1]} data.channels={shape[2]}, as the samples have" if shape else ""
+    protocol = Unchanged(first.width, 1 if first.mode == "L" else 3, height=first.height, key=key, fix=fix)
     return build(source, protocol, packs, max_broken=0)
 
 

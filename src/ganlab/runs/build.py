@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganlab.callbacks.writer import Writer
-from ganlab.configuration.checking import check_targets, find
+from ganlab.configuration.checking import check_targets, differences, find
 from ganlab.data.deduplication.hashing import Hashing
 from ganlab.data.inputs import entries_of, require_known
 from ganlab.data.module import ImageDataModule
@@ -36,6 +36,7 @@ from ganlab.systems.data_parallel import PlayerParallel
 
 Config = Mapping[str, Any]
 
+SHAPES = ("architecture.", "data.image_size", "data.channels", "data.num_classes", "ema.")  # of weights
 EXAMPLES = {  # of data, by what their batches hold
     "images": "data=folder",
     "targets": "data=pairs",
@@ -179,8 +180,8 @@ def load_system(path: str | Path, device: str = "auto") -> tuple[AdversarialSyst
     return system.to(choose_device(device)).eval(), config
 
 
-def load_weights(system: AdversarialSystem, checkpoint: Checkpoint) -> None:
-    """Load a checkpoint's state into a system of the same architecture.
+def load_weights(system: AdversarialSystem, checkpoint: Checkpoint, config: Config | None = None) -> None:
+    """Load a checkpoint's state into a system of the same architecture; ``config`` names what differs if it is not.
 
     Penalties, augmentations and replay may differ from those of the checkpoint; their state then starts from scratch.
     """
@@ -191,8 +192,10 @@ def load_weights(system: AdversarialSystem, checkpoint: Checkpoint) -> None:
     except RuntimeError as error:
         reasons = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
     if reasons:
+        changed = differences(checkpoint.state["config"], config) if config else []
+        changed = sorted((line for line in changed if line.startswith(SHAPES)), key=len)  # shared keys first
         raise UserError(
-            f"{checkpoint.path} was trained with another architecture: {reasons[0]}; "
+            f"{checkpoint.path} was trained with another architecture: {'; '.join([*changed[:3], reasons[0]])}; "
             f"type the architecture, data.image_size, data.channels and ema of its run"
         )
     system.stage = system.stages(system.clock.images_seen)

@@ -13,7 +13,7 @@ from ganlab.data.packs.source import HELD_OUT, NoSuchSplitError
 from ganlab.data.references import Reference, of_images
 from ganlab.data.sources.folder import SPLITS
 from ganlab.errors import UserError
-from ganlab.evaluation.evaluator import Evaluator, ImageSource
+from ganlab.evaluation.evaluator import Evaluator
 from ganlab.evaluation.image_folders import open_images
 from ganlab.runs.build import build_data, build_metrics
 from ganlab.systems.request import Request
@@ -45,8 +45,9 @@ def evaluator_of(config: dict[str, Any], trained: dict[str, Any], system: Any) -
     if config["real"] is not None:
         if system.learns_from != ("images",):
             raise UserError("real= is for systems that generate images, and this one translates: leave it out")
-        pack = open_images("real", config["real"], Path(config["packs"]).expanduser())
-        require_size(system, pack)
+        channels, height, width = system.respond(Request.first(2), 0).shape[1:]
+        pack = open_images("real", config["real"], Path(config["packs"]), (height, width, channels))
+        require_size((height, width, channels), pack)
         return evaluator_against({"": of_images(pack)}, config, device)
     trained = deepcopy(trained) | {"packs": config["packs"]}
     if config["root"]:
@@ -60,10 +61,10 @@ def evaluator_of(config: dict[str, Any], trained: dict[str, Any], system: Any) -
     return evaluator_against(references, config, device, lambda: held_out_of(trained), trained["data"].get("split"))
 
 
-def require_size(system: ImageSource, pack: Pack) -> None:
-    """Raise ``UserError`` if a system's images differ in size from the real ones."""
-    channels, height, width = system.respond(Request.first(2), 0).shape[1:]
-    if (height, width, channels) != pack.images.shape[1:]:
+def require_size(shape: tuple[int, int, int], pack: Pack) -> None:
+    """Raise ``UserError`` if a system's images, of ``shape`` (H, W, C), differ in size from the real ones."""
+    height, width, channels = shape
+    if shape != pack.images.shape[1:]:
         found = "x".join(map(str, (pack.images.shape[2], pack.images.shape[1], pack.images.shape[3])))
         raise UserError(
             f"the checkpoint's images are {width}x{height}x{channels} and the real ones {found}: type python "

@@ -91,7 +91,7 @@ def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None) -
     machine.prepare(config)  # refusals that cost nothing come before metrics, which may train a feature network
     system.check_labels(data.pack.labels if config["data"]["labels"] else None)
     if start:
-        load_weights(system, start)
+        load_weights(system, start, config)
     watch = build_callbacks(folder, config, data, system, length)
     return Run(config, machine, data, system, watch, build_trainer(config, watch.callbacks, [], watch.writer), length)
 
