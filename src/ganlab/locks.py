@@ -51,7 +51,7 @@ def _removed(lock: FileLock) -> Iterator[None]:
 
 def lock_of(path: Path) -> FileLock:
     """Return the lock of a path, which need not exist; the operating system frees it however its holder ends."""
-    name = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
+    name = hashlib.sha256(os.fsencode(path.resolve())).hexdigest()[:32]
     return FileLock(lock_folder() / f"{name}.lock", mode=0o666)  # other users may share the folder
 
 
