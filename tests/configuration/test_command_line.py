@@ -87,8 +87,8 @@ def test_a_folder_is_a_checkpoint_to_measure_and_data_to_train_on(tmp_path: Path
         ("train", "wandb.entity", "me", "did you mean logger.wandb.entity?"),
         ("train", "data.batchsize", "2", "did you mean data.batch_size"),
         ("train", "Accumulate", "2", "did you mean accumulate"),
-        ("train", "statistics", "batch", "src/train.py has no statistics=: it belongs to src/sample.py"),
-        ("sample", "objective", "hinge", "src/sample.py has no objective=: it belongs to src/train.py"),
+        ("train", "statistics", "batch", "the groups that it has; statistics= belongs to src/sample.py"),
+        ("sample", "objective", "hinge", "objective= belongs to src/train.py"),
     ],
 )
 def test_unknown_keys(name: str, key: str, value: str, words: str) -> None:

@@ -119,7 +119,7 @@ def unknown_key(key: str, value: str, conf: Path, name: str) -> str:
         return f"there is no key {key}: type {words}"
     if others := [file.stem for file in sorted(conf.glob("*.yaml")) if key in own_keys(conf, file.stem)]:
         having = " and ".join(f"src/{other}.py" for other in others)
-        return f"src/{name}.py has no {key}=: it belongs to {having}; --help lists the groups here"
+        return f"src/{name}.py has no {key}=: its --help lists the groups that it has; {key}= belongs to {having}"
     normal = key.lower().replace("-", "_")
     found = [other for other in known if other == normal] or [other for other in known if other.endswith(f".{normal}")]
     found = found or get_close_matches(normal, known, n=3, cutoff=0.6)
