@@ -53,7 +53,7 @@ def test_zip_files_are_unpacked(tmp_path: Path):
     assert held(tmp_path / "out") == {"set/a": b"A", "set/deep/b": NOISE}
 
 
-@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "{outside}/evil", "..\\evil"])
+@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "{outside}/evil", "..\\evil", "C:\\evil", "\\\\host\\evil"])
 @pytest.mark.parametrize("make", [tar, zipped])
 def test_nothing_leaves_the_folder(tmp_path: Path, make, name):
     archive = make(tmp_path / "set", {"fine": b"", name.format(outside=tmp_path): b"evil"})
@@ -62,14 +62,46 @@ def test_nothing_leaves_the_folder(tmp_path: Path, make, name):
     assert [path.name for path in tmp_path.rglob("*")] in (["set", "in"], ["in", "set"])
 
 
-@pytest.mark.parametrize("change", [{"type": tarfile.SYMTYPE}, {"type": tarfile.LNKTYPE}, {"type": tarfile.CHRTYPE}])
-def test_links_out_and_devices_are_refused(tmp_path: Path, change):
-    archive = tar(tmp_path / "set.tar", {"link": b""}, linkname="../../secret", **change)
-    with pytest.raises(UserError, match="set.tar is refused"):
+@pytest.mark.parametrize("target", ["../../secret", "fine", "."])
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, b"?"])
+def test_links_and_devices_are_refused(tmp_path: Path, kind, target):
+    archive = tar(tmp_path / "set.tar", {"fine": b"", "link": b""}, linkname=target, type=kind)
+    with pytest.raises(UserError, match="set.tar is refused .fine is a link or a device"):
         unpack(archive, tmp_path / "out")
-    with pytest.raises(UserError, match="set.zip is refused .link is a link"):
-        unpack(zipped(tmp_path / "set.zip", {"link": b"../secret"}, stat.S_IFLNK), tmp_path / "out")
+    with pytest.raises(UserError, match="set.zip is refused .link is a link or a device"):
+        unpack(zipped(tmp_path / "set.zip", {"link": target.encode()}, stat.S_IFLNK), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "a/" + "é" * 128 + "/b", "/".join(["deep"] * 300)], ids=len)
+@pytest.mark.parametrize("make", [tar, zipped])
+def test_names_beyond_the_limits_of_file_systems_are_refused(tmp_path: Path, make, name):
+    with pytest.raises(UserError, match="set is refused .the name .* is longer than file systems allow"):
+        unpack(make(tmp_path / "set", {name: b""}), tmp_path / "out")
+
+
+def test_names_with_a_nul_are_refused(tmp_path: Path):
+    packed = tar(tmp_path / "set.tar", {"x": b""}, "w:", pax_headers={"path": "fine.png\0evil"})
+    zipped(tmp_path / "set.zip", {"fine.png#evil": b""})
+    archive = tmp_path / "nul.zip"
+    archive.write_bytes((tmp_path / "set.zip").read_bytes().replace(b"#", b"\0"))
+    for path in (packed, archive):
+        with pytest.raises(UserError, match=r"is refused .fine.png\\x00evil leads out"):
+            unpack(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("make", [tar, zipped])
+def test_a_name_that_is_a_file_and_a_folder_is_damage(tmp_path: Path, make):
+    with pytest.raises(UserError, match="set is damaged"):
+        unpack(make(tmp_path / "set", {"a": b"A", "a/b": b"B"}), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_headers_that_fill_the_memory_are_refused(tmp_path: Path):
+    for number, changes in enumerate([{"pax_headers": {"comment": "c" * 2_000_000}}, {"type": tarfile.GNUTYPE_SPARSE}]):
+        archive = tar(tmp_path / f"{number}.tar", {"a": b""}, **changes)
+        with pytest.raises(UserError, match="is refused .*header that no published set needs"):
+            unpack(archive, tmp_path / "out")
 
 
 @pytest.mark.parametrize("make", [tar, zipped])
@@ -116,7 +148,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch):
     def fill_up(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tarfile.TarFile, "extract", fill_up)
+    monkeypatch.setattr(archives.shutil, "copyfileobj", fill_up)
     with pytest.raises(OSError, match="No space"):
         unpack(tar(tmp_path / "set.tar", {"a": b"A"}), tmp_path / "out")
     assert os.listdir(tmp_path) == ["set.tar"]

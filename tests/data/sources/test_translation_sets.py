@@ -10,8 +10,8 @@ from ganlab.errors import UserError
 @pytest.mark.parametrize(
     "kind, name, url",
     [
-        ("pairs", "maps", "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/maps.tar.gz"),
-        ("domains", "maps", "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets/maps.zip"),
+        ("pairs", "maps", "https://efrosgans.eecs.berkeley.edu/pix2pix/datasets/maps.tar.gz"),
+        ("domains", "maps", "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/maps.zip"),
     ],
 )
 def test_known_sets_are_fetched_only_where_allowed_and_absent(tmp_path, monkeypatch, kind, name, url):

@@ -10,7 +10,7 @@ CYCLEGAN = (
     *("apple2orange", "summer2winter_yosemite", "horse2zebra", "monet2photo", "cezanne2photo", "ukiyoe2photo"),
     *("vangogh2photo", "maps", "cityscapes", "facades", "iphone2dslr_flower", "ae_photos"),
 )
-URL = "http://efrosgans.eecs.berkeley.edu/{family}/datasets/{archive}"
+URL = "https://efrosgans.eecs.berkeley.edu/{family}/datasets/{archive}"
 
 
 def place_of(root: str, name: str | None, kind: str, download: bool) -> Path:
