@@ -49,6 +49,7 @@ KEYS: tuple[tuple[Any, str], ...] = (
     (Literal["auto"] | bool | None, "trainer.benchmark trainer.sync_batchnorm"),
     (Literal["auto"] | bool, "machine.channels_last machine.fused machine.tf32 machine.data_on_device"),
     (MODES, "machine.compile"),
+    (Literal["refuse", "accept"], "data_changed"),
 )
 # As a precision may be typed: as Lightning names it.
 PRECISIONS = {"auto": "auto", "32": "32-true", "32-true": "32-true", "bf16": "bf16-mixed", "bf16-mixed": "bf16-mixed"}

@@ -114,6 +114,10 @@ class ImageDataModule(LightningDataModule):
     def prepare_data(self) -> None:
         _ = self.packs
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint records about the data: see `Pack.content`."""
+        return {"packs": [pack.content for pack in self.packs]}
+
     @property
     def nbytes(self) -> int:
         return sum(array.nbytes for stream in self.streams() for array in stream.arrays.values())

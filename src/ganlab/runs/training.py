@@ -85,6 +85,9 @@ def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None) -
             f"{start.path} has seen {start.state['images_seen']:,} images already, which count in the run's length: "
             f"type a larger max_images= or max_epochs="
         )
+    if start and not foreign and config.get("data_changed") != "accept":
+        folder.require_same_data(start, data)
+    config["data_changed"] = "refuse"  # accepted once, at this start
     minibatches = inf if length is None else length / config["data"]["batch_size"]
     config = resolve_auto(config, machine.compiling(minibatches), recorded)
     data.batch_size_at = lambda seen: system.stages(seen).batch_size or config["data"]["batch_size"]
@@ -116,7 +119,7 @@ def record(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str) -
     environment = describe(HydraConfig.get().overrides.task, run_id, data.pack.manifest["key"])
     folder.create(config, environment | {"chosen": config["machine"] | chosen})
     if start and start.path.parent != folder.checkpoints:
-        start = folder.adopt(start, config)
+        start = folder.adopt(start, config, data)
     truncate_after(folder.metrics, start.state["images_seen"] if start else -1)
     announce(folder, run, start)
     return start

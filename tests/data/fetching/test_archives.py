@@ -53,7 +53,9 @@ def test_zip_files_are_unpacked(tmp_path: Path):
     assert held(tmp_path / "out") == {"set/a": b"A", "set/deep/b": NOISE}
 
 
-@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "{outside}/evil", "..\\evil", "C:\\evil", "\\\\host\\evil"])
+@pytest.mark.parametrize(
+    "name", ["../evil", "a/../../evil", "{outside}/evil", "..\\evil", "C:\\evil", "\\\\host\\evil"]
+)
 @pytest.mark.parametrize("make", [tar, zipped])
 def test_nothing_leaves_the_folder(tmp_path: Path, make, name):
     archive = make(tmp_path / "set", {"fine": b"", name.format(outside=tmp_path): b"evil"})

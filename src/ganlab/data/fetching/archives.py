@@ -24,7 +24,13 @@ MOST_GROWTH = 100  # times the archive's size; label files and blank digits comp
 LEAST_ALLOWED = 2**30  # bytes allowed for any archive
 LONGEST_PART, LONGEST_NAME = 255, 1024  # bytes of a file's name, and of its whole path in the archive
 LONGEST_HEADER = 2**20  # bytes of a tar file's extended header
-HEADERS = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+HEADERS = (
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+)
 DAMAGE = (
     *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error),
     *(EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError),

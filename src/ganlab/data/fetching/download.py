@@ -162,6 +162,7 @@ def check(part: Path, md5: str, url: str, path: Path) -> None:
 
 
 def md5_of(path: Path) -> str:
+    """Return a file's MD5, which is what publishers state."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "md5").hexdigest()
 

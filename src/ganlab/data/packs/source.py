@@ -51,6 +51,10 @@ class Source(ABC):
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON-able facts that change with the records, without decoding them."""
 
+    def file_names(self) -> list[str] | None:
+        """Return the name of each record's file, which says what changed between two packs; None without files."""
+        return None
+
     @abstractmethod
     def read(self, index: int) -> Record:
         """Return one record, or raise ``UnreadableImageError``.
@@ -84,8 +88,15 @@ class Subset(Source):
     def fingerprint(self) -> dict[str, Any]:
         return {"of": self.source.fingerprint(), "count": self.count}
 
+    def file_names(self) -> list[str] | None:
+        names = self.source.file_names()
+        return names and [names[self._place(index)] for index in range(self.count)]
+
     def read(self, index: int) -> Record:
-        return self.source.read(index * len(self.source) // self.count)
+        return self.source.read(self._place(index))
 
     def read_rows(self, index: int) -> RecordRows:
-        return self.source.read_rows(index * len(self.source) // self.count)
+        return self.source.read_rows(self._place(index))
+
+    def _place(self, index: int) -> int:
+        return index * len(self.source) // self.count

@@ -56,6 +56,9 @@ class Folder(Source):
         """Hash paths relative to the root, sizes and modification times: a moved folder keeps its pack."""
         return {"files": len(self), "sha256": self._digest}
 
+    def file_names(self) -> list[str] | None:
+        return self.files
+
     def read(self, index: int) -> Record:
         path = self.files[index]
         record: dict[str, Any] = {"images": PictureFile(self.root / path, path)}
