@@ -44,7 +44,7 @@ KEYS: tuple[tuple[Any, str], ...] = (
     (NonNegative, "ema.half_life optimizer.*lr optimizer.*eps optimizer.*alpha optimizer.*momentum"),
     (NonNegative, "optimizer.*weight_decay"),
     (NonNegative | None, "optimizer.*clip_norm"),
-    (bool, "data.deduplicate grid from_scratch"),
+    (bool, "data.deduplicate grid from_scratch verify"),
     (bool | None, "trainer.detect_anomaly trainer.deterministic"),
     (Literal["auto"] | bool | None, "trainer.benchmark trainer.sync_batchnorm"),
     (Literal["auto"] | bool, "machine.channels_last machine.fused machine.tf32 machine.data_on_device"),

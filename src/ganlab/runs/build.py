@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from lightning.pytorch.loggers import Logger
@@ -18,7 +19,7 @@ from ganlab.data.deduplication.hashing import Hashing
 from ganlab.data.inputs import entries_of, require_known
 from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.pictures import PictureProtocol
-from ganlab.data.packs.source import Source, Subset
+from ganlab.data.packs.source import NotFetchedError, Source, Subset
 from ganlab.data.references import Reference
 from ganlab.data.sources.image_file import ImageFile
 from ganlab.data.spec import PackSpec
@@ -62,7 +63,11 @@ def make(node: Config, what: str) -> Any:
 def build_spec(config: Config) -> PackSpec:
     """Return the specification of the pack of ``config["data"]``; only a listing is read."""
     data = config["data"]
-    source: Source = make(data["source"], "data")
+    try:
+        source: Source = make(data["source"], "data")
+    except NotFetchedError as error:
+        typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+        raise error.repeating(typed) from None
     if data["count"] is not None and data["count"] < len(source):
         source = Subset(source, data["count"])
     side = data["image_size"] if data["pack_size"] is None else data["pack_size"]

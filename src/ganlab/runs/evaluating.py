@@ -131,6 +131,8 @@ def table_of(result: EvaluationResult, title: str) -> Table:
     for heading in ("value", *(["two halves of the real images"] if halves else [])):
         table.add_column(heading, justify="right")
     for name, value in result.values.items():
-        reference = f"{halves[name]:.4g} (x {value / halves[name]:.3g})" if name in halves else ""
+        reference = f"{halves[name]:.4g}" if name in halves else ""
+        if halves.get(name):  # 0 if all real images are alike
+            reference += f" (x {value / halves[name]:.3g})"
         table.add_row(name, result.text(name), *([reference] if halves else []))
     return table

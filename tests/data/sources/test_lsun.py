@@ -89,11 +89,11 @@ def test_all_published_categories_are_known(tmp_path: Path):
 def test_missing_data_say_what_to_type_and_to_fetch(tmp_path: Path):
     with pytest.raises(UserError) as told:
         scenes(tmp_path, "bedroom", "tower", split="val")
-    command = "`python src/prepare.py data=lsun data.classes=[bedroom,tower] data.split=val`"
+    command = f"`python src/prepare.py data=lsun data.root={tmp_path} 'data.classes=[bedroom,tower]' data.split=val`"
     assert str(told.value) == (
-        f"{tmp_path}/bedroom_val_lmdb/data.mdb is missing: type {command}, or fetch "
+        f"{tmp_path}/bedroom_val_lmdb/data.mdb is missing: type {command} to fetch it, or fetch "
         f"http://dl.yf.io/lsun/scenes/bedroom_val_lmdb.zip and unzip it in {tmp_path}, or set data.root to the folder "
-        "of bedroom_val_lmdb"
+        "of bedroom_val_lmdb, or to that folder itself"
     )
 
 

@@ -23,7 +23,7 @@ def by_reason(skipped: Sequence[Sequence[str]]) -> str:
 
 def dark_remark(dark: int, count: int) -> str:
     """Return a caution about a pack of which a tenth or more are nearly black; empty for others."""
-    if dark * 10 < count:
+    if dark * 10 < max(count, 1):
         return ""
     return (
         f"{dark:,} of {count:,} pictures are nearly black, none of their values above {DARK} of 255: if the files hold "

@@ -1,7 +1,8 @@
 """Base class of picture sources, from which packs are built."""
 
+import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ganlab.errors import UserError
@@ -13,6 +14,30 @@ Arrays = dict[str, tuple[str, tuple[int, ...]]]
 
 class NoSuchSplitError(UserError):
     """The data have no split of this name."""
+
+
+class NotFetchedError(UserError):
+    """Files are missing that a command fetches: ``prepare.py`` for the set ``name`` with ``values`` of its keys."""
+
+    def __init__(self, problem: str, otherwise: str, name: str, **values: Any) -> None:
+        self.problem, self.otherwise, self.name, self.values = problem, otherwise, name, values
+        written = {key: f"[{','.join(map(str, one))}]" if isinstance(one, list) else one for key, one in values.items()}
+        typed = [f"data.{key}={one}" for key, one in written.items() if one is not None]
+        super().__init__(self.message([f"data={name}", *typed]))
+        self.typed = typed
+
+    def message(self, typed: Sequence[str]) -> str:
+        """Return the message with a command that has these arguments."""
+        return (
+            f"{self.problem}: type `{shlex.join(['python', 'src/prepare.py', *typed])}` to fetch it, {self.otherwise}"
+        )
+
+    def repeating(self, overrides: Sequence[str]) -> UserError:
+        """Return the error with a command that also repeats ``overrides`` of the data."""
+        known = {each.partition("=")[0] for each in self.typed}
+        more = [each for each in overrides if each.startswith(("data.", "packs="))]
+        more = [each for each in more if each.partition("=")[0] not in known]
+        return UserError(self.message([f"data={self.name}", *self.typed, *more]))
 
 
 class RecordRows(NamedTuple):

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from ganlab.data.packs.source import NotFetchedError
 from ganlab.errors import UserError
 
 PIX2PIX = ("facades", "cityscapes", "maps", "edges2shoes", "edges2handbags", "night2day")
@@ -28,10 +29,8 @@ def place_of(root: str, name: str | None, kind: str, download: bool) -> Path:
     place = Path(root).expanduser() / family / name
     if not place.is_dir():
         if not download:
-            raise UserError(
-                f"{place} is missing: fetch it with `python src/prepare.py data={kind} data.set={name}`, or set "
-                "data.root to the folder that holds it"
-            )
+            otherwise = "or set data.root to the folder that holds it"
+            raise NotFetchedError(f"{place} is missing", otherwise, kind, set=name, root=root)
         from ganlab.data.fetching.download import fetch_archive  # rarely needed
 
         fetch_archive(URL.format(family=family, archive=f"{name}.{ending}"), place.parent, expected=place)
