@@ -2,6 +2,7 @@ import errno
 import gzip
 import io
 import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -168,3 +169,34 @@ def test_gunzip(tmp_path: Path, monkeypatch):
     with pytest.raises(UserError, match="c.gz is refused"):
         gunzip(tmp_path / "c.gz", tmp_path / "c")
     assert sorted(os.listdir(tmp_path)) == ["a", "a.gz", "b.gz", "c.gz"]
+
+
+@pytest.mark.parametrize("count", [40, pytest.param(300, marks=pytest.mark.soak)])
+def test_a_damaged_archive_is_refused_in_one_line_or_unpacked_right(tmp_path: Path, count):
+    members = {"set/a.png": NOISE[:3000], "set/b/" + "n" * 150: b"B" * 2000}
+    make = [lambda path, mode=mode: tar(path, members, mode) for mode in ("w:", "w:gz", "w:bz2", "w:xz")]
+    originals = [
+        each(tmp_path / f"{number}").read_bytes()
+        for number, each in enumerate([*make, lambda path: zipped(path, members)])
+    ]
+    refused = 0
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        data = bytearray(originals[number % len(originals)])
+        if number % 3:
+            data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        else:
+            del data[rng.integers(len(data)) :]
+        (tmp_path / "set").write_bytes(data)
+        try:
+            unpack(tmp_path / "set", tmp_path / "out")
+        except UserError as error:
+            assert str(tmp_path / "set") in str(error) and "\n" not in str(error)
+            refused += 1
+        else:
+            found = held(tmp_path / "out")
+            if number % len(originals):  # a plain tar file has no checksums of its content
+                assert set(found.values()) <= set(members.values()), number
+            shutil.rmtree(tmp_path / "out")
+        assert not (tmp_path / "out").exists() and not (tmp_path / "out.partial").exists()
+    assert refused > count / 2

@@ -32,10 +32,10 @@ HEADERS = (
     tarfile.SOLARIS_XHDTYPE,
 )
 DAMAGE = (
-    *(tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error),
-    *(EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError),
-    *(FileExistsError, IsADirectoryError, NotADirectoryError),  # a name is both a file and a folder
+    *(tarfile.TarError, zipfile.BadZipFile, lzma.LZMAError, zlib.error),
+    *(EOFError, NotImplementedError, RuntimeError, ValueError, OverflowError, OSError),
 )
+CLASHES = (FileExistsError, IsADirectoryError, NotADirectoryError)  # a name is both a file and a folder
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -77,6 +77,8 @@ def explain_damage(archive: Path) -> Iterator[None]:
     except ForbiddenError as error:
         raise UserError(f"{archive} is refused ({error}): delete it and fetch it from a place you trust") from error
     except DAMAGE as error:
+        if isinstance(error, OSError) and error.errno and not isinstance(error, CLASHES):
+            raise  # of the disk; those of gzip and bz2 have no number
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{archive} is damaged ({reason}): delete it and repeat the command") from error
 
