@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from ganlab.runs.metrics import read_log
 from ganlab.systems.checkpoint import read
@@ -218,6 +220,61 @@ def test_other_values_are_refused_but_a_longer_run_is_not(command: Callable, smo
     assert "optimizer.discriminator.lr=0.001 (now 0.0005)" in outcome.err
     outcome = command("train", *options, "checkpoint=other.ckpt")
     assert outcome.code == 1 and "exists already" in outcome.err
+
+
+def test_a_run_continues_on_the_same_pictures_wherever_they_lie_and_on_others_if_told_to(
+    command: Callable, tmp_path: Path
+) -> None:
+    pictures = tmp_path / "at first"
+    pictures.mkdir()
+    for number in range(40):
+        pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(pixels).save(pictures / f"{number:02d}.png")
+
+    def train(root: Path, length: int, *more: str) -> Any:
+        small = (
+            "debug=smoke",
+            "logger=none",
+            "metrics=none",
+            "data=folder",
+            "data.image_size=16",
+            "architecture.width=4",
+        )
+        places = (f"data.root={root}", f"outputs={tmp_path}/runs", f"packs={tmp_path}/packs", "run=moved")
+        return command("train", *small, *places, f"max_images={length}", *more)
+
+    assert train(pictures, 64).code == 0
+    moved = pictures.rename(tmp_path / "moved")
+    for path in moved.iterdir():
+        os.utime(path)
+    assert train(moved, 128).code == 0
+    last = tmp_path / "runs" / "moved" / "checkpoints" / "last.ckpt"
+    (recorded,) = read(last)["ImageDataModule"]["packs"]
+    assert recorded["pack"].startswith("folder-moved-16x3-") and recorded["arrays"]["images"]["shape"][0] == 40
+    shutil.copy(moved / "00.png", moved / "07.png")
+    (moved / "39.png").unlink()
+    refused, before = train(moved, 192), last.read_bytes()
+    found = "40 pictures then, 39 now; gone: 39.png; different: 07.png"
+    assert refused.code == 1 and last.read_bytes() == before
+    assert refused.err.splitlines()[-1] == (
+        f"error: run {tmp_path}/runs/moved was trained on other pictures ({found}): set data.root to those, type "
+        "data_changed=accept to go on with these, or another run= to start from scratch"
+    )
+    assert train(moved, 192, "data_changed=accept").code == 0
+    assert read(last)["config"]["data_changed"] == "refuse" and train(moved, 256).code == 0
+
+
+def test_a_run_that_recorded_no_pictures_continues_where_they_are(
+    command: Callable, smoke: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(smoke, tmp_path / "old")
+    for path in (run / "checkpoints").glob("*.ckpt"):
+        state = read(path)
+        del state["ImageDataModule"], state["config"]["data_changed"]
+        torch.save(state, path)
+    outcome = command("train", "debug=smoke", "logger=none", f"outputs={tmp_path}", "run=old", "max_images=320")
+    assert outcome.code == 0, outcome.err
+    assert read(run / "checkpoints" / "last.ckpt")["ImageDataModule"]["packs"][0]["names"] is None
 
 
 def test_a_checkpoint_starts_a_new_run(command: Callable, smoke: Path, tmp_path: Path) -> None:
