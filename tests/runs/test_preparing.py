@@ -114,8 +114,8 @@ def test_what_is_huge_is_fetched_by_prepare_though_not_by_train(command: Callabl
     monkeypatch.setattr(datasets.STL10, "url", "http://127.0.0.1:9/stl10.tar.gz")
     options = ("data=stl10", f"data.root={tmp_path}")
     trained = command("train", *options, "data.image_size=48", "logger=none", f"outputs={tmp_path}/runs", "run=huge")
-    typed = f"type `python src/prepare.py data=stl10 data.split=train data.root={tmp_path} data.image_size=48"
-    assert trained.code == 1 and typed in trained.err
+    typed = f"type `python src/prepare.py data=stl10 data.split=train data.root={tmp_path} "
+    assert trained.code == 1 and typed in trained.err and " data.image_size=48" in trained.err
     prepared = command("prepare", *options)
     assert prepared.code == 1 and "http://127.0.0.1:9/stl10.tar.gz could not be fetched" in prepared.err
 
