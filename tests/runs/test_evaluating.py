@@ -87,7 +87,7 @@ def test_real_images_that_are_all_alike_or_the_generated_ones(command: Callable,
         (["metrics=[psnr]"], "psnr compares outputs with their true images, and this system has none"),
         (
             ["metrics=[swd]", "real={numbers}"],
-            "000000.png is 8x8 and the samples are 32x32: type `python src/prepare.py data=folder ",
+            "the checkpoint's images are 32x32x1 and the real ones 8x8x1",
         ),
         (["metrics=[parzen]", "real={digits}"], "metrics=[parzen] compare training images with held-out"),
     ],

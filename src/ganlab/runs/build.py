@@ -15,6 +15,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganlab.callbacks.writer import Writer
 from ganlab.configuration.checking import check_targets, differences, find
+from ganlab.configuration.commands import command
+from ganlab.configuration.text import unquoted
 from ganlab.data.deduplication.hashing import Hashing
 from ganlab.data.inputs import entries_of, require_known
 from ganlab.data.module import ImageDataModule
@@ -67,7 +69,10 @@ def build_spec(config: Config) -> PackSpec:
         source: Source = make(data["source"], "data")
     except NotFetchedError as error:
         typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
-        raise error.repeating(typed) from None
+        pairs = (each.split("=", 1) for each in typed if each.startswith(("data.", "packs=")) and "=" in each)
+        arguments = {key: unquoted(value) for key, value in pairs} | error.arguments
+        paths = {key: Path(arguments[key]) for key in ("data.root", "packs") if key in arguments}
+        raise UserError(error.message(command("prepare", **(error.arguments | arguments | paths)))) from None
     if data["count"] is not None and data["count"] < len(source):
         source = Subset(source, data["count"])
     side = data["image_size"] if data["pack_size"] is None else data["pack_size"]

@@ -2,7 +2,7 @@
 
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ganlab.errors import UserError
@@ -17,27 +17,18 @@ class NoSuchSplitError(UserError):
 
 
 class NotFetchedError(UserError):
-    """Files are missing that a command fetches: ``prepare.py`` for the set ``name`` with ``values`` of its keys."""
+    """Files are missing that ``prepare.py`` fetches for the set ``name`` with ``values`` of its keys."""
 
     def __init__(self, problem: str, otherwise: str, name: str, **values: Any) -> None:
-        self.problem, self.otherwise, self.name, self.values = problem, otherwise, name, values
-        written = {key: f"[{','.join(map(str, one))}]" if isinstance(one, list) else one for key, one in values.items()}
-        typed = [f"data.{key}={one}" for key, one in written.items() if one is not None]
-        super().__init__(self.message([f"data={name}", *typed]))
-        self.typed = typed
+        lists = {key: f"[{','.join(value)}]" for key, value in values.items() if isinstance(value, list)}
+        self.problem, self.otherwise = problem, otherwise
+        self.arguments = {"data": name} | {f"data.{key}": str(value) for key, value in (values | lists).items()}
+        typed = [f"{key}={value}" for key, value in self.arguments.items()]
+        super().__init__(self.message(shlex.join(["python", "src/prepare.py", *typed])))
 
-    def message(self, typed: Sequence[str]) -> str:
-        """Return the message with a command that has these arguments."""
-        return (
-            f"{self.problem}: type `{shlex.join(['python', 'src/prepare.py', *typed])}` to fetch it, {self.otherwise}"
-        )
-
-    def repeating(self, overrides: Sequence[str]) -> UserError:
-        """Return the error with a command that also repeats ``overrides`` of the data."""
-        known = {each.partition("=")[0] for each in self.typed}
-        more = [each for each in overrides if each.startswith(("data.", "packs="))]
-        more = [each for each in more if each.partition("=")[0] not in known]
-        return UserError(self.message([f"data={self.name}", *self.typed, *more]))
+    def message(self, command: str) -> str:
+        """Return the message with this command."""
+        return f"{self.problem}: type `{command}` to fetch it, {self.otherwise}"
 
 
 class RecordRows(NamedTuple):
