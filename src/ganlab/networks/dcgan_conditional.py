@@ -12,7 +12,7 @@ from typing import Annotated
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from ganlab.arguments import Count, Natural, NonNegative, Within, checked
+from ganlab.arguments import Count, Natural, NonNegative, Repeats, Within, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, channel_schedule, initialize
 from ganlab.networks.layers.choosing import choose
@@ -39,7 +39,7 @@ class Generator(LatentGenerator):
         deviation: NonNegative = 0.02,
         eps: NonNegative = 1e-8,
         sampling_statistics: str = "batch",
-        standing_batches: Count = 16,
+        standing_batches: Repeats = 16,
     ) -> None:
         labels = check_classes(classes)
         squash, value_range = choose(OUTPUTS, output, "output")

@@ -13,7 +13,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from ganlab.arguments import Count, Natural, NonNegative, checked
+from ganlab.arguments import Count, Natural, NonNegative, Repeats, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, initialize
 from ganlab.networks.layers.choosing import choose
@@ -37,7 +37,7 @@ class Generator(LatentGenerator):
         deviation: NonNegative = 0.02,
         eps: NonNegative = 1e-8,
         sampling_statistics: str = "batch",
-        standing_batches: Count = 16,
+        standing_batches: Repeats = 16,
     ) -> None:
         labels = check_classes(classes)
         squash, value_range = choose(OUTPUTS, output, "output")

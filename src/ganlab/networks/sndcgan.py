@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ganlab.arguments import Count, NonNegative, checked
+from ganlab.arguments import Count, NonNegative, Repeats, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, LinearProjection, initialize
 from ganlab.networks.layers.choosing import choose
@@ -40,7 +40,7 @@ class Generator(LatentGenerator):
         deviation: NonNegative = 0.02,
         eps: NonNegative = 1e-5,
         sampling_statistics: str = "running",
-        standing_batches: Count = 16,
+        standing_batches: Repeats = 16,
     ) -> None:
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range)
