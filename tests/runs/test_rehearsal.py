@@ -76,7 +76,7 @@ def test_what_can_work_is_not_refused(rehearsed: Callable, overrides: list[str],
         (["architecture=mlp", "architecture.width=30_000_000"], "the networks take"),
         (["architecture.width=1_000_000_000_000_000"], "architecture.generator: "),
         (["data.num_classes=9_000_000_000_000_000_000", "architecture=dcgan_conditional"], "architecture.generator: "),
-        (["architecture.generator.channels=3"], "the generator makes images of 32x32x3, and those of the data are 32x32x1"),
+        (["architecture.generator.channels=3"], "the generator makes images of 32x32x3, and the data has 32x32x1"),
         (["architecture.discriminator.image_size=64"], "the networks do not fit each other: "),
     ],
 )  # fmt: skip

@@ -57,7 +57,7 @@ def rehearse(system: AdversarialSystem, images: int, image_size: int, channels: 
                 size, wanted = (
                     f"{side}x{side}x{depth}" for depth, side in ((made[0], made[2]), (channels, image_size))
                 )
-                raise UserError(f"the generator makes images of {size}, and those of the data are {wanted}")
+                raise UserError(f"the generator makes images of {size}, and the data has {wanted}: leave image_size and channels to it")
             system.loss(player, drawn, fakes)
     except (RuntimeError, ValueError) as error:
         if ONE_VALUE in str(error):
