@@ -39,6 +39,7 @@ Several = Annotated[int, Within(2)]
 NonNegative = Annotated[float, Within(0)]
 Positive = Annotated[float, Within(0, above=True)]
 Share = Annotated[float, Within(0, 1)]
+Scale = Annotated[float, Within(0, 1_000)]  # of what layers multiply, whose products must stay finite
 Few = Annotated[int, Within(0, 1_000)]  # of what is made one by one, such as layers and processes
 Repeats = Annotated[int, Within(1, 10_000)]
 
@@ -94,7 +95,7 @@ def unmet(kind: Any, value: Any) -> str:
         return "" if isinstance(value, bool) else "true or false"
     if kind in (int, float):
         number = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
-        if number and 2**63 <= abs(value) < inf:
+        if number and (kind is int or isinstance(value, Integral)) and abs(value) >= 2**63:
             return "below 2**63"
         return "" if number and value in limits else f"a {'whole ' if kind is int else ''}number{limits}"
     if kind is str:

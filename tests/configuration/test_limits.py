@@ -42,7 +42,7 @@ LIMITS: dict[tuple[str, ...], dict[str, float | tuple[float, float]]] = {
         "architecture.kernel": 3,
         "architecture.latent_size": 1,
         "architecture.deviation": 0,
-        "architecture.eps": 0,
+        "architecture.eps": 1e-9,
         "architecture.standing_batches": 1,
         "architecture.generator.width": 1,
         "architecture.discriminator.kernel": 3,
@@ -166,7 +166,7 @@ LIMITS: dict[tuple[str, ...], dict[str, float | tuple[float, float]]] = {
             "architecture.width": 1,
             "architecture.latent_size": 1,
             "architecture.standing_batches": 1,
-            "architecture.eps": 0,
+            "architecture.eps": 1e-9,
             "architecture.discriminator.image_size": 1,
             "architecture.generator.channels": 1,
         }
@@ -340,7 +340,10 @@ def test_every_argument_has_a_type_every_number_a_limit_and_every_constructor_ch
     [
         (["+metrics.fid.cout=3"], "metrics.fid.cout is unknown to ganlab.metrics.measures.fid.FID"),
         (["~metrics.swd.patches"], "metrics.swd.patches is missing: type metrics.swd.patches=..."),
-        (["objective._target_=ganlab.nothing.Hinge"], "_target_=ganlab.nothing.Hinge does not exist"),
+        (
+            ["objective._target_=ganlab.nothing.Hinge"],
+            "_target_=ganlab.nothing.Hinge is refused: no file in conf/objective",
+        ),
         (["architecture.width=0"], "architecture.width=0 must be a whole number of at least 1"),
         (["architecture=mlp", "architecture.width=0"], "architecture.width=0 must be a whole number of at least 1"),
         (["architecture=mlp", "architecture.generator.units=[8,0]"], "units=[8, 0] must be a list, each a whole"),

@@ -77,7 +77,7 @@ def test_what_can_work_is_not_refused(rehearsed: Callable, overrides: list[str],
         (["architecture.width=1_000_000_000_000_000"], "architecture.generator: "),
         (["data.num_classes=9_000_000_000_000_000_000", "architecture=dcgan_conditional"], "architecture.generator: "),
         (["architecture.generator.channels=3"], "the generator makes images of 32x32x3, and the data has 32x32x1"),
-        (["architecture.discriminator.image_size=64"], "the networks do not fit each other: "),
+        (["architecture.discriminator.image_size=64"], "the networks do not fit each other or the images: "),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_before_memory_is_taken(

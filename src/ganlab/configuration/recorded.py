@@ -12,10 +12,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
-import torch
-
 from ganlab.arguments import annotations, unmet
-from ganlab.configuration.checking import TRUSTED, Listed, find, flat, listed, mistakes, nodes
+from ganlab.configuration.checking import Listed, find, flat, is_listed, listed, mistakes, nodes
 from ganlab.errors import UserError
 
 DEEPEST, MOST = 20, 10_000  # levels and values; ours have 5 and some hundreds
@@ -25,12 +23,9 @@ HERE = {"outputs": "outputs", "packs": "packs"}  # a file does not decide where 
 DATASETS = "datasets"  # where `data.download` of a file may write
 
 
-def take(config: Any, origin: Path | str, *typed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of the configuration in the file ``origin``, with default folders; ``UserError`` if it is refused.
-
-    What a configuration that was ``typed`` names may be called as well.
-    """
-    for reason in reasons(config, listed(*typed)):
+def take(config: Any, origin: Path | str) -> dict[str, Any]:
+    """Return a copy of the configuration in a file, with default folders; ``UserError`` if it is refused."""
+    for reason in reasons(config, listed()):
         raise UserError(f"{origin} is refused: in its configuration {reason[:300]}")
     taken = deepcopy(config) | HERE
     for _, node in nodes({"data": taken.get("data", {})}):
@@ -47,11 +42,11 @@ def reasons(config: Any, known: Listed) -> Iterator[str]:
     yield from oddities(config)
     for key, node in nodes(config):
         if (target := node.get("_target_", node)) is not node:
-            allowed = known.get((key.partition(".")[0], str(target)))
-            if allowed is None and not (key.startswith("optimizer.") and is_optimizer(str(target))):
-                yield f"{key}._target_={target} is no class that conf/{key.partition('.')[0]} names"
+            group = key.partition(".")[0]
+            if not is_listed(key, target, known):
+                yield f"{key}._target_={target} is no class that conf/{group} names"
             if key != "trainer":  # it is never made from a file
-                yield from misfits(key, node, find(str(target)), allowed or {"_partial_"})
+                yield from misfits(key, node, find(str(target)), known.get((group, str(target)), {"_partial_"}))
     yield from mistakes(config, flat(config))
 
 
@@ -85,8 +80,8 @@ def misfits(key: str, node: Mapping[str, Any], owner: Any, allowed: set[str]) ->
     """Yield a line for each argument of a node that its class does not take, or not of this type."""
     if "_partial_" in node and ("_partial_" not in allowed or node["_partial_"] is not True):
         yield f"{key}._partial_={node['_partial_']} is not taken from a file"
-    parameters, ours = inspect.signature(owner).parameters, str(node["_target_"]).startswith(TRUSTED)
-    kinds = annotations(owner) if ours else {}
+    parameters, annotated = inspect.signature(owner).parameters, node["_target_"].startswith(("ganlab.", "torch."))
+    kinds = annotations(owner) if annotated else {}
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         parameters = dict.fromkeys(allowed)  # type: ignore[assignment]
     for name, value in node.items():
@@ -103,10 +98,3 @@ def misfits(key: str, node: Mapping[str, Any], owner: Any, allowed: set[str]) ->
             yield f"{key}.{name}={value} must be {requirement}"
         elif not key.startswith("data.") and PATH.search(str(value)):
             yield f"{key}.{name}={value} is a path"
-
-
-def is_optimizer(target: str) -> bool:
-    """Whether a target is one of PyTorch's optimisers."""
-    module, _, name = target.rpartition(".")
-    found = getattr(torch.optim, name, None) if module == "torch.optim" else None
-    return inspect.isclass(found) and issubclass(found, torch.optim.Optimizer)

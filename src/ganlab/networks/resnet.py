@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ganlab.arguments import Count, Natural, NonNegative, Repeats, checked
+from ganlab.arguments import Count, Natural, Positive, Repeats, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS
 from ganlab.networks.layers.choosing import choose
@@ -44,7 +44,7 @@ class Generator(LatentGenerator):
         latent_size: Count = 128,
         prior: str = "normal",
         output: str = "tanh",
-        eps: NonNegative = 1e-5,
+        eps: Positive = 1e-5,
         sampling_statistics: str = "running",
         standing_batches: Repeats = 16,
     ) -> None:

@@ -72,7 +72,7 @@ class RunFolder:
         """
         newest = newest_whole(self.checkpoints)
         if newest:
-            recorded.take(newest.state["config"], newest.path, config)
+            recorded.take(newest.state["config"], newest.path)
         if given and not (newest and newest.state["config"].get("checkpoint") == given):
             if newest:
                 raise UserError(

@@ -30,5 +30,5 @@ def rehearse_system(config: Config, world_size: int) -> None:
         devices = f" on {world_size} devices" if world_size > 1 else ""
         raise UserError(
             f"data.batch_size={size}{devices}{parts} leaves one image at a time, and batch norm needs more: type "
-            f"data.batch_size={least} or more"
+            f"data.batch_size={least} or more{', or a smaller accumulate=' if parts else ''}"
         ) from None

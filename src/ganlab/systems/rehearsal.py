@@ -54,13 +54,12 @@ def rehearse(system: AdversarialSystem, images: int, image_size: int, channels: 
         for player in system.players:
             fakes = system.generate(drawn)
             if "images" in fakes and (made := fakes["images"].shape[1:]) != (channels, image_size, image_size):
-                size, wanted = (
-                    f"{side}x{side}x{depth}" for depth, side in ((made[0], made[2]), (channels, image_size))
-                )
-                raise UserError(f"the generator makes images of {size}, and the data has {wanted}: leave image_size and channels to it")
+                size, wanted = f"{made[2]}x{made[1]}x{made[0]}", f"{image_size}x{image_size}x{channels}"
+                raise UserError(f"the generator makes images of {size}, and the data has {wanted}: make them equal")
             system.loss(player, drawn, fakes)
     except (RuntimeError, ValueError) as error:
         if ONE_VALUE in str(error):
             raise OneValueError from error
         if "meta" not in str(error):  # else an operation that needs numbers
-            raise UserError(f"the networks do not fit each other: {str(error).partition(chr(10))[0]}") from error
+            reason = str(error).partition("\n")[0]
+            raise UserError(f"the networks do not fit each other or the images: {reason}") from error
