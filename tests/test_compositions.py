@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ganlab.configuration import CONF
 from ganlab.configuration.checking import check, flat
-from ganlab.configuration.entry import CONF
 from ganlab.errors import UserError
 from ganlab.runs.build import build_data, build_system, build_trainer
 from ganlab.runs.machine import Machine, resolve_auto

@@ -10,9 +10,8 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from ganlab.configuration import recorded
+from ganlab.configuration import CONF, recorded
 from ganlab.configuration.checking import check, listed
-from ganlab.configuration.entry import CONF
 from ganlab.errors import UserError
 from ganlab.runs.build import load_system
 from ganlab.runs.folder import RunFolder

@@ -7,8 +7,8 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
+from ganlab.configuration import CONF
 from ganlab.configuration.checking import check
-from ganlab.configuration.entry import CONF
 from ganlab.errors import UserError, out_of_memory
 from ganlab.runs.rehearsal import rehearse_system
 

@@ -15,7 +15,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from ganlab.arguments import Count, Natural, NonNegative, Several, Share, Within, annotations, refused, shown, unmet
-from ganlab.configuration.entry import CONF
+from ganlab.configuration import CONF
 from ganlab.errors import UserError
 
 TRAINED = ("metrics.cas", "features.classifier", "classifier", "figure.reader")  # classifiers

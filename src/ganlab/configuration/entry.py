@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from io import TextIOWrapper
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -21,6 +20,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from ganlab.configuration import CONF
 from ganlab.configuration.command_line import check_overrides, check_reached, explain
 from ganlab.configuration.continuing import add_recorded
 from ganlab.configuration.recipes import add_recipe, expand_variants, variants_of
@@ -37,7 +37,6 @@ LESS_MEMORY = {
     "reproduce": "a smaller classifier.batch_size=",
     "sample": "a smaller count=",
 }
-CONF = Path(__file__).parents[3] / "conf"
 
 
 def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
