@@ -98,7 +98,7 @@ def test_the_trainers_keys_are_lightnings() -> None:
         (["data.image_size=30"], "image size 30 cannot be made"),
         (["architecture.prior=cauchy"], "prior 'cauchy' does not exist"),
         (["trainer.max_time=00:00:01:00"], "type max_images= instead"),
-        (["update.d_steps=0"], "update.d_steps=0 must be a whole number of at least 1"),
+        (["update.d_steps=0"], "update.d_steps=0 must be a whole number from 1 to 10000"),
         (["trainer.devices=many"], "trainer.devices=many: type how many"),
         (["metrics.swd.patches=few"], "metrics.swd.patches=few must be a whole number"),
         (["trainer.accelerator=gpu"], "type trainer.accelerator=cpu"),

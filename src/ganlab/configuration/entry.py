@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from io import TextIOWrapper
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -21,16 +20,23 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from ganlab.configuration import CONF
 from ganlab.configuration.command_line import check_overrides, check_reached, explain
 from ganlab.configuration.continuing import add_recorded
 from ganlab.configuration.recipes import add_recipe, expand_variants, variants_of
-from ganlab.errors import UserError
+from ganlab.errors import UserError, out_of_memory
 from ganlab.runs.ranks import rank
 
 __all__ = ["DictConfig", "entry_point"]
 
 MISTAKES = (UserError, HydraException, OmegaConfBaseException)
-CONF = Path(__file__).parents[3] / "conf"
+LESS_MEMORY = {
+    "train": "a smaller data.batch_size=, a larger accumulate=, or trainer.precision=bf16-mixed",
+    "evaluate": "a smaller batch_size=",
+    "prepare": "a smaller data.workers=",
+    "reproduce": "a smaller classifier.batch_size=",
+    "sample": "a smaller count=",
+}
 
 
 def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
@@ -73,6 +79,12 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                         return task(config)
                     except MISTAKES as error:  # Hydra would print a line of its own before ours
                         mistakes.append(error)
+                        return None
+                    except Exception as error:
+                        if not out_of_memory(error):
+                            raise
+                        reason = f"out of memory ({str(error).strip().partition(chr(10))[0][:160]})"
+                        mistakes.append(UserError(f"{reason}: type {LESS_MEMORY[name]}"))
                         return None
 
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(guarded)()

@@ -132,8 +132,9 @@ class ImageDataModule(LightningDataModule):
                 fix = f"{key}{-(-size // world_size) * world_size}"
                 raise UserError(f"{given} (global) cannot be shared evenly by {world_size} devices: take {fix}")
             if size > least:
-                fix = f"{key}{least // world_size * world_size}"
-                raise UserError(f"{given} is larger than the data ({least} images): take {fix} or less")
+                fit = least // (world_size * accumulate) * world_size * accumulate
+                fix = f"take {key}{fit} or less" if fit >= 2 * world_size * accumulate else "add pictures"
+                raise UserError(f"{given} is larger than the data ({least} images): {fix}")
             if (share := size // world_size) % accumulate:
                 raise UserError(f"accumulate={accumulate} must divide the {share} images of {given} that a device gets")
 

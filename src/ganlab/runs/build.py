@@ -1,5 +1,6 @@
 """Builds the objects that a checked configuration names."""
 
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,8 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganlab.callbacks.writer import Writer
-from ganlab.configuration.checking import check_targets, differences, find
+from ganlab.configuration import recorded
+from ganlab.configuration.checking import differences, find
 from ganlab.configuration.commands import command
 from ganlab.configuration.text import unquoted
 from ganlab.data.deduplication.hashing import Hashing
@@ -25,7 +27,7 @@ from ganlab.data.packs.source import NotFetchedError, Source, Subset
 from ganlab.data.references import Reference
 from ganlab.data.sources.image_file import ImageFile
 from ganlab.data.spec import PackSpec
-from ganlab.errors import UserError
+from ganlab.errors import UserError, out_of_memory
 from ganlab.evaluation.build import build_evaluator, needs_features
 from ganlab.evaluation.evaluator import Evaluator
 from ganlab.metrics.extractors.choosing import choose_features
@@ -36,6 +38,7 @@ from ganlab.systems.adversary import Adversary
 from ganlab.systems.checkpoint import Checkpoint, WholeCheckpointIO, read
 from ganlab.systems.clock import seed_step
 from ganlab.systems.data_parallel import PlayerParallel
+from ganlab.systems.rehearsal import META
 
 Config = Mapping[str, Any]
 
@@ -57,8 +60,8 @@ def make(node: Config, what: str) -> Any:
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from None
-        if isinstance(cause, (ValueError, TypeError)):
-            raise UserError(f"{what}: {cause}") from error
+        if isinstance(cause, (ValueError, TypeError, ArithmeticError, RuntimeError)) and not out_of_memory(cause):
+            raise UserError(f"{what}: {str(cause).partition(chr(10))[0]}") from error
         raise
 
 
@@ -140,7 +143,7 @@ def build_system(config: Config) -> AdversarialSystem:
         if machine.get("fused") is True and has_fused_kernel(optimizer):
             optimizer = optimizers[name] = partial(optimizer, fused=True)
         try:
-            optimizer([torch.nn.Parameter(torch.zeros(1))])
+            optimizer([torch.nn.Parameter(torch.zeros(1, device="cpu"))])
         except (ValueError, TypeError, IndexError) as error:
             raise UserError(f"optimizer.{name} cannot be made: {error}") from error
     try:
@@ -181,12 +184,16 @@ def _targets(group: Config) -> list[tuple[str, Config]]:
 
 
 def load_system(path: str | Path, device: str = "auto") -> tuple[AdversarialSystem, dict[str, Any]]:
-    """Rebuild the system of a checkpoint from the configuration inside it; return both."""
+    """Rebuild the system of a checkpoint from the configuration inside it, see `recorded.take`; return both."""
     checkpoint = read(path)
-    config = checkpoint["config"]
-    check_targets(config)
-    system = build_system(config)
-    load_weights(system, Checkpoint(Path(path), checkpoint))
+    config, loaded = recorded.take(checkpoint["config"], path), Checkpoint(Path(path), checkpoint)
+    try:
+        with META, warnings.catch_warnings(action="ignore"):  # sizes are compared before memory is asked for
+            load_weights(build_system(config), loaded)
+        system = build_system(config)
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        raise UserError(f"{path} cannot be built from its configuration: {error!r}") from error
+    load_weights(system, loaded)
     return system.to(choose_device(device)).eval(), config
 
 

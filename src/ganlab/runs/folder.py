@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from ganlab.configuration import recorded
 from ganlab.configuration.checking import differences
 from ganlab.configuration.commands import command, placed
 from ganlab.configuration.continuing import CONTINUED
@@ -78,13 +79,16 @@ class RunFolder:
         ``UserError`` if the run exists, and a checkpoint is given or more than the `FREE` keys differ.
         """
         newest = newest_whole(self.checkpoints)
-        if given and not (newest and newest.state["config"]["checkpoint"] == given):
+        if newest:
+            recorded.take(newest.state["config"], newest.path)
+        if given and not (newest and newest.state["config"].get("checkpoint") == given):
             if newest:
                 raise UserError(
                     f"run {self.path} exists already: leave out checkpoint= to continue it, or type another run= to "
                     f"start a new run from {given}"
                 )
-            return Checkpoint(Path(given), read(given))
+            recorded.take((state := read(given))["config"], given)
+            return Checkpoint(Path(given), state)
         free = (*FREE, *PLACES) if newest and DATA in newest.state else FREE
         if newest and (changed := differences(newest.state["config"], config, free)):
             raise UserError(

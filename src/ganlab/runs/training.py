@@ -20,7 +20,7 @@ from ganlab.configuration.checking import check
 from ganlab.configuration.commands import command
 from ganlab.data.module import ImageDataModule
 from ganlab.errors import UserError
-from ganlab.runs.build import build_data, build_system, build_trainer, load_weights
+from ganlab.runs.build import build_data, build_system, build_trainer, device_count, load_weights
 from ganlab.runs.callbacks import Watch, build_callbacks
 from ganlab.runs.environment import describe, new_run_id
 from ganlab.runs.folder import RunFolder
@@ -28,6 +28,7 @@ from ganlab.runs.loggers import build_loggers, require_loggers
 from ganlab.runs.machine import Machine, fused_players, resident, resolve_auto
 from ganlab.runs.metrics import truncate_after
 from ganlab.runs.ranks import rank
+from ganlab.runs.rehearsal import rehearse_system
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import BEST, LAST, Checkpoint
 
@@ -75,6 +76,7 @@ def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None) -
     machine = Machine.here(config["trainer"]["accelerator"])
     exact, width = bool(config["trainer"]["deterministic"]), config["architecture"].get("width")
     config = resolve_auto(config, machine.choices(exact, width), recorded)
+    rehearse_system(config, device_count(config["trainer"]["devices"]) * config["trainer"]["num_nodes"])
     data, system = build_data(config), build_system(config)
     data.prepare_data()
     length = length_in_images(config, len(data.pack))

@@ -17,7 +17,7 @@ from zlib import crc32
 import numpy as np
 from tqdm import tqdm
 
-from ganlab.arguments import Natural, Share, checked
+from ganlab.arguments import Few, Share, checked
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.packs.record_reader import FEW_RECORDS, arrays_of, chunks, row_bytes
 from ganlab.data.packs.remarks import by_reason, dark_remark, refuse_broken
@@ -135,7 +135,7 @@ def checksum(array: np.ndarray) -> int:
 
 @checked
 def build(
-    source: Source, protocol: PictureProtocol, packs: Path, *, max_broken: Share = 0.01, workers: Natural | None = None
+    source: Source, protocol: PictureProtocol, packs: Path, *, max_broken: Share = 0.01, workers: Few | None = None
 ) -> Pack:
     """Open the pack of a source in folder ``packs``, built if missing; ``UserError`` if too much is broken."""
     folder = packs / pack_name(source, protocol)  # changed pictures or another protocol make a new pack

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ganlab.arguments import checked
 from ganlab.errors import UserError
 
 HELD_OUT = ("test", "val", "valid", "validation")  # splits in the order in which they are searched
@@ -46,6 +47,10 @@ class Source(ABC):
     content: str | None = None  # what all pictures show, if a classifier for it exists ("digits")
     in_memory: bool = False  # whether pictures are decoded in memory: other processes would not pack them faster
     pictures: tuple[str, ...] = ("images",)  # entries of a record that are pictures, each an array of the pack
+
+    def __init_subclass__(cls) -> None:
+        if "__init__" in vars(cls):
+            checked(cls)
 
     @property
     def extras(self) -> Arrays:
