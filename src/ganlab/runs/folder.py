@@ -15,7 +15,7 @@ from ganlab.configuration.commands import command, placed
 from ganlab.configuration.continuing import CONTINUED
 from ganlab.errors import UserError
 from ganlab.files import remove_temporary_files, write_text_atomically
-from ganlab.locks import locked_or_refused
+from ganlab.locks import BUSY, locked_or_refused
 from ganlab.runs.metrics import JSONL
 from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
 
@@ -37,6 +37,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.environment = path / "environment.json"
         self.summary = path / "summary.json"
+        self.log = path / "train.log"
 
     @property
     def command(self) -> str:
@@ -55,7 +56,7 @@ class RunFolder:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             raise UserError(f"outputs={outputs} cannot be written: {error.strerror}") from error
-        refusal = f"run {self.path} is being trained by another process: wait, or type another run="
+        refusal = f"run {self.path} {BUSY}: wait, or type another run="
         try:
             with locked_or_refused(self.path, refusal):
                 yield
