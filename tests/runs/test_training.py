@@ -59,7 +59,8 @@ def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
     assert files == [
         "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt", "config.yaml", "console.txt",
         "environment.json", "metrics.csv", "metrics.jsonl", "samples/images_000000000.png",
-        "samples/images_000000128.png", "samples/images_000000256.png", "samples/reals.png", "summary.json", "train.log",
+        "samples/images_000000128.png", "samples/images_000000256.png", "samples/reals.png", "summary.json",
+        "train.log",
     ]  # fmt: skip
     table = rows(smoke)
     assert next(iter(table[0])) == "images_seen"

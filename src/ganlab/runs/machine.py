@@ -82,7 +82,7 @@ class Machine:
             if self.device == "cuda":
                 needed = "Triton, a C compiler and Python.h, which are not all here"
             raise UserError(f"machine.compile={mode} needs {needed}: type machine.compile=none")
-        if machine["data_on_device"] is True and self.device != "cuda":
+        if machine.get("data_on_device") is True and self.device != "cuda":
             raise UserError(f"machine.data_on_device=true needs a GPU, and this is {self.device}: leave it at auto")
 
     def prepare(self, config: Mapping[str, Any]) -> None:

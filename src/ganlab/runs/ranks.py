@@ -54,7 +54,8 @@ def find_world(devices: int, nodes: int) -> World:
                 f"trainer.num_nodes={nodes}: start the processes with torchrun or srun, or the command once on each "
                 "node with NODE_RANK, MASTER_ADDR and MASTER_PORT in its environment"
             )
-    if world.size != needed or world.rank != world.node * devices + world.local or world.local >= devices:
+    placed = world.rank == world.node * devices + world.local < needed and world.local < devices
+    if world.size != needed or not placed:
         raise UserError(
             f"process {world.rank} of {world.size} was started, number {world.local} on node {world.node}, but "
             f"trainer.devices={devices} and trainer.num_nodes={nodes} need {needed}, {devices} on each node: start as "
