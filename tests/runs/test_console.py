@@ -1,4 +1,5 @@
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,17 @@ def test_bars_colours_and_names_in_no_encoding_become_lines(tmp_path: Path, capf
         print("picture \udcff.png")
     assert (tmp_path / "log").read_text().splitlines() == ["trouble: mode collapse", "100%|###|", "picture \\udcff.png"]
     assert "picture" in capfd.readouterr().out
+
+
+def test_a_terminal_may_close(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", "input()\n" + PROGRAM, str(tmp_path / "log")]
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    os.close(ours)
+    process.communicate(b"\n")
+    assert process.returncode == 0
+    assert (tmp_path / "log").read_text().splitlines()[-2:] == ["line 2999", "trouble"]

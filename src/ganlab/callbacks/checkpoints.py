@@ -54,9 +54,11 @@ class Checkpoints(L.Callback):
         self.poll(trainer, pl_module, due=clock.crossed(self.interval) or clock.crossed(self.kept))
 
     def poll(self, trainer: L.Trainer, system: AdversarialSystem, due: bool = False) -> None:
-        """Save if due; stop if a signal came. Several ranks agree about every five seconds."""
+        """Save if due; stop if a signal came. Several ranks agree about every two seconds."""
         number, late = self.signals.number, self.interval is None and time.monotonic() - self.saved_at > SECONDS
         if trainer.world_size > 1:
+            if not due and system.clock.minibatches < self.next_poll:
+                return
             number, late = self._agreed(trainer, system, number, late)
         if due or late or number:
             self.save(trainer, system)
@@ -68,10 +70,8 @@ class Checkpoints(L.Callback):
         self, trainer: L.Trainer, system: AdversarialSystem, number: int | None, late: bool
     ) -> tuple[int | None, bool]:
         batches = system.clock.minibatches
-        if batches < self.next_poll:
-            return None, False
         rate = (batches - self.polled) / max(time.monotonic() - self.polled_at, 1e-3)
-        asked = torch.tensor([number or 0, late, max(1, min(int(5 * rate), 1000))], device=system.device)
+        asked = torch.tensor([number or 0, late, max(1, min(int(2 * rate), 1000))], device=system.device)
         number, late, wait = trainer.strategy.reduce(asked, reduce_op="max").tolist()  # type: ignore[union-attr]
         self.polled, self.next_poll, self.polled_at = batches, batches + wait, time.monotonic()
         return number, late

@@ -26,7 +26,7 @@ from ganlab.configuration.continuing import add_recorded
 from ganlab.configuration.recipes import add_recipe, expand_variants, variants_of
 from ganlab.errors import UserError
 from ganlab.runs.console import console
-from ganlab.runs.peers import follow_parent
+from ganlab.runs.peers import first_is_silent, follow_parent
 from ganlab.runs.ranks import rank, started_from_outside
 
 __all__ = ["DictConfig", "entry_point"]
@@ -83,7 +83,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
             except MISTAKES as error:
                 if show_frames:
                     raise
-                if first:
+                if first or first_is_silent(error):
                     message = str(error) if isinstance(error, UserError) else explain(error, CONF, name, sys.argv[1:])
                     print(f"error: {message}", file=sys.stderr)
                 sys.exit(1)

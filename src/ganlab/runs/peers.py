@@ -49,6 +49,7 @@ class Link:
 
 
 parent: Link | None = None  # to the sweep of a job, or to the first rank of another one
+told: list[BaseException] = []  # errors that the first rank knows of
 
 
 def start_child(
@@ -75,6 +76,13 @@ def leave(seconds: float) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(seconds)
     os._exit(128 + signal.SIGTERM)
+
+
+def first_is_silent(error: BaseException) -> bool:
+    """Whether a rank has to print its error itself: the first neither was told nor ends all for the same error."""
+    if parent is None and error not in told:
+        time.sleep(GRACE)
+    return error not in told
 
 
 class Peers:
@@ -149,10 +157,11 @@ class Peers:
 
     def fail(self, error: BaseException) -> None:
         """Tell the others of an error, unless it came of theirs."""
-        if self.links and isinstance(error, Exception) and not isinstance(error, UserError):
+        if self.links and isinstance(error, RuntimeError):
             self.failed.wait(GRACE - 1)
             self.lost = self.failed.is_set()
         said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        told.extend([error] if self.links else [])
         self.tell(self.failure if self.lost else one_line(said))
 
     def _report(self) -> None:
