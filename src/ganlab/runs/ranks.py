@@ -44,8 +44,8 @@ def find_world(devices: int, nodes: int) -> World:
         node = _number("NODE_RANK", _number("GROUP_RANK"))
         world = World(size, _number("RANK", node * devices + local), local, node, devices, started=size > 1)
     elif _srun():
-        numbers = (_number(f"SLURM_{name}") for name in ("NTASKS", "PROCID", "LOCALID", "NODEID"))
-        world = World(*numbers, devices, started=True)
+        size, number, local, node = (_number(f"SLURM_{name}") for name in ("NTASKS", "PROCID", "LOCALID", "NODEID"))
+        world = World(size, number, local, node, devices, started=True)
     else:
         node = _number("NODE_RANK")
         world = World(needed, node * devices, 0, node, devices)
