@@ -164,8 +164,8 @@ def fit(
         path = folder.checkpoints / LAST  # by now the first process has put it there
     began = time.monotonic()
     with watch.signals:
-        trainer.loggers = build_loggers(folder, config, run_id, watch.writer)
         try:
+            trainer.loggers = build_loggers(folder, config, run_id, watch.writer)
             if not processes.world.started and not peers.children:
                 peers.start(processes.main_address, processes.main_port)
             trainer.fit(run.system, datamodule=run.data, ckpt_path=path, weights_only=True)
