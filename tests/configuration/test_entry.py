@@ -84,7 +84,7 @@ def test_the_trainers_keys_are_lightnings() -> None:
         (["trainer.gradient_clip_val=1"], "type optimizer.clip_norm= instead"),
         (["data=folder"], "data.root is missing: type data.root=..."),
         (["data=folder", "data.root=nowhere"], "nowhere"),
-        (["data=lsun", "trainer.devices=4"], "bedroom_train_lmdb"),
+        (["data=lsun", "trainer.devices=4", "trainer.accelerator=cpu"], "bedroom_train_lmdb"),
         (["optimizer.lr=fast"], "optimizer.lr=fast must be a number"),
         (["data.batch_size=0"], "data.batch_size=0 must be a whole number of at least 1"),
         (["data.batch_size=4000"], "larger than the data"),

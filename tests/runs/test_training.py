@@ -62,6 +62,7 @@ def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
         "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt", "config.yaml", "console.txt",
         "environment.json", "metrics.csv", "metrics.jsonl", "samples/images_000000000.png",
         "samples/images_000000128.png", "samples/images_000000256.png", "samples/reals.png", "summary.json",
+        "train.log",
     ]  # fmt: skip
     table = rows(smoke)
     assert next(iter(table[0])) == "images_seen"
@@ -77,6 +78,7 @@ def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
     assert summary["score"]["name"] == "fid_digits"
     assert summary["protocol"]["fid_digits"]["fake"] == 128
     console = (smoke / "console.txt").read_text()
+    assert (smoke / "train.log").read_text().splitlines() == console.splitlines()
     assert "samples/images_000000256.png" in console and "src/sample.py checkpoint=" in console
 
 
@@ -151,7 +153,9 @@ def _images_seen(run: Path, began: float) -> int:
         return -1
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 128 + signal.SIGUSR1)]
+)
 def test_a_signal_saves_between_two_minibatches(
     command: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ) -> None:
@@ -165,6 +169,7 @@ def test_a_signal_saves_between_two_minibatches(
         return step_phase(self, *args)
 
     monkeypatch.setattr(GAN, "step_phase", interrupting)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
     outcome = command("train", *SMALL, "metrics=none", f"outputs={tmp_path}", "run=stopped")
     assert outcome.code == code
     assert "run=stopped" in outcome.err
@@ -172,8 +177,56 @@ def test_a_signal_saves_between_two_minibatches(
     checkpoint = read(tmp_path / "stopped/checkpoints/last.ckpt")
     assert checkpoint["images_seen"] == 128
     assert checkpoint["state_dict"]["clock._extra_state"]["steps"] == {"discriminator": 4, "generator": 4}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_checkpoints_that_lightning_wrote_for_slurm_are_not_read(
+    command: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"NTASKS": 1, "PROCID": 0, "LOCALID": 0, "NODEID": 0, "JOB_ID": 9, "JOB_NAME": "gan"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    for folder in (tmp_path, tmp_path / "runs", tmp_path / "runs/new", tmp_path / "runs/new/checkpoints"):
+        folder.mkdir(exist_ok=True)
+        (folder / "hpc_ckpt_3.ckpt").write_bytes(b"of another run")
+    outcome = command("train", *SMALL, "metrics=none", "max_images=32", f"outputs={tmp_path}/runs", "run=new")
+    assert outcome.code == 0, outcome.err
+    assert read(tmp_path / "runs/new/checkpoints/last.ckpt")["images_seen"] == 32
+
+
+SLOW = """
+import runpy, sys, time
+from ganlab.systems.checkpoint import WholeCheckpointIO
+write = WholeCheckpointIO.write
+WholeCheckpointIO.write = lambda self, *args: (time.sleep(2), write(self, *args))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_two_processes_wait_for_the_last_checkpoint_whatever_they_receive(tmp_path: Path, gone: Callable) -> None:
+    options = (*SMALL, "metrics=none", f"outputs={tmp_path}", f"packs={tmp_path}/packs", "run=two", "every.log=64")
+    options = (*options, "trainer.devices=2", "trainer.accelerator=cpu", "max_images=1000000")
+    command = [sys.executable, "-c", SLOW, str(SRC / "train.py"), *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while _logged(tmp_path / "two") < 128 and process.poll() is None:
+        time.sleep(0.05)
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout
+    children = [int(pid) for pid in listed.split()]
+    for pid in (*children, process.pid, process.pid, *children):
+        os.kill(pid, signal.SIGTERM)
+        time.sleep(0.1)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 143, errors
+    assert "interrupted by SIGTERM" in errors and "Traceback" not in errors and "gloo" not in errors
+    assert read(tmp_path / "two/checkpoints/last.ckpt")["images_seen"] >= 128
+    assert len(children) == 1 and gone(*children)
+
+
+def _logged(run: Path) -> int:
+    try:
+        return read_log(run / "metrics.jsonl")[-1]["images_seen"]
+    except (OSError, IndexError):
+        return -1
 
 
 def test_kept_checkpoints_make_a_curve_and_are_never_taken_for_the_newest(command: Callable, tmp_path: Path) -> None:

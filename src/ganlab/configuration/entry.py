@@ -25,7 +25,9 @@ from ganlab.configuration.command_line import check_overrides, check_reached, ex
 from ganlab.configuration.continuing import add_recorded
 from ganlab.configuration.recipes import add_recipe, expand_variants, variants_of
 from ganlab.errors import UserError, out_of_memory
-from ganlab.runs.ranks import rank
+from ganlab.runs.console import console
+from ganlab.runs.peers import first_is_silent, follow_parent
+from ganlab.runs.ranks import rank, started_from_outside
 
 __all__ = ["DictConfig", "entry_point"]
 
@@ -66,7 +68,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                     flags = {argument for argument in sys.argv[1:] if argument.startswith("-")}
                     if (own or remark) and first and flags <= {"-m", "--multirun"}:  # the output of --cfg is YAML
                         print(own or remark, flush=True)
-                if os.environ.get("WORLD_SIZE", "1") != "1" and not named and "run=" not in " ".join(sys.argv):
+                if started_from_outside() and not named and "run=" not in " ".join(sys.argv):
                     raise UserError("several processes were started from outside: type run=NAME, the same for all")
                 if {"--help", "-h"} & set(sys.argv):
                     list_groups_at_once()
@@ -93,7 +95,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
             except MISTAKES as error:
                 if show_frames:
                     raise
-                if first:
+                if first or first_is_silent(error):
                     message = str(error) if isinstance(error, UserError) else explain(error, CONF, name, sys.argv[1:])
                     print(f"error: {message}", file=sys.stderr)
                 sys.exit(1)
@@ -102,8 +104,13 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                 if not named:
                     del os.environ["GANLAB_RUN"]
 
-        application.__doc__ = task.__doc__
-        return application
+        @functools.wraps(task)
+        def attended() -> None:
+            with console():
+                follow_parent()
+                application()
+
+        return attended
 
     return decorate
 

@@ -66,7 +66,7 @@ def evaluate_images(config: dict[str, Any]) -> None:
     place = Path(os.path.abspath(config["generated"]))
     output = Path(config["output"] or place.with_name(f"{place.name}_evaluation.json"))  # in it are pictures alone
     require_writable("output", output.parent)
-    packs = Path(config["packs"])
+    packs, device = Path(config["packs"]), choose_device(config["device"])
     generated, real = (open_images(key, config[key], packs) for key in ("generated", "real"))
     require_equal_sizes(generated, real)
     count = min(config["metrics"]["count"], len(generated))
@@ -78,7 +78,6 @@ def evaluate_images(config: dict[str, Any]) -> None:
     if count < 2:
         raise UserError(f"generated={config['generated']} holds {count} image: metrics need two or more")
     config["metrics"]["count"] = count
-    device = choose_device(config["device"])
     evaluator = evaluator_against({"": of_images(real)}, config, device, held_out=lambda: None)
     source = PackImages(generated, real.manifest.get("classes"), device)
     facts = {key: config[key] for key in ("generated", "real")}

@@ -18,7 +18,7 @@ from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.comparison import changes
 from ganlab.errors import UserError
 from ganlab.files import remove_temporary_files, write_text_atomically
-from ganlab.locks import locked_or_refused
+from ganlab.locks import BUSY, locked_or_refused
 from ganlab.runs.metrics import JSONL
 from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
 
@@ -46,6 +46,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.environment = path / "environment.json"
         self.summary = path / "summary.json"
+        self.log = path / "train.log"
 
     @property
     def command(self) -> str:
@@ -64,7 +65,7 @@ class RunFolder:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             raise UserError(f"outputs={outputs} cannot be written: {error.strerror}") from error
-        refusal = f"run {self.path} is being trained by another process: wait, or type another run="
+        refusal = f"run {self.path} {BUSY}: wait, or type another run="
         try:
             with locked_or_refused(self.path, refusal):
                 yield
