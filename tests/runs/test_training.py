@@ -78,7 +78,8 @@ def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
     assert summary["score"]["name"] == "fid_digits"
     assert summary["protocol"]["fid_digits"]["fake"] == 128
     console = (smoke / "console.txt").read_text()
-    assert (smoke / "train.log").read_text().splitlines() == console.splitlines()
+    lines = (smoke / "train.log").read_text().splitlines()
+    assert [line for line in lines if " images/s: " not in line] == console.splitlines() and len(lines) > 8
     assert "samples/images_000000256.png" in console and "src/sample.py checkpoint=" in console
 
 
