@@ -87,14 +87,14 @@ def compositions(draw: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
     values = flat(OmegaConf.to_container(composed(*choices), resolve=False))  # type: ignore[arg-type]
     keys = sorted(key for key in values if not (key.startswith(SKIPPED) or key.endswith("_") or key in GROUPS))
     changed = {}
-    for key in draw(st.lists(st.sampled_from(keys), max_size=3, unique=True)):
+    for key in draw(st.lists(st.sampled_from(keys), max_size=2, unique=True)):
         value = values[key]
         near = [value]
         if isinstance(value, bool):
             near = [not value]
         elif isinstance(value, (int, float)):
             near = [value * 2, value / 2 if isinstance(value, float) else max(value // 2, 1)]
-        any_value = draw(st.integers(0, 3)) == 0
+        any_value = draw(st.integers(0, 4)) == 0
         changed[key] = draw(st.sampled_from(WRONG if any_value else near))
     return choices, changed
 
