@@ -3,41 +3,57 @@
 Nothing heavy is imported here: ``--help``, ``--cfg job`` and a mistyped key answer at once.
 """
 
-import codecs
-import functools
-import os
 import sys
-from collections.abc import Callable
-from datetime import datetime
-from io import TextIOWrapper
-from pathlib import Path
-from typing import Any
 
-import hydra
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.object_type import ObjectType
-from hydra.errors import HydraException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+INTERRUPTED = "\ninterrupted" if sys.stderr.isatty() else "interrupted"  # there, ^C stands before it
 
-from ganlab.configuration.command_line import check_overrides, check_reached, explain
-from ganlab.configuration.continuing import add_recorded
-from ganlab.configuration.recipes import add_recipe, expand_variants, variants_of
-from ganlab.errors import UserError
-from ganlab.runs.ranks import rank
+try:
+    import codecs
+    import errno
+    import functools
+    import os
+    from collections.abc import Callable
+    from contextlib import suppress
+    from datetime import datetime
+    from io import TextIOWrapper
+    from pathlib import Path
+    from typing import Any
+
+    import hydra
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.object_type import ObjectType
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
+
+    from ganlab.configuration.command_line import check_overrides, check_reached, explain
+    from ganlab.configuration.continuing import add_recorded
+    from ganlab.configuration.recipes import add_recipe, expand_variants, variants_of
+    from ganlab.errors import UserError, causes_of, one_line
+    from ganlab.runs.ranks import rank
+except KeyboardInterrupt:
+    print(INTERRUPTED, file=sys.stderr)
+    sys.exit(130)
 
 __all__ = ["DictConfig", "entry_point"]
 
-MISTAKES = (UserError, HydraException, OmegaConfBaseException)
+MISTAKES = (UserError, OSError, HydraException, OmegaConfBaseException)
+FIXES = {  # of what the operating system refuses
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room, and give the same command again"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change its permissions, or type another place"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR), "move what stands there, or type another place"),
+    errno.ENAMETOOLONG: "type a shorter name",
+    errno.EMFILE: "raise the limit by ulimit -n",
+}
 CONF = Path(__file__).parents[3] / "conf"
 
 
 def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
     """Make a function of a configuration the application of ``conf/<name>.yaml``.
 
-    A `UserError`, or an error of Hydra about a key or a value, is printed as one line and ends the process with exit
-    code 1. ``HYDRA_FULL_ERROR=1`` shows the traceback instead.
+    A `UserError`, an error of the operating system, or one of Hydra about a key or a value, is printed as one line and
+    ends the process with exit code 1, Ctrl-C with 130. ``HYDRA_FULL_ERROR=1`` shows the traceback instead.
     """
 
     def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
@@ -64,27 +80,33 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                     raise UserError("several processes were started from outside: type run=NAME, the same for all")
                 if {"--help", "-h"} & set(sys.argv):
                     list_groups_at_once()
-                mistakes: list[Exception] = []
+                errors: list[Exception] = []
 
                 @functools.wraps(task)
                 def guarded(config: DictConfig) -> object:
                     try:
                         check_reached(config, HydraConfig.get().overrides.task)
                         return task(config)
-                    except MISTAKES as error:  # Hydra would print a line of its own before ours
-                        mistakes.append(error)
+                    except Exception as error:  # Hydra would print a line of its own before ours
+                        errors.append(error)
                         return None
 
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(guarded)()
-                if mistakes:
-                    raise mistakes[0]
-            except MISTAKES as error:
-                if show_frames:
+                if errors:
+                    raise errors[0]
+            except BaseException as error:
+                open_ended = not isinstance(error, SystemExit) or error.code == 1  # Lightning's code after Ctrl-C
+                # Imports of compiled modules, and Lightning, replace KeyboardInterrupt.
+                interrupted = open_ended and any(isinstance(each, KeyboardInterrupt) for each in causes_of(error))
+                if show_frames or not (interrupted or isinstance(error, MISTAKES)):
                     raise
                 if first:
-                    message = str(error) if isinstance(error, UserError) else explain(error, CONF, name, sys.argv[1:])
-                    print(f"error: {message}", file=sys.stderr)
-                sys.exit(1)
+                    line = INTERRUPTED
+                    if isinstance(error, MISTAKES) and not interrupted:
+                        line = f"error: {message(error, name)}"
+                    with suppress(OSError):  # a terminal that is gone
+                        print(line, file=sys.stderr, flush=True)
+                sys.exit(130 if interrupted else 1)
             finally:
                 os.environ["HYDRA_FULL_ERROR"] = "1" if show_frames else "0"
                 if not named:
@@ -106,6 +128,15 @@ def printable(error: UnicodeError) -> tuple[str | bytes, int]:
 
 PRINTABLE = "ganlab.printable"
 codecs.register_error(PRINTABLE, printable)
+
+
+def message(error: Exception, name: str) -> str:
+    """Return what to print of a user's mistake, on one line."""
+    if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing option is both
+        reason = error.strerror or str(error) or type(error).__name__
+        fix = FIXES.get(error.errno or 0)
+        return one_line(": ".join(str(part) for part in (error.filename, reason, fix) if part))
+    return str(error) if isinstance(error, UserError) else explain(error, CONF, name, sys.argv[1:])
 
 
 def list_groups_at_once() -> None:

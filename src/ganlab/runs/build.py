@@ -52,7 +52,7 @@ def make(node: Config, what: str) -> Any:
         return instantiate(node, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
-        if isinstance(cause, UserError):
+        if isinstance(cause, (UserError, OSError)):
             raise cause from None
         if isinstance(cause, (ValueError, TypeError)):
             raise UserError(f"{what}: {cause}") from error
@@ -189,7 +189,7 @@ def load_weights(system: AdversarialSystem, checkpoint: Checkpoint, config: Conf
         keys = system.load_state_dict(checkpoint.state["state_dict"], strict=False)
         reasons = [f"{key} is not in both" for key in (*keys.missing_keys, *keys.unexpected_keys)]
         reasons = [reason for reason in reasons if not reason.startswith(("adversary.", "regularizers."))]
-    except RuntimeError as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reasons = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
     if reasons:
         changed = differences(checkpoint.state["config"], config) if config else []
