@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-pytest_plugins = ["stand_ins"]  # tests/stand_ins.py
+pytest_plugins = ["stand_ins", "full_disk"]  # tests/stand_ins.py, tests/full_disk.py
 os.environ |= {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "OMP_NUM_THREADS": "1"}
 
 

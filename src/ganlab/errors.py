@@ -26,3 +26,12 @@ def out_of_memory(error: BaseException) -> bool:
 def one_line(text: str) -> str:
     """Return text with line breaks and other control characters, which names of files may hold, written as escapes."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", lambda found: repr(found[0])[1:-1], text)
+
+
+def causes_of(error: BaseException | None) -> list[BaseException]:
+    """Return an exception, and those that it was raised from or in the handling of."""
+    found: list[BaseException] = []
+    while error is not None and error not in found:  # a cause that is raised again is behind itself
+        found.append(error)
+        error = error.__cause__ or error.__context__
+    return found

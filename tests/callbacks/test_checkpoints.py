@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from ganlab.callbacks.checkpoints import Checkpoints, Signals
 from ganlab.callbacks.writer import Writer
@@ -20,7 +21,7 @@ def write(path: Path, seen: int) -> None:
 
 def play(folder: Path, minibatches: int, seen: int = 0, kept: int | None = 25, rank: int = 0, size: int = 10) -> None:
     """Continue at ``seen`` images where that is not 0."""
-    system: Any = SimpleNamespace(clock=Clock([]), non_finite_players=list)
+    system: Any = SimpleNamespace(clock=Clock([]))
     system.clock.images_seen, system.clock.previous = seen, max(seen - size, 0)
     trainer: Any = SimpleNamespace(
         world_size=1, is_global_zero=rank == 0, ckpt_path=str(folder / "last.ckpt") if seen else None,
@@ -33,6 +34,53 @@ def play(folder: Path, minibatches: int, seen: int = 0, kept: int | None = 25, r
         checkpoints.on_train_batch_end(trainer, system, None, None, 0)
     checkpoints.on_train_end(trainer, system)
     writer.thread.shutdown()
+
+
+def test_no_name_is_given_to_the_state_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third write fails: what would have been kept of it must not be the second one's state."""
+    replace = os.replace
+
+    def full(source: Path, target: Path) -> None:
+        if Path(target).name == "last.ckpt" and Path(source).read_text() == "80":
+            raise OSError(28, "No space left on device", str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(UserError, match=r"last.ckpt could not be written \(No space left on device\)"):
+        play(tmp_path, 9)
+    found = {name: text for name, text in contents(tmp_path).items() if name.endswith(".ckpt")}
+    assert found == {"images_000000030.ckpt": "30", "images_000000050.ckpt": "50", "last.ckpt": "50"}
+
+
+@pytest.mark.parametrize("where", ["network", "moments", "pool", "none"])
+def test_nothing_that_is_not_finite_is_saved(tmp_path: Path, where: str) -> None:
+    checkpoint: dict[str, Any] = {
+        "state_dict": {"networks.generator.0.running_var": torch.ones(3), "pool._extra_state": {"a": torch.ones(2)}},
+        "optimizer_states": [{"state": {0: {"step": torch.tensor(2.0), "exp_avg": torch.zeros(3)}}}],
+        "loops": None,
+    }
+    place = {
+        "network": checkpoint["state_dict"]["networks.generator.0.running_var"],
+        "moments": checkpoint["optimizer_states"][0]["state"][0]["exp_avg"],
+        "pool": checkpoint["state_dict"]["pool._extra_state"]["a"],
+        "none": torch.zeros(2),
+    }[where]
+    place[1] = float("nan")
+    name = {
+        "network": r"networks\.generator\.0\.running_var",
+        "moments": r"optimizer_states\.0\.state\.0\.exp_avg",
+        "pool": r"pool\._extra_state\.a",
+    }.get(where)
+    system: Any = SimpleNamespace(clock=Clock([]))
+    checkpoints = Checkpoints(tmp_path, {"seed": 1}, None, None, Signals(), Writer())
+    checkpoints.saved = 64
+    trainer: Any = SimpleNamespace(world_size=1)
+    if name:
+        with pytest.raises(UserError, match=rf"diverged: {name} is no longer .*last.ckpt holds the state at 64 images"):
+            checkpoints.on_save_checkpoint(trainer, system, checkpoint)
+    else:
+        checkpoints.on_save_checkpoint(trainer, system, checkpoint)
+        assert checkpoint["config"] == {"seed": 1}
 
 
 def contents(folder: Path) -> dict[str, str]:

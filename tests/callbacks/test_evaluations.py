@@ -2,7 +2,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from ganlab.callbacks.evaluations import Evaluations
+from ganlab.errors import UserError
 from ganlab.systems.clock import Clock
 
 
@@ -24,7 +27,7 @@ class Falling:
 
 def play(folder: Path, minibatches: int, rises: bool = False) -> tuple[Evaluations, list[str], Any]:
     saved: list[str] = []
-    system = SimpleNamespace(clock=Clock([]), non_finite_players=list)
+    system = SimpleNamespace(clock=Clock([]))
     evaluations = Evaluations(Falling(rises), folder, 20)  # type: ignore[arg-type]
     trainer = SimpleNamespace(
         loggers=[], global_rank=0, world_size=1,
@@ -57,6 +60,28 @@ def test_what_was_due_when_a_run_was_stopped_is_measured_on_continuing(tmp_path:
     for seen, measured in ((30, False), (40, True)):
         system.clock.images_seen, system.clock.previous = seen, seen - 10
         again = Evaluations(Falling(), tmp_path, 20)  # type: ignore[arg-type]
-        again.load_state_dict(state)
-        again.on_train_start(SimpleNamespace(loggers=[], global_rank=0, world_size=1), system)  # type: ignore[arg-type]
+        again.load_state_dict(state | {"best": None})
+        trainer = SimpleNamespace(loggers=[], global_rank=0, world_size=1, save_checkpoint=lambda _: None)
+        again.on_train_start(trainer, system)  # type: ignore[arg-type]
         assert (again.measured == seen) is measured
+
+
+@pytest.mark.parametrize("found", ["newer", "missing"])
+def test_the_best_of_a_continued_run_is_that_of_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], found: str
+) -> None:
+    newer = {"name": "fid_digits", "value": 1.0, "images_seen": 80}
+
+    def read(path: Path) -> dict[str, Any]:
+        assert path == tmp_path / "best.ckpt"
+        if found == "missing":
+            raise UserError("no such file")
+        return {"callbacks": {"Evaluations": {"best": newer}}}
+
+    monkeypatch.setattr("ganlab.callbacks.evaluations.read", read)
+    first, _, system = play(tmp_path, 5)
+    again = Evaluations(Falling(), tmp_path, 20)  # type: ignore[arg-type]
+    again.load_state_dict(first.state_dict())
+    again.on_train_start(SimpleNamespace(loggers=[], global_rank=0, world_size=1), system)  # type: ignore[arg-type]
+    assert again.best == (newer if found == "newer" else None)
+    assert ("best.ckpt is missing or damaged" in capsys.readouterr().err) is (found == "missing")

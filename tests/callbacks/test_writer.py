@@ -83,3 +83,50 @@ def test_metrics_appended_in_the_background_are_those_appended_at_once(tmp_path:
     logs[1].log_metrics({"loss": 1.0}, step=300)
     writer.flush()
     assert (tmp_path / "later.jsonl").read_text().splitlines()[-1] == '{"images_seen": 300, "loss": 1.0}'
+
+
+def test_jobs_behind_one_that_failed_are_not_done(tmp_path: Path) -> None:
+    writer, done, release = Writer(), list[int](), threading.Event()
+    writer.submit(lambda: (release.wait(10), (tmp_path / "nowhere" / "last.ckpt").touch())[1])
+    for number in range(3):
+        writer.submit(lambda number=number: done.append(number))
+    release.set()
+    with pytest.raises(UserError, match=r"last.ckpt could not be written"):
+        writer.flush()
+    writer.on_exception(ANY, ANY, None)
+    assert done == []
+
+
+def test_what_training_can_do_without_is_one_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    writer, folder = Writer(), tmp_path / "samples"
+
+    def jobs(*names: str) -> list[str]:
+        for name in names:
+            writer.submit(lambda name=name: (folder / name).touch(), optional="previews")
+        writer.flush()
+        return capsys.readouterr().err.splitlines()
+
+    line = (
+        f"warning: {folder}/1.png could not be written (No such file or directory): training goes on without previews"
+    )
+    assert jobs("1.png", "2.png") == [line]
+    folder.mkdir()
+    assert jobs("3.png") == []
+    folder.rename(tmp_path / "elsewhere")
+    assert len(jobs("4.png", "5.png")) == 1
+    writer.submit(lambda: None)
+    writer.flush()
+
+
+def test_rows_that_a_full_disk_refused_are_appended_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, path = Writer(), tmp_path / "run" / "metrics.jsonl"
+    log = MetricsLog(path, writer)
+    for seen in (64, 128):
+        log.log_metrics({"swd": 1.0}, step=seen)
+        writer.flush()
+    path.parent.mkdir()
+    log.log_metrics({"swd": 2.0}, step=192)
+    writer.flush()
+    assert [line[:19] for line in path.read_text().splitlines()] == [
+        '{"images_seen": 64,', '{"images_seen": 128', '{"images_seen": 192',
+    ]  # fmt: skip

@@ -1,12 +1,15 @@
+import errno
 import subprocess
 import sys
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from ganlab.configuration import entry
 from ganlab.configuration.command_line import REFUSED
 
 ROOT = Path(__file__).parents[2]
@@ -76,6 +79,13 @@ def test_the_trainers_keys_are_lightnings() -> None:
         (["+new=1"], "there is no key new"),
         (["~metrics"], "metrics=none"),
         (["experiment=null"], "type one of cifar10_features, dcgan_modern, "),
+        (["penalty=false"], "penalty=false does not exist: type penalty=none"),
+        (["metrics=true"], "metrics=true does not exist: "),
+        (["augment=0.5"], "augment=0.5 does not exist: choose one of adaptive, "),
+        (["metrics=[swd,3]"], "metrics=3 does not exist: choose one of "),
+        (["optimizer=[]"], "optimizer=[] chooses nothing: type one of "),
+        (["update=2"], "update=2 does not exist: choose one of "),
+        (["architecture/generator=false"], "does not exist: choose one of dcgan"),
         (["experiment=none"], "experiment=none is now experiment=paper"),
         (["guideline=max_pool"], "it belongs to sweep=guidelines"),
         (["trainer.max_steps=5"], "type max_images= instead"),
@@ -127,3 +137,67 @@ def test_the_private_method_that_help_replaces_is_there() -> None:
 
     names = list(signature(ConfigLoaderImpl.get_group_options).parameters)
     assert names[:3] == ["self", "group_name", "results_filter"]
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "runs/a"), "runs/a: No space left on device: make room"),
+        (OSError(errno.EROFS, "Read-only file system"), "Read-only file system: change its permissions"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "a/b"), "a/b: Not a directory: move what stands there"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), "x: File name too long: type a shorter name"),
+        (PermissionError(errno.EACCES, "Permission denied", "a\nb"), r"a\nb: Permission denied"),
+        (TimeoutError(), "TimeoutError"),
+        (OSError("libfoo.so: cannot open\nshared object"), r"libfoo.so: cannot open\nshared object"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(error: OSError, line: str) -> None:
+    assert line in (found := entry.message(error, "train")) and "\n" not in found
+
+
+def test_every_error_of_the_system_ends_at_the_door(command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = stopped(command, monkeypatch, "prepare", OSError(errno.ENOSPC, "No space left on device", "packs/a"))
+    line = "error: packs/a: No space left on device: make room, and give the same command again\n"
+    assert outcome.code == 1 and outcome.err == line
+
+
+def replaced(exception: BaseException, cause: BaseException) -> BaseException:
+    exception.__context__ = cause
+    return exception
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyboardInterrupt(),
+        replaced(ImportError("KeyboardInterrupt: "), KeyboardInterrupt()),  # as compiled modules raise
+        replaced(SystemExit(1), KeyboardInterrupt()),  # as Lightning ends
+    ],
+)
+def test_ctrl_c_is_one_line(command: Callable, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    for name in ("train", "reproduce"):
+        outcome = stopped(command, monkeypatch, name, error)
+        assert outcome.code == 130 and outcome.err == "interrupted\n"
+
+
+def stopped(command: Callable, monkeypatch: pytest.MonkeyPatch, name: str, error: BaseException) -> Any:
+    """Run a command in which an exception is raised as soon as its configuration is composed."""
+
+    def stop(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(entry, "check_reached", stop)
+    return command(name)
+
+
+def test_ctrl_c_while_hydra_is_imported_is_one_line() -> None:
+    code = (
+        "import sys, runpy\n"
+        "class Stop:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'hydra._internal': raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "runpy.run_path('src/train.py', run_name='__main__')"
+    )
+    done = real("-c", code)
+    assert done.returncode == 130 and done.stderr == "interrupted\n"

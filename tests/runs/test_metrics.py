@@ -2,6 +2,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ganlab.runs.loggers import MetricsLog
 from ganlab.runs.metrics import read_log, truncate_after, write_csv
 
@@ -56,3 +58,17 @@ def test_a_full_disk_at_the_end_hides_no_other_error(tmp_path: Path, capsys, mon
     log.log_metrics({"swd": 1.0}, step=64)
     log.finalize("failed")
     assert "metrics.csv could not be written (No space left on device)" in capsys.readouterr().err
+
+
+def test_damaged_lines_are_left_out_and_set_aside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, good = tmp_path / "metrics.jsonl", b'{"images_seen": 64, "swd": 1.5}\r\n'
+    damaged = [b'{"images_seen": 64, "sw', b"", b"\xff\xfe", b"[1]", b'{"swd": 1}', b'{"images_seen": 6, "swd": "x"}']
+    written = good + b"\n".join(damaged) + b"\n" + good + b'{"images_se'
+    path.write_bytes(written)
+    assert [entry["swd"] for entry in read_log(path)] == [1.5, 1.5]
+    truncate_after(path, 64)
+    assert path.read_text() == 2 * '{"images_seen": 64, "swd": 1.5}\n'
+    assert (tmp_path / "metrics.jsonl.damaged-1").read_bytes() == written
+    assert f"6 damaged lines of {path} are left out; metrics.jsonl.damaged-1 has them" in capsys.readouterr().err
+    truncate_after(path, 64)
+    assert capsys.readouterr().err == ""

@@ -154,14 +154,6 @@ def test_a_players_step_leaves_the_other_alone(tmp_path: Path) -> None:
         assert torch.equal(old, parameter) and parameter.grad is None and parameter.requires_grad
 
 
-def test_players_whose_weights_are_not_finite_are_named() -> None:
-    system = make(sequential())
-    assert system.non_finite_players() == []
-    with torch.no_grad():
-        list(system.networks["generator"].parameters())[-1][0] = float("inf")
-    assert system.non_finite_players() == ["generator"]
-
-
 def test_clipping_bounds_the_gradient(tmp_path: Path) -> None:
     norms: list[float] = []
 

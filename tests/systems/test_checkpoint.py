@@ -16,6 +16,8 @@ def state(value: int) -> dict:
         "config": {"seed": 0},
         "state_dict": {"weight": torch.full((64,), float(value))},
         "images_seen": value,
+        **{"callbacks": {}, "optimizer_states": [], "lr_schedulers": []},
+        **{"epoch": 0, "global_step": 0, "pytorch-lightning_version": "2.6.0"},
     }
 
 
@@ -106,3 +108,13 @@ def test_a_checkpoint_of_another_version_is_refused_in_one_line(tmp_path: Path) 
         torch.save(content, tmp_path / f"{number}.ckpt")
         with pytest.raises(UserError, match=rf"{number}\.ckpt was written by another version of ganlab: load it with"):
             read(tmp_path / f"{number}.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("images_seen", -64), ("images_seen", "64"), ("images_seen", None), ("optimizer_states", {}), ("callbacks", [])],
+)
+def test_wrong_types_are_one_line(tmp_path: Path, name: str, value: object) -> None:
+    torch.save(state(1) | {name: value}, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match=rf"last\.ckpt is not a sound checkpoint: its {name} is missing or wrong"):
+        read(tmp_path / "last.ckpt")

@@ -1,6 +1,5 @@
 """Checkpoints: saved every so many images or seconds, on a signal and at the end; some are kept."""
 
-import os
 import shutil
 import time
 from functools import partial
@@ -13,9 +12,9 @@ import torch
 from ganlab.callbacks.signals import Interrupted, Signals
 from ganlab.callbacks.writer import Writer
 from ganlab.errors import UserError
-from ganlab.files import atomic_write
+from ganlab.files import atomic_write, link
 from ganlab.systems.adversarial import AdversarialSystem
-from ganlab.systems.checkpoint import FORMAT, LAST
+from ganlab.systems.checkpoint import FORMAT, LAST, non_finite
 
 SECONDS = 30.0  # of training that a kill may cost
 
@@ -82,14 +81,7 @@ class Checkpoints(L.Callback):
         self.writer.flush()
 
     def save(self, trainer: L.Trainer, system: AdversarialSystem) -> None:
-        """Write ``last.ckpt``, and keep it if due; ``UserError`` if weights are not finite."""
-        if broken := system.non_finite_players():
-            self.writer.flush()  # the message names the last checkpoint
-            kept = f"; {self.folder / LAST} holds the state at {self.saved:,} images" if self.saved > 0 else ""
-            raise UserError(
-                f"training diverged: weights of the {' and the '.join(broken)} are no longer finite after "
-                f"{system.clock.images_seen:,} images{kept}. Lower optimizer.lr or set optimizer.clip_norm"
-            )
+        """Write ``last.ckpt``, and keep it if due."""
         trainer.save_checkpoint(self.folder / LAST)
         self.saved, self.saved_at = system.clock.images_seen, time.monotonic()
         self.keep(self.folder / LAST, trainer, system)
@@ -103,6 +95,17 @@ class Checkpoints(L.Callback):
         return self.folder / f"images_{system.clock.images_seen:09d}.ckpt"
 
     def on_save_checkpoint(self, trainer: L.Trainer, pl_module: AdversarialSystem, checkpoint: dict[str, Any]) -> None:
+        """Complete a checkpoint, ``last.ckpt`` or another; ``UserError`` if anything in it is not finite."""
+        broken = non_finite(checkpoint)
+        if trainer.world_size > 1:  # what the first rank writes decides
+            broken = trainer.strategy.broadcast(broken)
+        if broken:
+            more = f" and {len(broken) - 1:,} more are" if len(broken) > 1 else " is"
+            kept = f"; {self.folder / LAST} holds the state at {self.saved:,} images" if self.saved > 0 else ""
+            raise UserError(
+                f"training diverged: {broken[0]}{more} no longer finite after {pl_module.clock.images_seen:,} "
+                f"images{kept}. Lower optimizer.lr or set optimizer.clip_norm"
+            )
         checkpoint["config"], checkpoint["format"] = self.config, FORMAT
         checkpoint["images_seen"] = pl_module.clock.images_seen
         del checkpoint["loops"]  # Lightning's counters; the clock is in the state dict
@@ -111,14 +114,13 @@ class Checkpoints(L.Callback):
 def keep(checkpoint: Path, place: Path) -> None:
     """Hard-link a checkpoint to ``place``, or copy it where the file system has no hard links."""
     try:
-        place.unlink(missing_ok=True)
         try:
-            os.link(checkpoint, place)  # checkpoints are replaced, never modified
+            link(checkpoint, place)  # checkpoints are replaced, never modified
         except OSError:  # not every file system gives a file two names
             with checkpoint.open("rb") as source, atomic_write(place) as target:
                 shutil.copyfileobj(source, target)
     except OSError as error:
         raise UserError(
-            f"{place} could not be written ({error}): make room, or type every.keep=null, then give the same "
+            f"{place} could not be written ({error.strerror}): make room, or type every.keep=null, then give the same "
             f"command with run=NAME of this run to continue"
         ) from error

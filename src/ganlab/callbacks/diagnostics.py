@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import copy
 from math import isfinite
 from typing import Any, Literal
@@ -187,7 +188,7 @@ class Diagnostics(L.Callback):
         self.tripped += [{"name": name, "images_seen": seen, "sentence": new[name]} for name in new]
         record(trainer, system, {f"alarm/{name}": 1.0 for name in new})
         if self.on_trouble == "stop":
-            if not system.non_finite_players():
+            with suppress(UserError):  # of a state that is not finite
                 self.checkpoints.save(trainer, system)
             raise UserError(
                 f"stopped after {seen:,} images: {'; '.join(new.values())}. To train on regardless: "

@@ -1,5 +1,6 @@
 """Evaluations: metrics measured during training, and the best checkpoint."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from math import isfinite
@@ -9,9 +10,10 @@ from typing import Any
 import lightning as L
 
 from ganlab.callbacks.record import record
+from ganlab.errors import UserError
 from ganlab.evaluation.evaluator import Evaluator
 from ganlab.systems.adversarial import AdversarialSystem
-from ganlab.systems.checkpoint import BEST
+from ganlab.systems.checkpoint import BEST, read
 
 
 class Evaluations(L.Callback):
@@ -34,6 +36,7 @@ class Evaluations(L.Callback):
         self.measured = -1
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
+        self.agree_with_file(trainer.global_rank == 0)
         if pl_module.clock.images_seen == 0 or pl_module.clock.crossed(self.interval):  # due when the run was stopped
             self.measure(trainer, pl_module)
 
@@ -54,11 +57,22 @@ class Evaluations(L.Callback):
         self.measured = seen
         record(trainer, system, self.latest)
         name = self.evaluator.score_name
-        if name is None or seen == 0 or not isfinite(self.latest[name]) or system.non_finite_players():
+        if name is None or seen == 0 or not isfinite(self.latest[name]):
             return
         if self.best is None or self.evaluator.improves(self.latest[name], self.best["value"]):
             self.best = {"name": name, "value": self.latest[name], "images_seen": seen}
             trainer.save_checkpoint(self.folder / BEST)
+
+    def agree_with_file(self, first: bool) -> None:
+        """Take the best score of a continued run from ``best.ckpt``, which may be older or newer than ``last.ckpt``."""
+        if self.best is not None:
+            try:
+                self.best = read(self.folder / BEST)["callbacks"][self.state_key]["best"]
+            except (UserError, KeyError, TypeError):
+                self.best = None
+                if first:
+                    line = f"warning: {self.folder / BEST} is missing or damaged: the best is chosen again from here on"
+                    print(line, file=sys.stderr)
 
     def _pause(self, trainer: L.Trainer, system: AdversarialSystem, *_: int) -> None:
         assert self.pause

@@ -58,4 +58,4 @@ class Samples(L.Callback):
             save_grid(images, path)
             record_picture(trainer, seen, name, path)
 
-        self.writer.submit(job)
+        self.writer.submit(job, optional="previews")

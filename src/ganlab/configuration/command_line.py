@@ -68,8 +68,8 @@ def check_overrides(arguments: list[str], conf: Path, name: str) -> list[str]:
             if not re.match(r"\w", key):
                 raise UserError(f"{argument} has no key: type key=value")
             group = (conf / key).is_dir()
-            if value == "null" and group:
-                raise UserError(f"{key}=null chooses nothing: type one of {', '.join(options(conf / key))}")
+            if group and (value == "null" or (value == "[]" and "none" not in options(conf / key))):
+                raise UserError(f"{key}={value} chooses nothing: type one of {', '.join(options(conf / key))}")
             if key in REFUSED:
                 raise UserError(f"{key} is not used here: type {REFUSED[key]} instead")
             for typed in (key, f"{key}={value}"):
@@ -183,7 +183,7 @@ def check_reached(config: DictConfig, typed: Iterable[str]) -> None:
             )
 
 
-def explain(error: Exception, conf: Path, name: str, typed: Sequence[str]) -> str:
+def explain(error: BaseException, conf: Path, name: str, typed: Sequence[str]) -> str:
     """Return an error of Hydra's or OmegaConf's as one line with the fix; ``typed`` is the command line."""
     text = str(error)
     values = {key: unquoted(value) for key, _, value in (each.partition("=") for each in typed)}

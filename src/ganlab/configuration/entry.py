@@ -3,35 +3,51 @@
 Nothing heavy is imported here: ``--help``, ``--cfg job`` and a mistyped key answer at once.
 """
 
-import codecs
-import functools
-import os
 import sys
-from collections.abc import Callable
-from datetime import datetime
-from io import TextIOWrapper
-from typing import Any
 
-import hydra
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.object_type import ObjectType
-from hydra.errors import HydraException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+INTERRUPTED = "\ninterrupted" if sys.stderr.isatty() else "interrupted"  # there, ^C stands before it
 
-from ganlab.configuration import CONF
-from ganlab.configuration.command_line import check_overrides, check_reached, explain
-from ganlab.configuration.continuing import add_recorded
-from ganlab.configuration.recipes import add_recipe, expand_variants, variants_of
-from ganlab.errors import UserError, out_of_memory
-from ganlab.runs.console import console
-from ganlab.runs.peers import first_is_silent, follow_parent
-from ganlab.runs.ranks import rank, started_from_outside
+try:
+    import codecs
+    import errno
+    import functools
+    import os
+    from collections.abc import Callable
+    from contextlib import suppress
+    from datetime import datetime
+    from io import TextIOWrapper
+    from typing import Any
+
+    import hydra
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.core.object_type import ObjectType
+    from hydra.errors import HydraException
+    from omegaconf import DictConfig
+    from omegaconf.errors import OmegaConfBaseException
+
+    from ganlab.configuration import CONF
+    from ganlab.configuration.command_line import check_overrides, check_reached, explain
+    from ganlab.configuration.continuing import add_recorded
+    from ganlab.configuration.recipes import add_recipe, expand_variants, variants_of
+    from ganlab.errors import UserError, causes_of, one_line, out_of_memory
+    from ganlab.runs.console import console
+    from ganlab.runs.peers import first_is_silent, follow_parent
+    from ganlab.runs.ranks import rank, started_from_outside
+except KeyboardInterrupt:
+    print(INTERRUPTED, file=sys.stderr)
+    sys.exit(130)
 
 __all__ = ["DictConfig", "entry_point"]
 
-MISTAKES = (UserError, HydraException, OmegaConfBaseException)
+MISTAKES = (UserError, OSError, HydraException, OmegaConfBaseException)
+FIXES = {  # of what the operating system refuses
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "make room, and give the same command again"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "change its permissions, or type another place"),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR), "move what stands there, or type another place"),
+    errno.ENAMETOOLONG: "type a shorter name",
+    errno.EMFILE: "raise the limit by ulimit -n",
+}
 LESS_MEMORY = {
     "train": "a smaller data.batch_size=, a larger accumulate=, or trainer.precision=bf16-mixed",
     "evaluate": "a smaller batch_size=",
@@ -44,8 +60,8 @@ LESS_MEMORY = {
 def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
     """Make a function of a configuration the application of ``conf/<name>.yaml``.
 
-    A `UserError`, or an error of Hydra about a key or a value, is printed as one line and ends the process with exit
-    code 1. ``HYDRA_FULL_ERROR=1`` shows the traceback instead.
+    A `UserError`, an error of the operating system, or one of Hydra about a key or a value, is printed as one line and
+    ends the process with exit code 1, Ctrl-C with 130. ``HYDRA_FULL_ERROR=1`` shows the traceback instead.
     """
 
     def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
@@ -60,6 +76,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                 if isinstance(stream, TextIOWrapper):
                     stream.reconfigure(errors=PRINTABLE)
             try:
+                follow_parent()
                 sys.argv[1:] = check_overrides(sys.argv[1:], CONF, name)
                 if name == "train":
                     sys.argv[1:], own = add_recorded(sys.argv[1:])
@@ -72,33 +89,31 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                     raise UserError("several processes were started from outside: type run=NAME, the same for all")
                 if {"--help", "-h"} & set(sys.argv):
                     list_groups_at_once()
-                mistakes: list[Exception] = []
+                errors: list[Exception] = []
 
                 @functools.wraps(task)
                 def guarded(config: DictConfig) -> object:
                     try:
                         check_reached(config, HydraConfig.get().overrides.task)
                         return task(config)
-                    except MISTAKES as error:  # Hydra would print a line of its own before ours
-                        mistakes.append(error)
-                        return None
-                    except Exception as error:
-                        if not out_of_memory(error):
-                            raise
-                        reason = f"out of memory ({str(error).strip().partition(chr(10))[0][:160]})"
-                        mistakes.append(UserError(f"{reason}: type {LESS_MEMORY[name]}"))
+                    except Exception as error:  # Hydra would print a line of its own before ours
+                        errors.append(error)
                         return None
 
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(guarded)()
-                if mistakes:
-                    raise mistakes[0]
-            except MISTAKES as error:
-                if show_frames:
+                if errors:
+                    raise errors[0]
+            except BaseException as error:
+                open_ended = not isinstance(error, SystemExit) or error.code == 1  # Lightning's code after Ctrl-C
+                # Imports of compiled modules, and Lightning, replace KeyboardInterrupt.
+                interrupted = open_ended and any(isinstance(each, KeyboardInterrupt) for each in causes_of(error))
+                if show_frames or not (interrupted or isinstance(error, MISTAKES) or out_of_memory(error)):
                     raise
                 if first or first_is_silent(error):
-                    message = str(error) if isinstance(error, UserError) else explain(error, CONF, name, sys.argv[1:])
-                    print(f"error: {message}", file=sys.stderr)
-                sys.exit(1)
+                    line = INTERRUPTED if interrupted else f"error: {message(error, name)}"
+                    with suppress(OSError):  # a terminal that is gone
+                        print(line, file=sys.stderr, flush=True)
+                sys.exit(130 if interrupted else 1)
             finally:
                 os.environ["HYDRA_FULL_ERROR"] = "1" if show_frames else "0"
                 if not named:
@@ -107,7 +122,6 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
         @functools.wraps(task)
         def attended() -> None:
             with console():
-                follow_parent()
                 application()
 
         return attended
@@ -125,6 +139,20 @@ def printable(error: UnicodeError) -> tuple[str | bytes, int]:
 
 PRINTABLE = "ganlab.printable"
 codecs.register_error(PRINTABLE, printable)
+
+
+def message(error: BaseException, name: str) -> str:
+    """Return what to print of a user's mistake, on one line."""
+    if isinstance(error, UserError):
+        return str(error)
+    if out_of_memory(error):
+        reason = one_line(str(error).strip().partition("\n")[0][:160])
+        return f"out of memory ({reason}): type {LESS_MEMORY[name]}"
+    if isinstance(error, OSError) and not isinstance(error, HydraException):  # a missing option is both
+        reason = error.strerror or str(error) or type(error).__name__
+        fix = FIXES.get(error.errno or 0)
+        return one_line(": ".join(str(part) for part in (error.filename, reason, fix) if part))
+    return explain(error, CONF, name, sys.argv[1:])
 
 
 def list_groups_at_once() -> None:

@@ -61,7 +61,7 @@ def make(node: Config, what: str) -> Any:
         return instantiate(node, _convert_="all")
     except InstantiationException as error:
         cause = error.__cause__
-        if isinstance(cause, UserError):
+        if isinstance(cause, (UserError, OSError)):
             raise cause from None
         if isinstance(cause, (ValueError, TypeError, ArithmeticError, RuntimeError)) and not out_of_memory(cause):
             raise UserError(f"{what}: {str(cause).partition(chr(10))[0]}") from error
@@ -209,7 +209,7 @@ def load_weights(system: AdversarialSystem, checkpoint: Checkpoint, config: Conf
         keys = system.load_state_dict(checkpoint.state["state_dict"], strict=False)
         reasons = [f"{key} is not in both" for key in (*keys.missing_keys, *keys.unexpected_keys)]
         reasons = [reason for reason in reasons if not reason.startswith(("adversary.", "regularizers."))]
-    except RuntimeError as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reasons = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
     if reasons:
         changed = differences(checkpoint.state["config"], config) if config else []

@@ -1,6 +1,5 @@
 """Record of what a run was made with: code, versions, machine, command."""
 
-import json
 import os
 import platform
 import shlex
@@ -16,6 +15,7 @@ from uuid import uuid4
 import torch
 
 import ganlab
+from ganlab.files import read_json
 
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "omegaconf", "torchmetrics", "numpy", "pillow")
 
@@ -39,9 +39,14 @@ def describe(overrides: Sequence[str], run_id: str, pack: str) -> dict[str, Any]
 
 def new_run_id(environment: Path) -> str:
     """Return the W&B id of a run: that of its first start, or a new one."""
-    if environment.is_file():
-        return str(json.loads(environment.read_text())[0]["run_id"])
-    return uuid4().hex[:8]
+    starts = earlier_starts(environment)
+    return str(starts[0]["run_id"]) if starts else uuid4().hex[:8]
+
+
+def earlier_starts(environment: Path) -> list[dict[str, Any]] | None:
+    """Return the records in ``environment.json``; None where there is no such file, or a damaged one."""
+    starts = read_json(environment, list)
+    return starts if starts and all(isinstance(start, dict) and "run_id" in start for start in starts) else None
 
 
 def _git() -> dict[str, Any] | None:

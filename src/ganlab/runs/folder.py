@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,10 +18,11 @@ from ganlab.configuration.continuing import CONTINUED
 from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.comparison import changes
 from ganlab.errors import UserError
-from ganlab.files import remove_temporary_files, write_text_atomically
+from ganlab.files import misplaced, read_json, remove_temporary_files, set_aside, write_text_atomically
 from ganlab.locks import BUSY, locked_or_refused
+from ganlab.runs.environment import earlier_starts
 from ganlab.runs.metrics import JSONL
-from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
+from ganlab.systems.checkpoint import BEST, LAST, PREVIOUS, Checkpoint, WholeCheckpointIO, newest_whole, read
 
 FREE = (
     *CONTINUED,
@@ -115,15 +117,38 @@ class RunFolder:
         WholeCheckpointIO().save_checkpoint(state, path)
         return Checkpoint(path, state)
 
-    def create(self, config: dict[str, Any], environment: dict[str, Any]) -> None:
-        """Make the folder unless it exists, and record the configuration and this start."""
+    def create(self, config: dict[str, Any], environment: dict[str, Any], start: Checkpoint | None = None) -> None:
+        """Make the folder unless it exists, and record the configuration and this start.
+
+        What is damaged in it and not the checkpoint to ``start`` from is renamed, and what it was is printed.
+        """
+        self._set_aside_damaged(start)
         self.samples.mkdir(parents=True, exist_ok=True)
         self.summary.unlink(missing_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
         remove_temporary_files(self.checkpoints)
-        starts = json.loads(self.environment.read_text()) if self.environment.is_file() else []
+        for name in ("config.yaml", "metrics.*", "environment.json", "summary.json"):
+            remove_temporary_files(self.path, name)
+        remove_temporary_files(self.samples, f"*_{'[0-9]' * 9}.png")  # those of src/sample.py have other names
+        starts = earlier_starts(self.environment) or []
         write_text_atomically(self.environment, json.dumps([*starts, environment], indent=2))
         write_text_atomically(self.config, yaml.safe_dump(config, sort_keys=False))
+
+    def _set_aside_damaged(self, start: Checkpoint | None) -> None:
+        last, previous, best = (self.checkpoints / name for name in (LAST, PREVIOUS, BEST))
+        damaged = {path: "" for path in (self.config, self.metrics, self.metrics.with_suffix(".csv"), previous, best)}
+        damaged = {path: reason for path, reason in damaged.items() if misplaced(path)}
+        if os.path.lexists(self.environment) and earlier_starts(self.environment) is None:
+            damaged[self.environment] = "; its record of earlier starts is lost, and W&B gets a new run"
+        if os.path.lexists(self.summary) and not self._summary():
+            damaged[self.summary] = "; it is made again at the end"
+        if os.path.lexists(self.samples) and not self.samples.is_dir():
+            damaged[self.samples] = ""
+        if misplaced(last) or (start and start.path.parent == self.checkpoints and start.path != last):
+            damaged[last] = ""
+        for path, loss in damaged.items():
+            if os.path.lexists(path):
+                print(f"warning: {path} is damaged, now {set_aside(path).name}{loss}", file=sys.stderr)
 
     def finished(self, length: int | None) -> bool:
         """Whether the run has ended, at ``length`` images or more."""
@@ -135,8 +160,12 @@ class RunFolder:
         return float(score["value"]) if score else None
 
     def _summary(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.summary.read_text()) if self.summary.is_file() else {}
-        return found
+        """Return the content of ``summary.json``; empty where there is none, or a damaged one."""
+        found: dict[str, Any] = read_json(self.summary, dict) or {}
+        match found:
+            case {"images_seen": int(), "score": None | {"value": int() | float()}}:
+                return found
+        return {}
 
 
 def run_of(checkpoint: Path) -> Path:

@@ -17,8 +17,9 @@ from ganlab.callbacks.tracker import Tracker
 from ganlab.callbacks.wandb_page import WandbPage, wandb_mode
 from ganlab.callbacks.writer import Writer
 from ganlab.errors import UserError
+from ganlab.files import append_text
 from ganlab.runs.folder import RunFolder
-from ganlab.runs.metrics import IMAGES_SEEN, write_csv
+from ganlab.runs.metrics import CSV, IMAGES_SEEN, write_csv
 from ganlab.runs.ranks import rank
 
 
@@ -32,6 +33,7 @@ class MetricsLog(Logger):
         super().__init__()
         self.path, self.writer = path, writer
         self.lines: list[str] = []  # not yet appended
+        self.queued = False  # whether a job is waiting that will append them
         self.lock = Lock()
 
     @property
@@ -47,26 +49,33 @@ class MetricsLog(Logger):
         entry = {IMAGES_SEEN: step} | {name: float(value) for name, value in metrics.items() if name != IMAGES_SEEN}
         with self.lock:
             self.lines.append(json.dumps(entry) + "\n")
-            first = len(self.lines) == 1
+            queued, self.queued = self.queued, self.writer is not None
         if self.writer is None:
             self.append()
-        elif first:  # else a job is waiting that will append this line too
-            self.writer.submit(self.append)
+        elif not queued:
+            self.writer.submit(self.append, optional="its rows until there is room")
 
     def append(self) -> None:
+        """Append the lines that wait; after an ``OSError``, which leaves the file as it was, they wait on."""
         with self.lock:
-            lines, self.lines = self.lines, []
-        with self.path.open("a") as file:
-            file.writelines(lines)
+            lines, self.lines, self.queued = self.lines, [], False
+        try:
+            append_text(self.path, "".join(lines))
+        except OSError:
+            with self.lock:
+                self.lines = lines + self.lines
+            raise
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        if self.path.is_file():
-            try:
+        try:
+            if self.lines:
+                self.append()
+            if self.path.is_file():
                 write_csv(self.path)
-            except OSError as error:  # must not hide the error that ended training
-                command = f"python -m ganlab.runs.metrics {self.path.parent}"
-                print(f"warning: metrics.csv could not be written ({error.strerror}): {command}", file=sys.stderr)
+        except OSError as error:  # must not hide the error that ended training
+            reason = f"{error.filename or CSV} could not be written ({error.strerror})"
+            print(f"warning: {reason}: python -m ganlab.runs.metrics {self.path.parent}", file=sys.stderr)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Do nothing: the configuration is in ``config.yaml``."""

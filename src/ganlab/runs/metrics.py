@@ -11,23 +11,43 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ganlab.files import write_text_atomically
+from ganlab.files import set_aside, write_text_atomically
 
 JSONL, CSV, IMAGES_SEEN = "metrics.jsonl", "metrics.csv", "images_seen"
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the entries of ``metrics.jsonl``, each with ``images_seen``; a last line cut off by a kill is dropped."""
+    """Return the entries of ``metrics.jsonl``, each with ``images_seen``; lines that are damaged are left out."""
+    return parse(path)[0]
+
+
+def parse(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Return the entries of ``metrics.jsonl`` and the number of damaged lines, but for a last one cut off by a kill."""
     if not path.is_file():
-        return []
-    *lines, _ = path.read_text().split("\n")
-    return [json.loads(line) for line in lines]
+        return [], 0
+    *lines, _ = path.read_bytes().split(b"\n")
+    entries = [entry for line in lines if (entry := parse_line(line))]
+    return entries, len(lines) - len(entries)
+
+
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """Return the entry of one line; None for a damaged one."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    sound = isinstance(entry, dict) and isinstance(entry.get(IMAGES_SEEN), int)
+    return entry if sound and all(isinstance(value, (int, float)) for value in entry.values()) else None
 
 
 def truncate_after(path: Path, images_seen: int) -> None:
-    """Drop the entries after ``images_seen`` from ``metrics.jsonl`` and ``metrics.csv``."""
+    """Drop entries after ``images_seen`` from ``metrics.jsonl`` and ``metrics.csv``; damaged lines are set aside."""
     if path.is_file():
-        kept = [entry for entry in read_log(path) if entry[IMAGES_SEEN] <= images_seen]
+        entries, damaged = parse(path)
+        if damaged:
+            place = set_aside(path).name
+            print(f"warning: {damaged} damaged lines of {path} are left out; {place} has them", file=sys.stderr)
+        kept = [entry for entry in entries if entry[IMAGES_SEEN] <= images_seen]
         write_text_atomically(path, "".join(json.dumps(entry) + "\n" for entry in kept))
         write_csv(path)
 

@@ -1,6 +1,7 @@
 """One training run, from its configuration to its last word."""
 
 import logging
+import shutil
 import sys
 import time
 import warnings
@@ -33,6 +34,7 @@ from ganlab.runs.peers import Peers
 from ganlab.runs.rehearsal import rehearse_system
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import BEST, LAST, Checkpoint
+from ganlab.systems.restoring import load_callbacks, require_continuable
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,9 @@ def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None, p
     data, system = build_data(config), build_system(config)
     sizes = config["data"]["batch_size"], processes.world.size, system.stages.batch_sizes
     require_shares(*sizes, accumulate=config["accumulate"])
+    if start:
+        load_weights(system, start, config)
+        require_continuable(start, system)
     data.prepare_data()
     length = length_in_images(config, len(data.pack))
     if processes.broadcast(processes.world.rank == 0 and folder.finished(length)):
@@ -125,9 +130,9 @@ def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None, p
     data.batch_size_at = lambda seen: system.stages(seen).batch_size or config["data"]["batch_size"]
     machine.prepare(config)  # refusals that cost nothing come before metrics, which may train a feature network
     system.check_labels(data.pack.labels if config["data"]["labels"] else None)
-    if start:
-        load_weights(system, start, config)
     watch = build_callbacks(folder, config, data, system, length)
+    if start and not foreign:
+        load_callbacks(start, watch.callbacks)
     trainer = build_trainer(config, watch.callbacks, [], watch.writer, processes)
     return Run(config, machine, data, system, watch, trainer, length)
 
@@ -144,12 +149,25 @@ def prepare(run: Run, first: bool) -> None:
 
 
 def record(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str) -> Checkpoint | None:
-    """Make the folder, record what the run is made with, and return the run's own checkpoint to start from."""
+    """Make the folder, record what the run is made with, and return the run's own checkpoint to start from.
+
+    An error leaves no new folder.
+    """
+    new = not folder.path.exists()
+    try:
+        return _record(folder, run, start, run_id)
+    except BaseException:
+        if new:
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
+
+
+def _record(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str) -> Checkpoint | None:
     config, data, system = run.config, run.data, run.system
     fused = len(fused_players(config, system)) == len(system.players)
     chosen = {"fused": fused, "data_on_device": data.resident, "precision": config["trainer"]["precision"]}
     environment = describe(HydraConfig.get().overrides.task, run_id, data.pack.manifest["key"])
-    folder.create(config, environment | {"chosen": config["machine"] | chosen})
+    folder.create(config, environment | {"chosen": config["machine"] | chosen}, start)
     log.open(folder.log)
     if start and start.path.parent != folder.checkpoints:
         start = folder.adopt(start, config, data)

@@ -109,7 +109,10 @@ class Sweep:
         minutes = attempt.minutes + float(self._rows.get(job.name, {}).get("minutes", 0))
         self._rows[job.name] = row | {"minutes": f"{minutes:.2f}", "folder": str(attempt.run)}
         self.failed += row["status"] not in ("finished", "running")
-        self._write_table()
+        try:
+            self._write_table()
+        except OSError as error:  # the next job that ends writes it again
+            print(f"warning: {error.filename} could not be written ({error.strerror})", flush=True)
         result = row.get("reason") or _named_score(row) or "no score"
         print(f"job {job.name} {row['status']}: {result} ({self._label(job)}; {minutes:.1f} min)", flush=True)
 

@@ -1,7 +1,6 @@
 """Results of a sweep, averaged over seeds, as tables and a figure."""
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 import yaml
 from PIL import Image, ImageDraw, ImageFont
 
-from ganlab.files import atomic_write, write_text_atomically
+from ganlab.files import atomic_write, read_json, write_text_atomically
 from ganlab.runs.metrics import JSONL, read_log, table
 
 PADDING = 2  # between the images of a grid, see `ganlab.report.grids`
@@ -107,7 +106,7 @@ def read_settings(folder: Path) -> Iterator[Setting]:
     for values in dict.fromkeys(tuple(row[key] for key in swept) for row in rows):
         jobs = [row for row in rows if tuple(row[key] for key in swept) == values]
         finished = [Path(job["folder"]) / "summary.json" for job in jobs if job["status"] == "finished"]
-        summaries = [json.loads(path.read_text()) for path in finished if path.is_file()]
+        summaries = [summary for path in finished if (summary := read_json(path, dict))]
         yield Setting(dict(zip(swept, values, strict=True)), jobs, summaries)
 
 
@@ -140,8 +139,11 @@ def last_images(setting: Setting) -> Image.Image | None:
         grids = sorted((run / "samples").glob("images_*.png"))
         if not grids or not (run / "config.yaml").is_file():
             continue
-        step = yaml.safe_load((run / "config.yaml").read_text())["data"]["image_size"] + PADDING
-        grid = Image.open(grids[-1]).convert("RGB")
+        try:
+            step = yaml.safe_load((run / "config.yaml").read_bytes())["data"]["image_size"] + PADDING
+            grid = Image.open(grids[-1]).convert("RGB")
+        except (OSError, yaml.YAMLError, KeyError, TypeError):  # damaged
+            continue
         columns = max(1, grid.width // step)
         rows, width = ceil(min(SHOWN, columns**2) / columns), columns * step
         strip = Image.new("RGB", (rows * width + PADDING, step + PADDING), "white")

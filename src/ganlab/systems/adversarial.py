@@ -242,9 +242,3 @@ class AdversarialSystem(Family):
     def local(self, values: Tensor) -> Tensor:
         """Keep this rank's slice of what was drawn on the CPU for the global minibatch, on this rank's device."""
         return send(values.chunk(self.trainer.world_size)[self.global_rank], self.device)
-
-    def non_finite_players(self) -> list[str]:
-        """Name the players whose weights are no longer finite."""
-        flags = [torch.stack([w.isfinite().all() for w in self.parameters_of(name)]).all() for name in self.players]
-        finite = torch.stack(flags).tolist()  # one wait for the device
-        return [name for name, sound in zip(self.players, finite, strict=True) if not sound]

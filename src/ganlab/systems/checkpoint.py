@@ -1,7 +1,8 @@
 """Checkpoint files: written atomically, and read without unpickling code."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from copy import copy
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,14 @@ from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ganlab.errors import UserError
+from ganlab.errors import UserError, causes_of
 from ganlab.files import atomic_write
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
 FORMAT = 2  # raised where older checkpoints can no longer be loaded
+# What every checkpoint holds: ours, and what Lightning expects when a run continues.
+KINDS: dict[str, type] = {"config": dict, "state_dict": dict, "callbacks": dict, "images_seen": int, "epoch": int}
+KINDS |= {"optimizer_states": list, "lr_schedulers": list, "global_step": int, "pytorch-lightning_version": str}
 
 
 class WholeCheckpointIO(CheckpointIO):
@@ -49,9 +53,10 @@ class WholeCheckpointIO(CheckpointIO):
         try:
             with atomic_write(path, backup=path.with_name(PREVIOUS) if path.name == LAST else None) as file:
                 torch.save(checkpoint, file)
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError) as error:  # torch hides what the system said
+            reason = next((each.strerror for each in causes_of(error) if isinstance(each, OSError)), error)
             raise UserError(
-                f"{path} could not be written ({error}): make room, then give the same command with run=NAME "
+                f"{path} could not be written ({reason}): make room, then give the same command with run=NAME "
                 f"of this run to continue from the checkpoint before"
             ) from error
 
@@ -78,6 +83,28 @@ def snapshot(values: Any) -> Any:
     return values
 
 
+def non_finite(checkpoint: dict[str, Any]) -> list[str]:
+    """Name the tensors of a checkpoint's networks and optimisers that hold infinite numbers or NaN."""
+    named = tensors_of({key: checkpoint[key] for key in ("state_dict", "optimizer_states")})
+    flags: dict[torch.device, dict[str, Tensor]] = {}
+    for name, value in named:
+        if value.is_floating_point():
+            flags.setdefault(value.device, {})[name] = value.isfinite().all()
+    found: list[str] = []
+    for sound in flags.values():  # one wait for each device
+        found += [name for name, each in zip(sound, torch.stack([*sound.values()]).tolist(), strict=True) if not each]
+    return found
+
+
+def tensors_of(values: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of nested containers with their dotted names."""
+    if isinstance(values, Tensor):
+        yield name, values
+    items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    for key, value in items:
+        yield from tensors_of(value, f"{name}.{key}".removeprefix(".").removeprefix("state_dict."))
+
+
 def read(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of this version of the project onto the CPU, tensors and plain containers only."""
     if "://" in str(path):
@@ -96,6 +123,9 @@ def read(path: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is not a checkpoint of ganlab: it holds no configuration")
     if checkpoint.get("format") != FORMAT:
         raise UserError(f"{path} was written by another version of ganlab: load it with that version, or train again")
+    wrong = [name for name, kind in KINDS.items() if not isinstance(checkpoint.get(name), kind)]
+    if wrong or checkpoint["images_seen"] < 0:
+        raise UserError(f"{path} is not a sound checkpoint: its {(wrong or ['images_seen'])[0]} is missing or wrong")
     return checkpoint
 
 
@@ -108,9 +138,11 @@ class Checkpoint(NamedTuple):
 
 def newest_whole(folder: Path) -> Checkpoint | None:
     """Return the newest readable checkpoint of a folder; None where there is none, a `UserError` if all are damaged."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise UserError(f"{folder} is no folder, or a link to one that is not there: put it back, or type another run=")
     damaged = None
     for path in (folder / LAST, folder / PREVIOUS):
-        if path.exists():
+        if os.path.lexists(path):
             try:
                 return Checkpoint(path, read(path))
             except UserError as error:

@@ -35,6 +35,11 @@ class Clock(nn.Module):
         return counters | {"steps": dict(self.steps)}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take the counters of ``state``; ``ValueError`` if they are not those of a clock with these players."""
+        same = state.keys() == self.get_extra_state().keys() and state["steps"].keys() == self.steps.keys()
+        counts = [value for name, value in state.items() if name != "steps"] + [*state.get("steps", {}).values()]
+        if not same or not all(type(count) is int and count >= 0 for count in counts):
+            raise ValueError(f"the clock holds {state}")
         for name, value in state.items():
             setattr(self, name, value)
 

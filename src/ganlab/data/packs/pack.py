@@ -223,4 +223,5 @@ def write(source: Source, protocol: PictureProtocol, folder: Path, max_broken: f
 def bar_style(count: int) -> dict[str, Any]:
     """Return options of a progress bar: in a log a line every 30 s, and none for few pictures."""
     terminal = sys.stderr.isatty()
-    return {"unit": "img", "mininterval": 0.2 if terminal else 30, "disable": not terminal and count < FEW_RECORDS}
+    style = {"mininterval": 0.2} if terminal else {"mininterval": 30, "delay": 30}
+    return {"unit": "img", "disable": not terminal and count < FEW_RECORDS, **style}
