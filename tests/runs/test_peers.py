@@ -21,8 +21,8 @@ module.GRACE = 0.5
 def collective():  # as NCCL waits, without notice of who has gone
     time.sleep(60)
 
-def gloo():
-    time.sleep(2)  # later than the others end, however long they take to start
+def gloo():  # it sees a socket close
+    while not os.path.exists("dying"): time.sleep(0.01)
     raise RuntimeError("Connection closed by peer")
 
 ways = dict(arg.split("=") for arg in sys.argv[1:])
@@ -35,6 +35,7 @@ try:
             peers.start("127.0.0.1", 1)
         way = ways.get(str(rank()), "work")
         time.sleep(0.5)
+        if way in ("die", "refuse"): open("dying", "w").close()
         if way == "work": time.sleep(0.5)
         if way == "slow": time.sleep(1.5)
         if way == "wait": collective()

@@ -72,9 +72,6 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
             first = rank() == 0
             show_frames = os.environ.get("HYDRA_FULL_ERROR") == "1" and first
             os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises instead of printing
-            for stream in (sys.stdout, sys.stderr):
-                if isinstance(stream, TextIOWrapper):
-                    stream.reconfigure(errors=PRINTABLE)
             try:
                 follow_parent()
                 sys.argv[1:] = check_overrides(sys.argv[1:], CONF, name)
@@ -121,6 +118,9 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
 
         @functools.wraps(task)
         def attended() -> None:
+            for stream in (sys.stdout, sys.stderr):
+                if isinstance(stream, TextIOWrapper):
+                    stream.reconfigure(errors=PRINTABLE)
             with console():
                 application()
 

@@ -42,11 +42,7 @@ class Stream:
 
     def write(self, text: str) -> int:
         with quietly(self.stream):
-            try:
-                self.stream.write(text)
-            except UnicodeEncodeError:
-                encoding = self.stream.encoding
-                self.stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            self.stream.write(text)
         *lines, self.line = (self.line + text).split("\n")
         self.line = self.line.rpartition("\r")[2]
         shown = (COLOURS.sub("", line.rstrip("\r").rpartition("\r")[2]) for line in lines)

@@ -158,7 +158,7 @@ class Peers:
     def fail(self, error: BaseException) -> None:
         """Tell the others of an error, unless it came of theirs."""
         if self.links and isinstance(error, RuntimeError):
-            self.failed.wait(GRACE - 1)
+            self.failed.wait(GRACE)
             self.lost = self.failed.is_set()
         said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         told.extend([error] if self.links else [])
