@@ -112,6 +112,34 @@ def test_drawings_are_made_from_the_centres(module: Callable[..., ImageDataModul
         made.reference("b_to_a")
 
 
+@pytest.mark.parametrize(("kind", "options"), [("images", {"inputs": "grey"}), ("pairs", {})])
+def test_grey_inputs_of_colour_targets_have_one_channel(
+    module: Callable[..., ImageDataModule], kind: str, options: dict[str, str]
+) -> None:
+    made = module(kind, input_channels=1, **options)
+    shown = made.reference().shown(INDICES)
+    assert shown["inputs"].shape == (3, 1, 16, 16) and shown["targets"].shape == (3, 3, 16, 16)
+    batch = {name: torch.from_numpy(np.array(made.packs[0].arrays[name][:8])) for name in made.pictures[0]}
+    drawn = {name: torch.from_numpy(values) for name, values in made.transform.draw(0, 8).items()}
+    assert made.transform.apply(batch | drawn)["inputs"].shape == (8, 16, 16, 1)
+
+
+def test_impossible_input_channels_are_refused(module: Callable[..., ImageDataModule]) -> None:
+    with pytest.raises(UserError, match="data.input_channels=2 cannot be made from data.channels=3: take 1 or 3"):
+        module("pairs", input_channels=2)
+    with pytest.raises(UserError, match="data.input_channels=1 needs inputs beside targets"):
+        module("images", input_channels=1)
+
+
+def test_metrics_and_previews_see_the_overlap_but_predict_the_whole_hole(
+    module: Callable[..., ImageDataModule],
+) -> None:
+    shown = module(inputs="centre_hole", overlap=16).reference().shown(INDICES)
+    filled = (shown["inputs"] != shown["targets"]).any(dim=1)
+    assert list(shown) == ["inputs", "targets", "masks"] and shown["masks"].sum() == 3 * 8 * 8
+    assert filled.sum() <= 3 * 4 * 4 and not filled[:, :6].any()
+
+
 def test_domains_show_one_and_compare_with_the_other(module: Callable[..., ImageDataModule]) -> None:
     made = module("domains", labels=False)
     there, back = made.reference("a_to_b"), made.reference("b_to_a")
