@@ -94,8 +94,9 @@ def sibling_folder(root: Path, split: str) -> Path | None:
 
 
 def sources(data: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the source nodes of a data configuration: one, or one for each domain."""
-    return [data["source"]] if "_target_" in data["source"] else list(data["source"].values())
+    """Return the source nodes of a data configuration: one, or one for each domain; of a class, those of its set."""
+    nodes = [data["source"]] if "_target_" in data["source"] else list(data["source"].values())
+    return [node.get("source", node) for node in nodes]
 
 
 def pack_of_split(trained: dict[str, Any], split: str) -> Pack | None:
