@@ -117,6 +117,8 @@ def test_grey_inputs_of_one_channel(images):
     assert made["inputs"].shape == (5, 16, 16, 1) and made["targets"] is images
     assert torch.equal(made["inputs"], make_inputs("grey", images, None)["inputs"][..., :1])
     assert MadeInputs("edges", channels=1).make(images, None)["inputs"].shape == (5, 16, 16, 1)
+    plain = {"images": images[..., :1]}  # grey data have data.input_channels=1
+    assert MadeInputs(channels=1).in_channels(plain) is plain
     assert MadeInputs("grey", channels=1).make(images[..., :1], None)["inputs"].shape == (5, 16, 16, 1)
 
 

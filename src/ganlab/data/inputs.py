@@ -79,18 +79,14 @@ class MadeInputs:
         With holes also ``masks``, bool (B, H, W): what is predicted; and with an overlap ``rim``, bool (B, H, W): what
         of it the inputs show.
         """
-        missing = masks
-        if masks is not None and (width := round(self.overlap * images.shape[2] / REFERENCE_SIDE)):
-            missing = masks & ~grown(~masks, width)
-        made = make_inputs(self.kind, images, missing)
-        if masks is not None:
-            made["masks"] = masks
-            made |= {"rim": masks & ~missing} if self.overlap else {}
-        return self.in_channels(made)
+        if masks is None or not self.overlap:
+            return self.in_channels(make_inputs(self.kind, images, masks))
+        rim = masks & grown(~masks, round(self.overlap * images.shape[2] / REFERENCE_SIDE))
+        return self.in_channels(make_inputs(self.kind, images, masks & ~rim) | {"masks": masks, "rim": rim})
 
     def in_channels(self, pictures: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Make ``inputs`` (B, H, W, C) grey where one channel is asked for."""
-        if self.channels == 1 and pictures["inputs"].shape[-1] != 1:
+        """Make ``inputs`` (B, H, W, C), if there are some, grey where one channel is asked for."""
+        if self.channels == 1 and "inputs" in pictures and pictures["inputs"].shape[-1] != 1:
             pictures["inputs"] = grey(pictures["inputs"])[..., None]
         return pictures
 

@@ -47,11 +47,12 @@ def of_made_inputs(pack: Pack, inputs: MadeInputs, seed: int) -> Reference:
 
     def shown(indices: np.ndarray) -> dict[str, Tensor]:
         images = torch.from_numpy(np.array(pack.images[indices]))
-        drawn = [inputs.draw(generator(int(index)), 1, images.shape[1]) for index in indices]
-        masks = torch.from_numpy(np.concatenate(drawn)) if "masks" in inputs.entries else None
-        made = inputs.make(images, masks)
+        drawn = (inputs.draw(generator(int(index)), 1, images.shape[1]) for index in indices)
+        masks = [torch.from_numpy(np.array(mask)) for mask in drawn if mask is not None]
+        holes = torch.cat(masks) if masks else None
+        made = inputs.make(images, holes)
         pictures = {name: made[name].permute(0, 3, 1, 2).contiguous() for name in ("inputs", "targets")}
-        return pictures if masks is None else pictures | {"masks": masks[:, None].byte()}
+        return pictures if holes is None else pictures | {"masks": holes[:, None].byte()}
 
     def generator(index: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence((seed, index), spawn_key=(MASKS,)))
