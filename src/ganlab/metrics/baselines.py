@@ -67,7 +67,7 @@ def translations(inputs: Tensor, targets: Tensor, asked: Tensor, reals: Tensor) 
 
 def mean_picture(pictures: Tensor) -> Tensor:
     """Return the mean (C, H, W) of pictures."""
-    return pictures.double().mean(dim=0).float()
+    return (pictures.sum(dim=0, dtype=torch.float64) / len(pictures)).float()
 
 
 def mean_of(pictures: Tensor, chosen: Tensor) -> Tensor:
