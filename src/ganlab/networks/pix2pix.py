@@ -5,6 +5,7 @@ The biases that Lua's hidden convolutions have are set to zero at each step ther
 """
 
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -125,3 +126,10 @@ class Discriminator(nn.Module):
         """Map (N, condition_channels + channels, H, W) to logits (N, 1, h, w): positive means real."""
         require_pictures(pictures, self.input_shape[0], least=self.least)
         return self.patches(pictures)
+
+
+def load(path: str | Path) -> nn.Module:
+    """Load a ``.pth`` file of the PyTorch repository, see `ganlab.networks.published.load`."""
+    from ganlab.networks import published  # it knows the networks of this module
+
+    return published.load(path)
