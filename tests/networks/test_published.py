@@ -198,6 +198,7 @@ WEIGHT, BLOCK = "model.7.weight", "model.11.conv_block.5.weight"
         ({WEIGHT: None}, "model.7.weight is missing"),
         ({WEIGHT: torch.zeros(8, 4, 5, 5)}, r"model.7.weight has shape \(8, 4, 5, 5\) .* \(8, 4, 3, 3\)"),
         ({WEIGHT: torch.zeros(8, 4, 3, 3).int()}, "model.7.weight has shape .* of torch.int32, where"),
+        ({WEIGHT: torch.zeros(8, 4, 3, 3).to(torch.float8_e5m2)}, "[Pp]romot"),
         ({"model.1.weight": torch.zeros(2)}, r"model.1.weight has shape \(2,\), a convolution's weight has four axes"),
         ({"model.1.weight": torch.zeros(0, 1, 7, 7)}, "width=0 must be a whole number of at least 1"),
         ({BLOCK: None}, "model.11.conv_block.5.weight is missing"),

@@ -36,7 +36,7 @@ def load(path: str | Path) -> nn.Module:
     try:
         network = _build(state)
         return _filled(network, state)
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, RuntimeError) as error:  # the last for kinds of numbers that torch cannot convert
         raise UserError(f"{path} is no network of {REPOSITORY}: {error.args[0]}") from error
 
 
