@@ -81,6 +81,11 @@ LIMITS: dict[tuple[str, ...], dict[str, float | tuple[float, float]]] = {
         "features.classifier.width": 1,
         "features.classifier.seed": 0,
     },
+    ("train", "architecture=cyclegan"): {
+        "architecture.generator.blocks": 0,
+        "architecture.generator.dropout": (0, 1),
+        "architecture.discriminator.layers": 0,
+    },
     ("train", "update=alternating", "optimizer=rmsprop"): {"update.d_steps": 1, "optimizer.lr": 0},
     ("train", "regularizer=orthogonal"): {
         "regularizer.orthogonal.weight": 0,
