@@ -189,7 +189,9 @@ def load_weights(system: AdversarialSystem, checkpoint: Checkpoint, config: Conf
     try:
         keys = system.load_state_dict(checkpoint.state["state_dict"], strict=False)
         reasons = [f"{key} is not in both" for key in (*keys.missing_keys, *keys.unexpected_keys)]
-        reasons = [reason for reason in reasons if not reason.startswith(("adversary.", "regularizers."))]
+        reasons = [
+            reason for reason in reasons if not reason.startswith(("adversary.", "adversaries.", "regularizers."))
+        ]
     except RuntimeError as error:
         reasons = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
     if reasons:

@@ -99,7 +99,8 @@ def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None) -
 def prepare(run: Run, first: bool) -> None:
     """Check what depends on the devices, take the features of the real images, and compile the networks."""
     config, data, system, world_size = run.config, run.data, run.system, run.trainer.world_size
-    data.check(world_size, {data.batch_size_at(0)} | system.stages.batch_sizes, config["accumulate"])
+    sizes = {data.batch_size_at(0)} | system.stages.batch_sizes
+    data.check(world_size, sizes, config["accumulate"], system.least_batch)
     device = run.trainer.strategy.root_device
     data.resident = resident(config["machine"]["data_on_device"], data, device)
     require_loggers(config["logger"])
@@ -173,12 +174,15 @@ def conclude(folder: RunFolder, run: Run, seconds: float) -> None:
     for name, value in latest.items():
         where = f"   {extreme}: {best['value']:.4g} at {best['images_seen']:,}" if best and best["name"] == name else ""
         print(f"{name:<20} {value:.4g}{where}")
-    print(f"samples     {folder.samples}/images_{seen:09d}.png")
+    for task in run.system.tasks():
+        print(f"samples     {folder.samples}/{task or 'images'}_{seen:09d}.png")
     print(f"checkpoint  {checkpoint}")
     for logger in run.trainer.loggers:
         if isinstance(logger, Tracker) and (place := logger.place()):
             print(f"dashboard   {place}")
-    print(f"next        {command('sample', checkpoint=checkpoint, count=100)}", flush=True)
+    latent = "images" in run.system.learns_from
+    tool, rest = ("sample", {"count": "100"}) if latent else ("translate", {"input": "PICTURES", "output": "OUTPUTS"})
+    print(f"next        {command(tool, checkpoint=checkpoint, **rest)}", flush=True)
 
 
 def silence_lightning() -> None:
