@@ -133,8 +133,10 @@ class ImageDataModule(LightningDataModule):
     def nbytes(self) -> int:
         return sum(array.nbytes for stream in self.streams() for array in stream.arrays.values())
 
-    def check(self, world_size: int, batch_sizes: Iterable[int] = (), accumulate: int = 1) -> None:
-        """Raise ``UserError`` if a batch size, a stage's or ``batch_size``, does not fit devices, data or gradients."""
+    def check(
+        self, world_size: int, batch_sizes: Iterable[int] = (), accumulate: int = 1, least_at_once: int = 1
+    ) -> None:
+        """Raise ``UserError`` if a batch size, a stage's or ``batch_size``, does not fit devices, data or networks."""
         least = min(len(pack) for pack in self.packs)
         for size in dict.fromkeys([self.batch_size, *batch_sizes]):
             key = "data.batch_size=" if size == self.batch_size else ""
@@ -147,6 +149,12 @@ class ImageDataModule(LightningDataModule):
                 raise UserError(f"{given} is larger than the data ({least} images): take {fix} or less")
             if (share := size // world_size) % accumulate:
                 raise UserError(f"accumulate={accumulate} must divide the {share} images of {given} that a device gets")
+            if share // accumulate < least_at_once:
+                fix = f"{key}{least_at_once * world_size * accumulate}"
+                raise UserError(
+                    f"{given} leaves {share // accumulate} image at a time, and a batch norm would see one value: "
+                    f"take {fix} or more, or architecture.generator.normalization=none"
+                )
 
     def train_dataloader(self) -> Batches:
         """Return this rank's share of an endless stream; each iterator starts where the system's clock stands."""

@@ -26,6 +26,7 @@ class Generator(nn.Module):
     """Pictures with a hole to what is missing: an encoder, a bottleneck, a decoder.
 
     Attributes:
+        region: that it predicts.
         input_shape: (channels, height, width) of its pictures.
         value_range: of the output.
     """
@@ -47,7 +48,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         squash, self.value_range = choose(OUTPUTS, output, "output")
-        self.input_shape = (channels, image_size, image_size)
+        self.region, self.input_shape = region, (channels, image_size, image_size)
         norm, _ = hidden_norm(normalization, eps)
         up, kernel = choose(UPSAMPLINGS, upsampling, "up-sampling"), 4 if upsampling == "transposed" else 3
         side, (encoder, decoder) = schedules(image_size, width, region)
