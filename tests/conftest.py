@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import os
 import struct
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -69,6 +70,23 @@ def command(
         return Outcome(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def gone() -> Callable[..., bool]:
+    """Wait a few seconds for processes, by their ids, to end; return whether they all did."""
+
+    def running(pids: tuple[int, ...]) -> bool:
+        listed = subprocess.run(["ps", "-o", "stat=", "-p", ",".join(map(str, pids))], capture_output=True, text=True)
+        return any(not state.startswith("Z") for state in listed.stdout.split())  # nobody may wait for an orphan
+
+    def wait(*pids: int) -> bool:
+        deadline = time.monotonic() + 8
+        while running(pids) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return not running(pids)
+
+    return wait
 
 
 class Web(ThreadingHTTPServer):

@@ -1,5 +1,7 @@
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -42,8 +44,14 @@ def steps(d_steps: Count = 1) -> int:
         (Count | None, (None, 1), (0, "null")),
         (Literal["auto"] | bool, ("auto", True), ("yes", 1, None)),
         (list[Count], ([], [1, 2], (3,)), ([0], [1, 0], 5, "12")),
-        (str, ("a", None), ()),
-        (Net, (object(),), ()),
+        (str, ("a", Path("a")), (None, 1, True, ["a"])),
+        (Net, (object(), None), ("a", 1, [])),
+        (Net | None, (None, object()), ("a",)),
+        (Sequence[str], (["a"], ("a",), []), ("a", [1], 1)),
+        (tuple[float, float], ([0.5, 0.9], (0.5, 0.9)), ("a", 0.5)),
+        (Mapping[str, int], ({},), ("a", [])),
+        (Any, ("a", 1, []), ()),
+        (Count, (2**63 - 1,), (2**63, 10**30)),
     ],
 )
 def test_an_annotation_says_which_values_may_be(kind: Any, good: tuple, bad: tuple) -> None:

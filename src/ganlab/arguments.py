@@ -5,10 +5,11 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from numbers import Integral, Real
+from pathlib import PurePath
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -38,6 +39,9 @@ Several = Annotated[int, Within(2)]
 NonNegative = Annotated[float, Within(0)]
 Positive = Annotated[float, Within(0, above=True)]
 Share = Annotated[float, Within(0, 1)]
+Scale = Annotated[float, Within(0, 1_000)]  # of what layers multiply, whose products must stay finite
+Few = Annotated[int, Within(0, 1_000)]  # of what is made one by one, such as layers and processes
+Repeats = Annotated[int, Within(1, 10_000)]
 
 
 def checked(owner: T) -> T:
@@ -83,7 +87,7 @@ def unmet(kind: Any, value: Any) -> str:
     if get_origin(kind) is Literal:
         known = any(value == member and type(value) is type(member) for member in members)
         return "" if known else " or ".join(map(str, members))
-    if get_origin(kind) is list:
+    if get_origin(kind) in (list, Sequence):
         wants = [unmet(members[0], each) for each in value] if isinstance(value, (list, tuple)) else ["a list"]
         return next((f"a list, each {want}" if want != "a list" else want for want in wants if want), "")
     kind, limits = members if get_origin(kind) is Annotated else (kind, Within())
@@ -91,8 +95,19 @@ def unmet(kind: Any, value: Any) -> str:
         return "" if isinstance(value, bool) else "true or false"
     if kind in (int, float):
         number = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+        if number and (kind is int or isinstance(value, Integral)) and abs(value) >= 2**63:
+            return "below 2**63"
         return "" if number and value in limits else f"a {'whole ' if kind is int else ''}number{limits}"
-    return ""
+    if kind is str:
+        return "" if isinstance(value, (str, PurePath)) else "text"
+    made = get_origin(kind) or kind
+    if made is Any or not isinstance(made, type) or not isinstance(value, (bool, int, float, str, list)):
+        return ""
+    if made is tuple:
+        return "" if isinstance(value, list) else "a list"
+    if not getattr(made, "_is_protocol", False) and isinstance(value, made):
+        return ""
+    return "keys and values" if issubclass(made, Mapping) else f"a {made.__name__}"
 
 
 def shown(value: Any) -> str:

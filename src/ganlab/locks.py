@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from ganlab.errors import UserError
 
 log = logging.getLogger(__name__)
+BUSY = "is being trained by another process"  # of a run, in the error of whoever wants to train it too
 
 
 @contextmanager

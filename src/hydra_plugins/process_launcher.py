@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from signal import SIGINT
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -52,10 +53,10 @@ class ProcessLauncher(Launcher, Callback):
         jobs = [self._job(number, list(each), sweep) for number, each in enumerate(job_overrides, initial_job_idx)]
         try:
             scores = sweep.run(jobs)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             sweep.report()
             print(f"stopped; the same command with name={self.config.name} continues", file=sys.stderr)
-            sys.exit(130)
+            sys.exit(128 + next(iter(stop.args), SIGINT))
         # Failed jobs have no score but count as completed: else Hydra's basic sweeper would drop all later batches.
         return [
             JobReturn(overrides=list(job.overrides), status=JobStatus.COMPLETED, _return_value=score)

@@ -48,3 +48,10 @@ def test_elsewhere_its_paths_are_those_of_the_folder_it_was_started_in(
     places = [f"packs={home}/packs", f"data.root={home}/pics"]
     assert add_recorded(typed)[0] == ["data=folder", "seed=2", "max_images=64", *places, *typed]
     assert f"packs={home}/packs" not in add_recorded([*typed, "packs=mine"])[0]
+
+
+def test_moved_pictures_and_the_word_for_other_ones_may_be_typed_too(run: Path) -> None:
+    typed = ["run='9.50'", "outputs=out puts", "data.root=elsewhere", "data_changed=accept"]
+    assert add_recorded(typed)[0] == ["data=folder", "seed=2", "max_images=64", *typed]
+    (run / "environment.json").write_text(json.dumps([{"overrides": ["seed=2", "data_changed=accept"]}]))
+    assert add_recorded(typed[:2])[0] == ["seed=2", *typed[:2]]  # accepted once

@@ -45,7 +45,7 @@ def test_statistics_are_kept_next_to_the_pack(
     assert again.batches == 0
 
 
-@pytest.mark.parametrize("change", ["images", "protocol", "truncated", "garbage"])
+@pytest.mark.parametrize("change", ["images", "protocol", "truncated", "garbage", "other", "nan"])
 def test_stale_or_damaged_statistics_are_computed_again(
     change: str, reals_of: Callable[..., Reals], noise: Callable[..., np.ndarray], pixels: type, tmp_path: Path
 ) -> None:
@@ -57,6 +57,11 @@ def test_stale_or_damaged_statistics_are_computed_again(
         images = noise(10, 2, 2, 1, seed=1)
     elif change == "protocol":
         features.resize = "another"
+    elif change in ("other", "nan"):  # a whole file of other values
+        with np.load(file) as opened:
+            known = dict(opened)
+        known["outer"] = known["outer"] * (1e30 if change == "other" else np.nan)
+        np.savez(file, **known)
     else:
         file.write_bytes(file.read_bytes()[:200] if change == "truncated" else b"garbage")
     mean = reals_of(images).statistics(features).mean

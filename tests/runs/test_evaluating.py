@@ -61,6 +61,19 @@ def test_the_same_numbers_twice_and_in_other_feature_batches(command: Callable, 
     assert found[2] == pytest.approx(found[0], rel=1e-5)  # sums of float32 in another order
 
 
+@pytest.mark.parametrize("pair", [("alike", "alike"), ("noise", "alike"), ("noise", "noise")])
+def test_real_images_that_are_all_alike_or_the_generated_ones(command: Callable, tmp_path: Path, pair) -> None:
+    noise = torch.randint(0, 256, (12, 1, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    for name, pictures in (("noise", noise), ("alike", noise[:1].expand(12, -1, -1, -1))):
+        save_each(pictures, tmp_path / name)
+    folders = [f"{key}={tmp_path / name}" for key, name in zip(("generated", "real"), pair, strict=True)]
+    output = tmp_path / "found.json"
+    outcome = command("evaluate", *folders, "features=digits", f"packs={tmp_path}/packs", f"output={output}")
+    assert outcome.code == 0, outcome.err
+    fid = json.loads(output.read_text())["metrics"]["fid"]
+    assert (fid["value"] < 1e-9) == (pair[0] == pair[1]) and (fid["real_halves"] == 0) == (pair[1] == "alike")
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -72,7 +85,10 @@ def test_the_same_numbers_twice_and_in_other_feature_batches(command: Callable, 
         (["real=FOLDER", "split=test"], "leave out split= and root="),
         (["metrics=[intra_class_fid]"], "intra_class_fid_digits needs a conditional generator"),
         (["metrics=[psnr]"], "psnr compares outputs with their true images, and this system has none"),
-        (["metrics=[swd]", "real={numbers}"], "the checkpoint's images are 32x32x1 and the real ones 8x8x1"),
+        (
+            ["metrics=[swd]", "real={numbers}"],
+            "the checkpoint's images are 32x32x1 and the real ones 8x8x1",
+        ),
         (["metrics=[parzen]", "real={digits}"], "metrics=[parzen] compare training images with held-out"),
     ],
 )

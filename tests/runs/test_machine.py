@@ -161,7 +161,7 @@ def test_packs_go_to_the_gpu_where_they_fit(
 
 def test_a_gpu_that_is_not_there_cannot_hold_data() -> None:
     with pytest.raises(UserError, match="needs a GPU, and this is cpu"):
-        resident(True, SimpleNamespace(nbytes=1), torch.device("cpu"))  # type: ignore[arg-type]
+        PLAIN.require({"compile": "none", "data_on_device": True})
 
 
 def test_compiling_without_a_compiler_is_refused() -> None:
@@ -249,6 +249,7 @@ def test_batch_statistics_are_those_of_several_gpus(
     monkeypatch: pytest.MonkeyPatch, device: str, devices: int, shared: bool
 ) -> None:
     monkeypatch.setattr(Machine, "here", lambda accelerator: Machine(device, device))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     options = {"accelerator": "cpu", "devices": devices, "num_nodes": 1, "strategy": "auto", "plugins": None}
     strategy = build_trainer({"trainer": options | {"sync_batchnorm": "auto"}}, [], []).strategy
     assert bool(getattr(strategy, "_layer_sync", None)) is shared

@@ -37,22 +37,28 @@ def facts(text: str) -> dict[str, str]:
     return dict(line.split(maxsplit=1) for line in text.splitlines())
 
 
-def test_a_pack_is_made_shown_and_verified(prepare: Callable, photos: Path) -> None:
+def test_a_pack_is_made_shown_and_verified(prepare: Callable, photos: Path, monkeypatch) -> None:
     (photos / "cat" / "0.png").write_bytes(b"broken")
     made = prepare("data.max_broken=0.5")
     assert made.code == 0, made.err
     told = facts(made.out)
     assert told["records"].startswith("9, 0.0 MB") and told["images"] == "16x16x3 uint8"
     assert told["classes"] == "2: cat, dog; 4 to 5 pictures each" and "images/s" in told["speed"]
-    assert told["skipped"].startswith("1 unreadable") and told["source"] == "folder-photos"
+    assert (
+        told["skipped"].startswith("1 unreadable pictures left out: 1 not a pic") and told["source"] == "folder-photos"
+    )
     with Image.open(told["sheet"]) as sheet:
         assert sheet.size == (3 * 18 + 2, 3 * 18 + 2) and Path(told["sheet"]).parent == Path(told["pack"])
     shown = facts(prepare("action=show", f"pack={told['pack']}").out)
     assert shown == {name: fact for name, fact in told.items() if name not in ("speed", "sheet")}
-    verified = prepare("action=verify")
-    assert verified.code == 0 and "is intact: 9 records, images, labels" in verified.out
-    again = facts(prepare("data.max_broken=0.5").out)
-    assert again["speed"] == "made before"
+    for word in ("action=verify", "verify=true"):
+        verified = prepare(word)
+        assert verified.code == 0 and "is intact: 9 records, images, labels" in verified.out
+    monkeypatch.setattr("os.access", lambda *_: False)  # a folder that cannot be written
+    Path(told["sheet"]).unlink()
+    again = prepare("data.max_broken=0.5")
+    assert again.code == 0 and facts(again.out)["speed"] == "made before"
+    assert facts(again.out)["sheet"].startswith("not written") and not Path(told["sheet"]).exists()
 
 
 def test_damage_is_found_and_mended(prepare: Callable) -> None:
@@ -94,7 +100,11 @@ def test_names_that_are_no_text_are_shown_for_all_that(prepare: Callable, photos
 def test_missing_data_are_fetched_by_make_alone(command: Callable, mnist_web, web, tmp_path: Path) -> None:
     options = ("data=mnist", f"data.root={tmp_path}/sets", f"packs={tmp_path}/packs")
     shown = command("prepare", *options, "action=show")
-    assert shown.code == 1 and "train-images-idx3-ubyte is missing: type `python src/prepare.py data=mnist" in shown.err
+    assert (
+        shown.code == 1
+        and "train-images-idx3-ubyte is missing: type `" in shown.err
+        and "src/prepare.py data=mnist" in shown.err
+    )
     refused = command("prepare", *options, "data.download=false")
     assert refused.code == 1 and "is missing" in refused.err and not web.asked
     made = command("prepare", *options)
@@ -107,8 +117,9 @@ def test_what_is_huge_is_fetched_by_prepare_though_not_by_train(command: Callabl
 
     monkeypatch.setattr(datasets.STL10, "url", "http://127.0.0.1:9/stl10.tar.gz")
     options = ("data=stl10", f"data.root={tmp_path}")
-    trained = command("train", *options, "logger=none", f"outputs={tmp_path}/runs", "run=huge")
-    assert trained.code == 1 and "type `python src/prepare.py data=stl10 data.split=train" in trained.err
+    trained = command("train", *options, "data.image_size=48", "logger=none", f"outputs={tmp_path}/runs", "run=huge")
+    typed = f"src/prepare.py data=stl10 data.split=train data.root={tmp_path} "
+    assert trained.code == 1 and typed in trained.err and " data.image_size=48" in trained.err
     prepared = command("prepare", *options)
     assert prepared.code == 1 and "http://127.0.0.1:9/stl10.tar.gz could not be fetched" in prepared.err
 

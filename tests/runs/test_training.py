@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from ganlab.runs.metrics import read_log
 from ganlab.systems.checkpoint import read
@@ -60,6 +62,7 @@ def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
         "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/previous.ckpt", "config.yaml", "console.txt",
         "environment.json", "metrics.csv", "metrics.jsonl", "samples/images_000000000.png",
         "samples/images_000000128.png", "samples/images_000000256.png", "samples/reals.png", "summary.json",
+        "train.log",
     ]  # fmt: skip
     table = rows(smoke)
     assert next(iter(table[0])) == "images_seen"
@@ -75,6 +78,8 @@ def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
     assert summary["score"]["name"] == "fid_digits"
     assert summary["protocol"]["fid_digits"]["fake"] == 128
     console = (smoke / "console.txt").read_text()
+    lines = (smoke / "train.log").read_text().splitlines()
+    assert [line for line in lines if " images/s: " not in line] == console.splitlines() and len(lines) > 8
     assert "samples/images_000000256.png" in console and "src/sample.py checkpoint=" in console
 
 
@@ -149,7 +154,9 @@ def _images_seen(run: Path, began: float) -> int:
         return -1
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 128 + signal.SIGUSR1)]
+)
 def test_a_signal_saves_between_two_minibatches(
     command: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: int
 ) -> None:
@@ -163,6 +170,7 @@ def test_a_signal_saves_between_two_minibatches(
         return step_phase(self, *args)
 
     monkeypatch.setattr(GAN, "step_phase", interrupting)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
     outcome = command("train", *SMALL, "metrics=none", f"outputs={tmp_path}", "run=stopped")
     assert outcome.code == code
     assert "run=stopped" in outcome.err
@@ -170,8 +178,56 @@ def test_a_signal_saves_between_two_minibatches(
     checkpoint = read(tmp_path / "stopped/checkpoints/last.ckpt")
     assert checkpoint["images_seen"] == 128
     assert checkpoint["state_dict"]["clock._extra_state"]["steps"] == {"discriminator": 4, "generator": 4}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_checkpoints_that_lightning_wrote_for_slurm_are_not_read(
+    command: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"NTASKS": 1, "PROCID": 0, "LOCALID": 0, "NODEID": 0, "JOB_ID": 9, "JOB_NAME": "gan"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", str(value))
+    for folder in (tmp_path, tmp_path / "runs", tmp_path / "runs/new", tmp_path / "runs/new/checkpoints"):
+        folder.mkdir(exist_ok=True)
+        (folder / "hpc_ckpt_3.ckpt").write_bytes(b"of another run")
+    outcome = command("train", *SMALL, "metrics=none", "max_images=32", f"outputs={tmp_path}/runs", "run=new")
+    assert outcome.code == 0, outcome.err
+    assert read(tmp_path / "runs/new/checkpoints/last.ckpt")["images_seen"] == 32
+
+
+SLOW = """
+import runpy, sys, time
+from ganlab.systems.checkpoint import WholeCheckpointIO
+write = WholeCheckpointIO.write
+WholeCheckpointIO.write = lambda self, *args: (time.sleep(2), write(self, *args))
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_two_processes_wait_for_the_last_checkpoint_whatever_they_receive(tmp_path: Path, gone: Callable) -> None:
+    options = (*SMALL, "metrics=none", f"outputs={tmp_path}", f"packs={tmp_path}/packs", "run=two", "every.log=64")
+    options = (*options, "trainer.devices=2", "trainer.accelerator=cpu", "max_images=1000000")
+    command = [sys.executable, "-c", SLOW, str(SRC / "train.py"), *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    while _logged(tmp_path / "two") < 128 and process.poll() is None:
+        time.sleep(0.05)
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True).stdout
+    children = [int(pid) for pid in listed.split()]
+    for pid in (*children, process.pid, process.pid, *children):
+        os.kill(pid, signal.SIGTERM)
+        time.sleep(0.1)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 143, errors
+    assert "interrupted by SIGTERM" in errors and "Traceback" not in errors and "gloo" not in errors
+    assert read(tmp_path / "two/checkpoints/last.ckpt")["images_seen"] >= 128
+    assert len(children) == 1 and gone(*children)
+
+
+def _logged(run: Path) -> int:
+    try:
+        return read_log(run / "metrics.jsonl")[-1]["images_seen"]
+    except (OSError, IndexError):
+        return -1
 
 
 def test_kept_checkpoints_make_a_curve_and_are_never_taken_for_the_newest(command: Callable, tmp_path: Path) -> None:
@@ -218,6 +274,61 @@ def test_other_values_are_refused_but_a_longer_run_is_not(command: Callable, smo
     assert "optimizer.discriminator.lr=0.001 (now 0.0005)" in outcome.err
     outcome = command("train", *options, "checkpoint=other.ckpt")
     assert outcome.code == 1 and "exists already" in outcome.err
+
+
+def test_a_run_continues_on_the_same_pictures_wherever_they_lie_and_on_others_if_told_to(
+    command: Callable, tmp_path: Path
+) -> None:
+    pictures = tmp_path / "at first"
+    pictures.mkdir()
+    for number in range(40):
+        pixels = np.random.default_rng(number).integers(0, 256, (16, 16, 3), np.uint8)
+        Image.fromarray(pixels).save(pictures / f"{number:02d}.png")
+
+    def train(root: Path, length: int, *more: str) -> Any:
+        small = (
+            "debug=smoke",
+            "logger=none",
+            "metrics=none",
+            "data=folder",
+            "data.image_size=16",
+            "architecture.width=4",
+        )
+        places = (f"data.root={root}", f"outputs={tmp_path}/runs", f"packs={tmp_path}/packs", "run=moved")
+        return command("train", *small, *places, f"max_images={length}", *more)
+
+    assert train(pictures, 64).code == 0
+    moved = pictures.rename(tmp_path / "moved")
+    for path in moved.iterdir():
+        os.utime(path)
+    assert train(moved, 128).code == 0
+    last = tmp_path / "runs" / "moved" / "checkpoints" / "last.ckpt"
+    (recorded,) = read(last)["ImageDataModule"]["packs"]
+    assert recorded["pack"].startswith("folder-moved-16x3-") and recorded["arrays"]["images"]["shape"][0] == 40
+    shutil.copy(moved / "00.png", moved / "07.png")
+    (moved / "39.png").unlink()
+    refused, before = train(moved, 192), last.read_bytes()
+    found = "40 pictures then, 39 now; gone: 39.png; different: 07.png"
+    assert refused.code == 1 and last.read_bytes() == before
+    assert refused.err.splitlines()[-1] == (
+        f"error: run {tmp_path}/runs/moved was trained on other pictures ({found}): set data.root to those, type "
+        "data_changed=accept to go on with these, or another run= to start from scratch"
+    )
+    assert train(moved, 192, "data_changed=accept").code == 0
+    assert read(last)["config"]["data_changed"] == "refuse" and train(moved, 256).code == 0
+
+
+def test_a_run_that_recorded_no_pictures_continues_where_they_are(
+    command: Callable, smoke: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(smoke, tmp_path / "old")
+    for path in (run / "checkpoints").glob("*.ckpt"):
+        state = read(path)
+        del state["ImageDataModule"], state["config"]["data_changed"]
+        torch.save(state, path)
+    outcome = command("train", "debug=smoke", "logger=none", f"outputs={tmp_path}", "run=old", "max_images=320")
+    assert outcome.code == 0, outcome.err
+    assert read(run / "checkpoints" / "last.ckpt")["ImageDataModule"]["packs"][0]["names"] is None
 
 
 def test_a_checkpoint_starts_a_new_run(command: Callable, smoke: Path, tmp_path: Path) -> None:

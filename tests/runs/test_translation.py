@@ -140,5 +140,8 @@ def test_a_run_on_drawn_rooms_chooses_its_best_by_a_paired_metric(command: Any, 
     run = tmp_path / "outputs" / "rooms"
     assert (run / "checkpoints" / "best.ckpt").is_file() and (run / "samples" / "images_000000256.png").is_file()
     outcome = command("train", "debug=smoke", "experiment=context_encoder", *rooms, "data.batch_size=1", "run=one")
-    assert outcome.code == 1 and "a batch norm would see one value: take data.batch_size=2 or more" in outcome.err
+    assert (
+        outcome.code == 1
+        and "leaves one image at a time, and batch norm needs more: type data.batch_size=2" in outcome.err
+    )
     assert not (tmp_path / "outputs" / "one").exists()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,14 @@ import json, os, subprocess, sys, time
 from pathlib import Path
 import hydra
 from ganlab.errors import UserError
+from ganlab.runs.peers import follow_parent
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg):
     started, run = time.time(), Path(cfg.outputs) / str(cfg.run)
     run.mkdir(parents=True, exist_ok=True)
+    (run / "pid.tmp").write_text(str(os.getpid()))
+    (run / "pid.tmp").rename(run / "pid.txt")
     with (run / "starts.txt").open("a") as starts:
         print(*sys.argv[1:], file=starts)
     if "RANK_OF_TEST" in os.environ:
@@ -39,6 +43,8 @@ def main(cfg):
         sys.exit(1)
     elif cfg.behaviour == "raise":
         raise RuntimeError("the loss is not finite")
+    elif cfg.behaviour == "busy":
+        sys.exit(f"error: run {run} is being trained by another process: wait, or type another run=")
     elif cfg.behaviour == "die":
         os.kill(os.getpid(), 9)
     elif cfg.behaviour == "work":
@@ -53,6 +59,7 @@ def main(cfg):
         record = {"started": started, "ended": time.time(), "gpus": os.environ.get("CUDA_VISIBLE_DEVICES")}
         (run / "record.json").write_text(json.dumps(record))
 
+follow_parent()
 os.environ["HYDRA_FULL_ERROR"] = "1"  # as the entry points do, so that they see the errors themselves
 try:
     main()
@@ -225,6 +232,37 @@ def test_ctrl_c_ends_the_jobs_and_keeps_the_table(application: Path) -> None:
     assert [(row["job"], row["status"]) for row in table(folder)] == [("000", "killed")]
     assert "stopped together with the sweep" in output
     assert errors == "stopped; the same command with name=stopped continues\n"
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGUSR1, 128 + signal.SIGUSR1)])
+def test_signals_end_the_jobs_too(application: Path, gone: Callable, number: int, code: int) -> None:
+    process, job = sleeping(application, "ended")
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == code and gone(job)
+    assert [row["status"] for row in table(application / "my outputs/ended")] == ["killed"]
+
+
+def test_jobs_do_not_outlive_a_sweep_that_is_killed(application: Path, gone: Callable) -> None:
+    process, job = sleeping(application, "killed")
+    process.kill()
+    process.communicate()
+    assert gone(job)
+
+
+def sleeping(application: Path, name: str) -> "tuple[subprocess.Popen[str], int]":
+    """Start a sweep of jobs that sleep; return it, and the process id of the first job."""
+    process, folder = start(application, f"name={name}", "seconds=50,60"), application / "my outputs" / name
+    while not (folder / "000/pid.txt").exists() and process.poll() is None:
+        time.sleep(0.05)
+    return process, int((folder / "000/pid.txt").read_text())
+
+
+def test_a_job_that_runs_elsewhere_has_not_failed(application: Path) -> None:
+    output, _ = sweep(application, "name=elsewhere", "behaviour=busy,work")
+    rows = table(application / "my outputs/elsewhere")
+    assert [(row["behaviour"], row["status"]) for row in rows] == [("work", "finished"), ("busy", "running")]
+    assert "is being trained by another process" in rows[1]["reason"] and "job 000 running:" in output
 
 
 @pytest.mark.parametrize(

@@ -102,10 +102,6 @@ def test_what_a_context_encoder_cannot_do_is_one_line(options: dict[str, Any], m
         context_encoder(**options)
 
 
-def test_batch_norm_that_meets_one_value_needs_two_pictures() -> None:
-    assert [context_encoder(normalization).least_batch for normalization in ("batch", "none")] == [2, 1]
-
-
 def test_a_cycle_is_shown_there_and_back() -> None:
     system, request = cycle_of_two(dropout=False), pictures(3, targets=torch.zeros(3, 1, SIDE, SIDE, dtype=torch.uint8))
     assert system.tasks() == ("a_to_b", "b_to_a")

@@ -2,14 +2,15 @@
 
 import os
 import shutil
-import signal
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning as L
+import torch
 
+from ganlab.callbacks.signals import Interrupted, Signals
 from ganlab.callbacks.writer import Writer
 from ganlab.errors import UserError
 from ganlab.files import atomic_write
@@ -17,36 +18,6 @@ from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import FORMAT, LAST
 
 SECONDS = 30.0  # of training that a kill may cost
-
-
-class Interrupted(BaseException):
-    """Training was stopped by a signal, after a checkpoint was saved."""
-
-    def __init__(self, signal_number: int) -> None:
-        super().__init__(f"interrupted by {signal.Signals(signal_number).name}")
-        self.exit_code = 128 + signal_number
-
-
-class Signals(L.Callback):
-    """Records SIGINT and SIGTERM for `Checkpoints`: Lightning would save within a step, or exit with code 0.
-
-    It must be the first callback, since a measurement before the first minibatch may take long.
-    """
-
-    def __init__(self) -> None:
-        self.number: int | None = None  # of the signal received; a second one has its default effect
-        self.before: dict[int, Any] = {}
-
-    def on_train_start(self, *_: Any) -> None:
-        self.before = {number: signal.signal(number, self.note) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(self, number: int, _: Any) -> None:
-        self.number = number
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-
-    def teardown(self, *_: Any, **__: Any) -> None:
-        for number, handler in self.before.items():
-            signal.signal(number, handler)
 
 
 class Checkpoints(L.Callback):
@@ -83,9 +54,11 @@ class Checkpoints(L.Callback):
         self.poll(trainer, pl_module, due=clock.crossed(self.interval) or clock.crossed(self.kept))
 
     def poll(self, trainer: L.Trainer, system: AdversarialSystem, due: bool = False) -> None:
-        """Save if due; stop if a signal came. Ranks follow rank 0, asked about every five seconds."""
+        """Save if due; stop if a signal came. Several ranks agree about every two seconds."""
         number, late = self.signals.number, self.interval is None and time.monotonic() - self.saved_at > SECONDS
         if trainer.world_size > 1:
+            if not due and system.clock.minibatches < self.next_poll:
+                return
             number, late = self._agreed(trainer, system, number, late)
         if due or late or number:
             self.save(trainer, system)
@@ -97,10 +70,9 @@ class Checkpoints(L.Callback):
         self, trainer: L.Trainer, system: AdversarialSystem, number: int | None, late: bool
     ) -> tuple[int | None, bool]:
         batches = system.clock.minibatches
-        if batches < self.next_poll:
-            return None, False
         rate = (batches - self.polled) / max(time.monotonic() - self.polled_at, 1e-3)
-        number, late, wait = trainer.strategy.broadcast((number, late, max(1, min(int(5 * rate), 1000))))
+        asked = torch.tensor([number or 0, late, max(1, min(int(2 * rate), 1000))], device=system.device)
+        number, late, wait = trainer.strategy.reduce(asked, reduce_op="max").tolist()  # type: ignore[union-attr]
         self.polled, self.next_poll, self.polled_at = batches, batches + wait, time.monotonic()
         return number, late
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from ganlab.arguments import Natural, checked
+from ganlab.arguments import Count, Natural, checked
 from ganlab.callbacks.alarms import (
     SNAPSHOTS,
     Thresholds,
@@ -50,7 +50,7 @@ class Diagnostics(L.Callback):
     def __init__(
         self,
         samples: Sequence[SampleStatistics],  # one per task of the system
-        interval: int | None,  # images between two measurements of samples
+        interval: Count | None,  # images between two measurements of samples
         metric_logger: MetricLogger,  # gives interval and means of the other signals
         evaluations: Evaluations | None,  # gives score and classifier, None without metrics
         checkpoints: Checkpoints,  # saves before training is stopped

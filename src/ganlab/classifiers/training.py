@@ -4,7 +4,6 @@ import hashlib
 import io
 import logging
 import os
-import pickle
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from ganlab.locks import locked
 log = logging.getLogger(__name__)
 
 FORMAT = 1  # increase it when network or training change, so that classifiers are trained again
+DIGEST = 32  # bytes of a SHA-256
 HELD_OUT = 0.1  # share of the distinct images
 EVALUATED = 500  # images per batch of the evaluation
 WEIGHT_DECAY = 1e-2
@@ -156,17 +156,20 @@ def measure(network: ImageClassifier, data: Labelled, held_out: np.ndarray) -> d
 
 
 def _load(file: Path) -> bytes | None:
+    """Return the weights in a file, without their SHA-256, which ends it; None if it is missing or damaged."""
     try:
         content = file.read_bytes()
-        torch.load(io.BytesIO(content), weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):  # missing or damaged: trained again
+    except OSError:
         return None
-    return content
+    if hashlib.sha256(content[:-DIGEST]).digest() == content[-DIGEST:]:
+        return content[:-DIGEST]
+    log.warning("%s is damaged or of an earlier version: the classifier is trained again", file)
+    return None
 
 
 def _save(file: Path, content: bytes) -> None:
     try:
         with atomic_write(file) as target:
-            target.write(content)
+            target.write(content + hashlib.sha256(content).digest())
     except OSError as reason:
         log.warning("the classifier is not kept in %s: %s", file.parent, reason.strerror)

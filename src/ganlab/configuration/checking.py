@@ -8,11 +8,14 @@ import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from ganlab.arguments import Count, Natural, NonNegative, Several, Within, annotations, refused, shown, unmet
+from ganlab.arguments import Count, Natural, NonNegative, Several, Share, Within, annotations, refused, shown, unmet
+from ganlab.configuration import CONF
 from ganlab.errors import UserError
 
 TRAINED = ("metrics.cas", "features.classifier", "classifier", "figure.reader")  # classifiers
@@ -44,17 +47,19 @@ KEYS: tuple[tuple[Any, str], ...] = (
     (Annotated[float, Within(0.001)] | None, "max_epochs"),
     (NonNegative, "ema.half_life optimizer.*lr optimizer.*eps optimizer.*alpha optimizer.*momentum"),
     (NonNegative, "optimizer.*weight_decay system.weights.*"),
+    (list[Share], "optimizer.*betas"),
     (NonNegative | None, "optimizer.*clip_norm"),
-    (bool, "data.deduplicate grid from_scratch"),
+    (bool, "data.deduplicate grid from_scratch verify"),
     (bool | None, "trainer.detect_anomaly trainer.deterministic"),
     (Literal["auto"] | bool | None, "trainer.benchmark trainer.sync_batchnorm"),
     (Literal["auto"] | bool, "machine.channels_last machine.fused machine.tf32 machine.data_on_device"),
     (MODES, "machine.compile"),
+    (Literal["refuse", "accept"], "data_changed"),
 )
 # As a precision may be typed: as Lightning names it.
 PRECISIONS = {"auto": "auto", "32": "32-true", "32-true": "32-true", "bf16": "bf16-mixed", "bf16-mixed": "bf16-mixed"}
 INTERPOLATION = re.compile(r"\$\{(?:oc\.select:)?([\w.]+)(?:,[^}]*)?\}")  # of one key, or of its default
-TRUSTED = ("ganlab.", "torch.optim.", "lightning.")
+Listed = Mapping[tuple[str, str], set[str]]
 
 
 def check(config: DictConfig) -> dict[str, Any]:
@@ -65,7 +70,7 @@ def check(config: DictConfig) -> dict[str, Any]:
         OmegaConf.update(config, "data.root", str(root))
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     values = flat(plain)
-    check_targets(plain)
+    check_targets(plain, listed())
     for key in ("source", "deduplication"):
         if not isinstance(plain.get("data", {}).get(key, {}), Mapping):
             raise UserError(f"data.{key}={shown(plain['data'][key])} is not to be replaced: type the keys below it")
@@ -142,13 +147,37 @@ def misnamed(key: str, node: Mapping[str, Any], owner: Any) -> Iterator[str]:
             yield f"{key}.{name} is missing: type {key}.{name}=..."
 
 
-def check_targets(config: Any, key: str = "") -> None:
-    """Refuse a configuration, such as one in a checkpoint from elsewhere, that would call other code than ours."""
+def check_targets(config: Any, known: Listed, key: str = "") -> None:
+    """Refuse a configuration that would call anything else than ``conf`` names and PyTorch's optimisers."""
     items = config.items() if isinstance(config, Mapping) else enumerate(config) if isinstance(config, list) else ()
     for name, value in items:
-        if name == "_target_" and not str(value).startswith(TRUSTED):
-            raise UserError(f"{key}_target_={value} is refused: targets lie under {', '.join(TRUSTED)}")
-        check_targets(value, f"{key}{name}.")
+        if name == "_target_" and not is_listed(key, value, known):
+            raise UserError(f"{key}_target_={value} is refused: no file in conf/{key.partition('.')[0]} names it")
+        check_targets(value, known, f"{key}{name}.")
+
+
+def listed(conf: Path = CONF) -> Listed:
+    """Return the classes that ``conf`` names, by (group, ``_target_``), with the keys next to the name."""
+    found: dict[tuple[str, str], set[str]] = {}
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # many times as fast
+    for file in conf.glob("*/**/*.yaml"):
+        text = file.read_text(encoding="utf-8")
+        package = re.search(r"^# *@package +(\w+)", text, re.M)
+        group = package[1] if package else file.relative_to(conf).parts[0]
+        content = yaml.load(text, loader)
+        for key, node in nodes(content if group == "_global_" else {group: content}):
+            if "_target_" in node:
+                found.setdefault((key.partition(".")[0], str(node["_target_"])), set()).update(node)
+    return found
+
+
+def is_listed(key: str, target: Any, known: Listed) -> bool:
+    """Whether a class may be called at a dotted key: ``conf`` names it in this group, or it is PyTorch's optimiser."""
+    group, (module, _, name) = key.partition(".")[0], str(target).rpartition(".")
+    if group == "optimizer" and module == "torch.optim":
+        found = getattr(import_module(module), name, None)
+        return inspect.isclass(found) and issubclass(found, import_module(module).Optimizer)
+    return (group, str(target)) in known
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

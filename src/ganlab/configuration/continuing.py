@@ -15,6 +15,7 @@ CONTINUED = (
     *("max_images", "max_epochs", "logger", "every", "diagnostics", "outputs", "run", "packs"),
     *("data.workers", "machine", "trainer.precision", "trainer.benchmark"),
 )
+MOVED = ("data.root", "data_changed")  # may be typed with ``run=NAME`` alone too: the pictures themselves are compared
 RELATIVE = ("packs", "data.root", "data.file")  # to the folder where the run was started
 
 
@@ -25,7 +26,7 @@ def add_recorded(arguments: Sequence[str]) -> tuple[list[str], str]:
     """
     overrides = [each for each in arguments if "=" in each and not each.startswith("-")]
     typed = {key: unquoted(value) for key, _, value in (each.partition("=") for each in overrides)}
-    free = tuple(f"{key}." for key in CONTINUED)
+    free = tuple(f"{key}." for key in (*CONTINUED, *MOVED))
     alone = "run" in typed and all(f"{key}.".startswith(free) for key in typed)
     if not alone or {"-m", "--multirun"} & set(arguments):
         return list(arguments), ""
@@ -38,6 +39,6 @@ def add_recorded(arguments: Sequence[str]) -> tuple[list[str], str]:
             places = {key: os.path.join(started_in, config[key]) for key in RELATIVE if config.get(key)}
     except Exception:  # a new run, or one whose records are damaged
         return list(arguments), ""
-    added = [each for each in recorded if each.partition("=")[0] not in {*typed, *places}]
+    added = [each for each in recorded if each.partition("=")[0] not in {*typed, *places, "data_changed"}]
     added += [f"{key}={quoted(path)}" for key, path in places.items() if key not in typed]
     return [*added, *arguments], f"recipe    that of run {typed['run']}: {' '.join(added)}".rstrip(": ")

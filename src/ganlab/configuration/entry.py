@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from io import TextIOWrapper
-from pathlib import Path
 from typing import Any
 
 import hydra
@@ -21,16 +20,25 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from ganlab.configuration import CONF
 from ganlab.configuration.command_line import check_overrides, check_reached, explain
 from ganlab.configuration.continuing import add_recorded
 from ganlab.configuration.recipes import add_recipe, expand_variants, variants_of
-from ganlab.errors import UserError
-from ganlab.runs.ranks import rank
+from ganlab.errors import UserError, out_of_memory
+from ganlab.runs.console import console
+from ganlab.runs.peers import first_is_silent, follow_parent
+from ganlab.runs.ranks import rank, started_from_outside
 
 __all__ = ["DictConfig", "entry_point"]
 
 MISTAKES = (UserError, HydraException, OmegaConfBaseException)
-CONF = Path(__file__).parents[3] / "conf"
+LESS_MEMORY = {
+    "train": "a smaller data.batch_size=, a larger accumulate=, or trainer.precision=bf16-mixed",
+    "evaluate": "a smaller batch_size=",
+    "prepare": "a smaller data.workers=",
+    "reproduce": "a smaller classifier.batch_size=",
+    "sample": "a smaller count=",
+}
 
 
 def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
@@ -60,7 +68,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                     flags = {argument for argument in sys.argv[1:] if argument.startswith("-")}
                     if (own or remark) and first and flags <= {"-m", "--multirun"}:  # the output of --cfg is YAML
                         print(own or remark, flush=True)
-                if os.environ.get("WORLD_SIZE", "1") != "1" and not named and "run=" not in " ".join(sys.argv):
+                if started_from_outside() and not named and "run=" not in " ".join(sys.argv):
                     raise UserError("several processes were started from outside: type run=NAME, the same for all")
                 if {"--help", "-h"} & set(sys.argv):
                     list_groups_at_once()
@@ -74,6 +82,12 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                     except MISTAKES as error:  # Hydra would print a line of its own before ours
                         mistakes.append(error)
                         return None
+                    except Exception as error:
+                        if not out_of_memory(error):
+                            raise
+                        reason = f"out of memory ({str(error).strip().partition(chr(10))[0][:160]})"
+                        mistakes.append(UserError(f"{reason}: type {LESS_MEMORY[name]}"))
+                        return None
 
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(guarded)()
                 if mistakes:
@@ -81,7 +95,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
             except MISTAKES as error:
                 if show_frames:
                     raise
-                if first:
+                if first or first_is_silent(error):
                     message = str(error) if isinstance(error, UserError) else explain(error, CONF, name, sys.argv[1:])
                     print(f"error: {message}", file=sys.stderr)
                 sys.exit(1)
@@ -90,8 +104,13 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
                 if not named:
                     del os.environ["GANLAB_RUN"]
 
-        application.__doc__ = task.__doc__
-        return application
+        @functools.wraps(task)
+        def attended() -> None:
+            with console():
+                follow_parent()
+                application()
+
+        return attended
 
     return decorate
 

@@ -129,32 +129,18 @@ class ImageDataModule(LightningDataModule):
     def prepare_data(self) -> None:
         _ = self.packs
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint records about the data: see `Pack.content`."""
+        return {"packs": [pack.content for pack in self.packs]}
+
     @property
     def nbytes(self) -> int:
         return sum(array.nbytes for stream in self.streams() for array in stream.arrays.values())
 
-    def check(
-        self, world_size: int, batch_sizes: Iterable[int] = (), accumulate: int = 1, least_at_once: int = 1
-    ) -> None:
-        """Raise ``UserError`` if a batch size, a stage's or ``batch_size``, does not fit devices, data or networks."""
+    def check(self, world_size: int, batch_sizes: Iterable[int] = (), accumulate: int = 1) -> None:
+        """Raise ``UserError`` if a batch size, a stage's or ``batch_size``, does not fit devices, data or gradients."""
         least = min(len(pack) for pack in self.packs)
-        for size in dict.fromkeys([self.batch_size, *batch_sizes]):
-            key = "data.batch_size=" if size == self.batch_size else ""
-            given = f"{key}{size}" if key else f"a stage's batch size of {size}"
-            if size % world_size:
-                fix = f"{key}{-(-size // world_size) * world_size}"
-                raise UserError(f"{given} (global) cannot be shared evenly by {world_size} devices: take {fix}")
-            if size > least:
-                fix = f"{key}{least // world_size * world_size}"
-                raise UserError(f"{given} is larger than the data ({least} images): take {fix} or less")
-            if (share := size // world_size) % accumulate:
-                raise UserError(f"accumulate={accumulate} must divide the {share} images of {given} that a device gets")
-            if share // accumulate < least_at_once:
-                fix = f"{key}{least_at_once * world_size * accumulate}"
-                raise UserError(
-                    f"{given} leaves {share // accumulate} image at a time, and a batch norm would see one value: "
-                    f"take {fix} or more, or architecture.generator.normalization=none"
-                )
+        require_shares(self.batch_size, world_size, batch_sizes, accumulate, least)
 
     def train_dataloader(self) -> Batches:
         """Return this rank's share of an endless stream; each iterator starts where the system's clock stands."""
@@ -197,3 +183,21 @@ class ImageDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int = 0) -> dict[str, Tensor]:
         return self.transform.apply(batch)
+
+
+def require_shares(
+    batch_size: int, world_size: int, batch_sizes: Iterable[int] = (), accumulate: int = 1, least: int | None = None
+) -> None:
+    """Raise ``UserError`` as `ImageDataModule.check` does, for data of ``least`` images where their number is known."""
+    for size in dict.fromkeys([batch_size, *batch_sizes]):
+        key = "data.batch_size=" if size == batch_size else ""
+        given = f"{key}{size}" if key else f"a stage's batch size of {size}"
+        if size % world_size:
+            fix = f"{key}{-(-size // world_size) * world_size}"
+            raise UserError(f"{given} (global) cannot be shared evenly by {world_size} devices: take {fix}")
+        if least is not None and size > least:
+            fit = least // (world_size * accumulate) * world_size * accumulate
+            fix = f"take {key}{fit} or less" if fit >= 2 * world_size * accumulate else "add pictures"
+            raise UserError(f"{given} is larger than the data ({least} images): {fix}")
+        if (share := size // world_size) % accumulate:
+            raise UserError(f"accumulate={accumulate} must divide the {share} images of {given} that a device gets")

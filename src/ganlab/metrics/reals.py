@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -134,16 +133,33 @@ class Reals:
 
 
 def _load(file: Path, origin: str) -> dict[str, np.ndarray] | None:
+    """Return the arrays that `_save` wrote for ``origin``; None if they are missing or damaged."""
     try:
-        with np.load(file) as known:
-            return dict(known) if str(known["origin"]) == origin else None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent or damaged: computed again
+        with np.load(file) as opened:
+            known = dict(opened)
+        digest = str(known.pop("digest"))
+        if digest != _digest(known) or str(known.pop("origin")) != origin:
+            raise ValueError("other arrays than were saved")
+        return known if all(np.isfinite(array).all() for array in known.values()) else None
+    except FileNotFoundError:
+        return None
+    except Exception:  # NumPy and zipfile raise many kinds for a damaged file
+        log.warning("%s is damaged or of an earlier version: it is computed again", file)
         return None
 
 
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    """Return the SHA-256 of arrays with their names."""
+    digest = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        digest.update(repr((name, array.dtype.str, array.shape)).encode() + array.tobytes())
+    return digest.hexdigest()
+
+
 def _save(file: Path, origin: str, arrays: dict[str, np.ndarray]) -> None:
+    named = {"origin": np.array(origin), **arrays}
     try:
         with atomic_write(file) as target:
-            np.savez(target, allow_pickle=False, origin=np.array(origin), **arrays)
+            np.savez(target, allow_pickle=False, digest=np.array(_digest(named)), **named)
     except OSError as reason:
         log.warning("cannot cache the statistics of the real images in %s: %s", file.parent, reason.strerror)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from torch import Tensor, nn
 
-from ganlab.arguments import Count, Natural, NonNegative, Share, Within, checked
+from ganlab.arguments import Count, Few, Positive, Repeats, Scale, Share, Within, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import (
     HEADS,
@@ -44,16 +44,18 @@ class Generator(LatentGenerator):
         # ``batch`` (not at the image), ``all_layers`` (batch norm there as well), ``none``, ``instance``, ``layer``,
         normalization: str = "batch",  # ``group``; of the weights: ``spectral``, ``weight``
         activation: str = "relu",  # or ``leaky_relu``, ``elu``, ``gelu``, ``silu``, ``tanh``, ``sigmoid``
-        slope: NonNegative = 0.2,  # of the leaky ReLU for negative inputs
+        slope: Scale = 0.2,  # of the leaky ReLU for negative inputs
         output: str = "tanh",  # or ``sigmoid`` (images in [0, 1]), ``linear`` (images around [-1, 1])
-        hidden_layers: Natural = 0,  # fully connected, before the projection (the paper removes them)
+        hidden_layers: Annotated[
+            int, Within(0, 100)
+        ] = 0,  # fully connected, before the projection (the paper removes them)
         hidden_units: Count = 1024,
         dropout: Share = 0.0,  # probability of dropping a value after each activation in training
         initialization: str = "normal",  # ``normal`` (paper), ``he``, ``glorot`` or ``orthogonal``
-        deviation: NonNegative = 0.02,  # of the ``normal`` initial weights
-        eps: NonNegative = 1e-8,  # added to the variance in batch norm (authors: 1e-8; tutorial: 1e-5)
+        deviation: Scale = 0.02,  # of the ``normal`` initial weights
+        eps: Positive = 1e-8,  # added to the variance in batch norm (authors: 1e-8; tutorial: 1e-5)
         sampling_statistics: str = "batch",  # when sampling: ``batch`` (authors), ``running`` or ``standing``
-        standing_batches: Count = 16,  # batches that ``standing`` statistics average over
+        standing_batches: Repeats = 16,  # batches that ``standing`` statistics average over
     ) -> None:
         side, schedule = channel_schedule(image_size, width)
         squash, value_range = choose(OUTPUTS, output, "output")
@@ -91,8 +93,8 @@ class Discriminator(nn.Module):
         downsampling: str = "strided",  # or ``max_pool``, ``avg_pool``
         normalization: str = "batch",
         activation: str = "leaky_relu",
-        slope: NonNegative = 0.2,
-        hidden_layers: Natural = 0,  # fully connected, before the head (the paper removes them)
+        slope: Scale = 0.2,
+        hidden_layers: Few = 0,  # fully connected, before the head (the paper removes them)
         hidden_units: Count = 1024,
         dropout: Share = 0.0,
         minibatch: str = "none",  # before the head: ``none`` (paper), ``standard_deviation`` or ``discrimination``
@@ -100,8 +102,8 @@ class Discriminator(nn.Module):
         head: str = "flatten",  # and ``convolution`` (tutorial)
         input_bias: bool = False,
         initialization: str = "normal",
-        deviation: NonNegative = 0.02,
-        eps: NonNegative = 1e-8,
+        deviation: Scale = 0.02,
+        eps: Positive = 1e-8,
     ) -> None:
         super().__init__()
         side, schedule = channel_schedule(image_size, width)

@@ -12,7 +12,7 @@ from typing import Annotated
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from ganlab.arguments import Count, Natural, NonNegative, Within, checked
+from ganlab.arguments import Count, Natural, Positive, Repeats, Scale, Within, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, channel_schedule, initialize
 from ganlab.networks.layers.choosing import choose
@@ -36,10 +36,10 @@ class Generator(LatentGenerator):
         kernel: Annotated[int, Within(3)] = 5,
         hidden_units: Count = 1024,
         output: str = "sigmoid",
-        deviation: NonNegative = 0.02,
-        eps: NonNegative = 1e-8,
+        deviation: Scale = 0.02,
+        eps: Positive = 1e-8,
         sampling_statistics: str = "batch",
-        standing_batches: Count = 16,
+        standing_batches: Repeats = 16,
     ) -> None:
         labels = check_classes(classes)
         squash, value_range = choose(OUTPUTS, output, "output")
@@ -85,9 +85,9 @@ class Discriminator(nn.Module):
         width: Count = 64,
         kernel: Annotated[int, Within(3)] = 5,
         hidden_units: Count = 1024,
-        slope: NonNegative = 0.2,
-        deviation: NonNegative = 0.02,
-        eps: NonNegative = 1e-8,
+        slope: Scale = 0.2,
+        deviation: Scale = 0.02,
+        eps: Positive = 1e-8,
     ) -> None:
         super().__init__()
         self.classes = labels = check_classes(classes)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ganlab.arguments import Count, NonNegative, checked
+from ganlab.arguments import Count, Positive, Repeats, Scale, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, FlattenHead, LinearProjection, channel_schedule, initialize
 from ganlab.networks.layers.choosing import choose
@@ -32,10 +32,10 @@ class Generator(LatentGenerator):
         latent_size: Count = 256,
         prior: str = "uniform",
         output: str = "tanh",
-        deviation: NonNegative = 0.02,
-        eps: NonNegative = 1e-8,
+        deviation: Scale = 0.02,
+        eps: Positive = 1e-8,
         sampling_statistics: str = "batch",
-        standing_batches: Count = 16,
+        standing_batches: Repeats = 16,
     ) -> None:
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range)
@@ -63,9 +63,9 @@ class Discriminator(nn.Module):
         channels: Count = 3,
         *,
         width: Count = 128,
-        slope: NonNegative = 0.2,
-        deviation: NonNegative = 0.02,
-        eps: NonNegative = 1e-8,
+        slope: Scale = 0.2,
+        deviation: Scale = 0.02,
+        eps: Positive = 1e-8,
     ) -> None:
         super().__init__()
         side, schedule = channel_schedule(image_size, width)

@@ -12,7 +12,7 @@ from math import prod
 
 from torch import Tensor, nn
 
-from ganlab.arguments import Count, NonNegative, Share, checked
+from ganlab.arguments import Count, Scale, Share, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS
 from ganlab.networks.layers.choosing import choose
@@ -33,8 +33,8 @@ class Generator(LatentGenerator):
         output: str,  # ``sigmoid`` (MNIST; images in [0, 1]), ``tanh`` or ``linear`` (CIFAR-10)
         latent_size: Count = 100,
         prior: str = "uniform_unit_variance",
-        bound: NonNegative = 0.05,  # initial weights of the hidden layers are uniform on [-bound, bound]
-        output_bound: NonNegative = 0.05,  # the same for the output's weights (MNIST: 0.05; CIFAR-10: 0.5)
+        bound: Scale = 0.05,  # initial weights of the hidden layers are uniform on [-bound, bound]
+        output_bound: Scale = 0.05,  # the same for the output's weights (MNIST: 0.05; CIFAR-10: 0.5)
     ) -> None:
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, "running", 1, value_range)
@@ -67,7 +67,7 @@ class Discriminator(nn.Module):
         pieces: Count = 5,  # linear functions whose maximum each unit is
         input_dropout: Share = 0.2,  # probability of dropping a pixel in training
         dropout: Share = 0.5,  # probability of dropping a hidden unit in training
-        bound: NonNegative = 0.005,  # initial weights are uniform on [-bound, bound]
+        bound: Scale = 0.005,  # initial weights are uniform on [-bound, bound]
     ) -> None:
         super().__init__()
         sizes = [channels * image_size**2, *units]

@@ -13,7 +13,7 @@ from math import prod
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from ganlab.arguments import Count, Natural, NonNegative, checked
+from ganlab.arguments import Count, Natural, Positive, Repeats, Scale, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, initialize
 from ganlab.networks.layers.choosing import choose
@@ -34,10 +34,10 @@ class Generator(LatentGenerator):
         latent_size: Count = 100,
         prior: str = "uniform",
         output: str = "sigmoid",
-        deviation: NonNegative = 0.02,
-        eps: NonNegative = 1e-8,
+        deviation: Scale = 0.02,
+        eps: Positive = 1e-8,
         sampling_statistics: str = "batch",
-        standing_batches: Count = 16,
+        standing_batches: Repeats = 16,
     ) -> None:
         labels = check_classes(classes)
         squash, value_range = choose(OUTPUTS, output, "output")
@@ -69,9 +69,9 @@ class Discriminator(nn.Module):
         classes: Natural | None,
         *,
         units: list[Count],
-        slope: NonNegative = 0.2,
-        deviation: NonNegative = 0.02,
-        eps: NonNegative = 1e-8,
+        slope: Scale = 0.2,
+        deviation: Scale = 0.02,
+        eps: Positive = 1e-8,
     ) -> None:
         super().__init__()
         self.classes = labels = check_classes(classes)

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ganlab.arguments import Count, Natural, NonNegative, checked
+from ganlab.arguments import Count, Natural, Positive, Repeats, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS
 from ganlab.networks.layers.choosing import choose
@@ -44,9 +44,9 @@ class Generator(LatentGenerator):
         latent_size: Count = 128,
         prior: str = "normal",
         output: str = "tanh",
-        eps: NonNegative = 1e-5,
+        eps: Positive = 1e-5,
         sampling_statistics: str = "running",
-        standing_batches: Count = 16,
+        standing_batches: Repeats = 16,
     ) -> None:
         labels = 0 if classes == 0 else check_classes(classes)
         squash, value_range = choose(OUTPUTS, output, "output")

@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from ganlab.arguments import Count, NonNegative, checked
+from ganlab.arguments import Count, Positive, Repeats, Scale, checked
 from ganlab.networks.latents import LatentGenerator
 from ganlab.networks.layers.blocks import OUTPUTS, LinearProjection, initialize
 from ganlab.networks.layers.choosing import choose
@@ -37,10 +37,10 @@ class Generator(LatentGenerator):
         latent_size: Count = 128,
         prior: str = "normal",
         output: str = "tanh",
-        deviation: NonNegative = 0.02,
-        eps: NonNegative = 1e-5,
+        deviation: Scale = 0.02,
+        eps: Positive = 1e-5,
         sampling_statistics: str = "running",
-        standing_batches: Count = 16,
+        standing_batches: Repeats = 16,
     ) -> None:
         squash, value_range = choose(OUTPUTS, output, "output")
         super().__init__(latent_size, prior, sampling_statistics, standing_batches, value_range)
@@ -71,10 +71,10 @@ class Discriminator(nn.Module):
         *,
         width: Count = 64,
         normalization: str = "spectral",  # (paper), or another name in `ganlab.networks.layers.style`
-        slope: NonNegative = 0.1,
+        slope: Scale = 0.1,
         minibatch: str = "none",
-        deviation: NonNegative = 0.02,
-        eps: NonNegative = 1e-5,  # added to the variance in normalisation; unused by ``spectral``
+        deviation: Scale = 0.02,
+        eps: Positive = 1e-5,  # added to the variance in normalisation; unused by ``spectral``
     ) -> None:
         super().__init__()
         side, style = smallest_side(image_size), LayerStyle(normalization, "leaky_relu", slope, eps=eps)

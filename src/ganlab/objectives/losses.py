@@ -8,6 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from ganlab.arguments import checked
 from ganlab.objectives.targets import Targets
 
 
@@ -27,6 +28,7 @@ class Objective:
         raise NotImplementedError
 
 
+@checked
 class Minimax(Objective):
     """The saturating game of Goodfellow et al. 2014, eq. 1: min_G max_D E log D(x) + E log(1 - D(G(z))).
 
@@ -51,6 +53,7 @@ class NonSaturating(Minimax):
         return softplus(-fake).mean()
 
 
+@checked
 class LeastSquares(Objective):
     """Least squares (Mao et al. 2017, eq. 9); the discriminator's ``targets`` are 1 and 0 for None."""
 

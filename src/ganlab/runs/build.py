@@ -1,5 +1,7 @@
 """Builds the objects that a checked configuration names."""
 
+import os
+import warnings
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -7,32 +9,39 @@ from typing import Any
 
 import lightning as L
 import torch
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning.fabric.plugins.environments import ClusterEnvironment
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganlab.callbacks.writer import Writer
-from ganlab.configuration.checking import check_targets, differences, find
+from ganlab.configuration import recorded
+from ganlab.configuration.checking import differences, find
+from ganlab.configuration.commands import command
+from ganlab.configuration.text import unquoted
 from ganlab.data.deduplication.hashing import Hashing
 from ganlab.data.inputs import MadeInputs
 from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.pictures import PictureProtocol
-from ganlab.data.packs.source import Source, Subset
+from ganlab.data.packs.source import NotFetchedError, Source, Subset
 from ganlab.data.references import Reference
 from ganlab.data.sources.image_file import ImageFile
 from ganlab.data.spec import PackSpec
-from ganlab.errors import UserError
+from ganlab.errors import UserError, out_of_memory
 from ganlab.evaluation.build import build_evaluator, needs_features
 from ganlab.evaluation.evaluator import Evaluator
 from ganlab.metrics.extractors.choosing import choose_features
-from ganlab.runs.machine import AUTO, Machine, has_fused_kernel
+from ganlab.runs.devices import choose_devices, choose_strategy, count_of, shares_batch_norm
+from ganlab.runs.machine import has_fused_kernel
 from ganlab.runs.ranks import rank
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.adversary import Adversary
 from ganlab.systems.checkpoint import Checkpoint, WholeCheckpointIO, read
 from ganlab.systems.clock import seed_step
 from ganlab.systems.data_parallel import PlayerParallel
+from ganlab.systems.rehearsal import META
 
 Config = Mapping[str, Any]
 
@@ -54,15 +63,22 @@ def make(node: Config, what: str) -> Any:
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from None
-        if isinstance(cause, (ValueError, TypeError)):
-            raise UserError(f"{what}: {cause}") from error
+        if isinstance(cause, (ValueError, TypeError, ArithmeticError, RuntimeError)) and not out_of_memory(cause):
+            raise UserError(f"{what}: {str(cause).partition(chr(10))[0]}") from error
         raise
 
 
 def build_spec(config: Config) -> PackSpec:
     """Return the specification of the pack of ``config["data"]``; only a listing is read."""
     data = config["data"]
-    source: Source = make(data["source"], "data")
+    try:
+        source: Source = make(data["source"], "data")
+    except NotFetchedError as error:
+        typed = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+        pairs = (each.split("=", 1) for each in typed if each.startswith(("data.", "packs=")) and "=" in each)
+        arguments = {key: unquoted(value) for key, value in pairs} | error.arguments
+        paths = {key: Path(arguments[key]) for key in ("data.root", "packs") if key in arguments}
+        raise UserError(error.message(command("prepare", **(error.arguments | arguments | paths)))) from None
     if data["count"] is not None and data["count"] < len(source):
         source = Subset(source, data["count"])
     side = data["image_size"] if data["pack_size"] is None else data["pack_size"]
@@ -131,7 +147,7 @@ def build_system(config: Config) -> AdversarialSystem:
         if machine.get("fused") is True and has_fused_kernel(optimizer):
             optimizer = optimizers[name] = partial(optimizer, fused=True)
         try:
-            optimizer([torch.nn.Parameter(torch.zeros(1))])
+            optimizer([torch.nn.Parameter(torch.zeros(1, device="cpu"))])
         except (ValueError, TypeError, IndexError) as error:
             raise UserError(f"optimizer.{name} cannot be made: {error}") from error
     try:
@@ -172,13 +188,17 @@ def _targets(group: Config) -> list[tuple[str, Config]]:
 
 
 def load_system(path: str | Path, device: str = "auto") -> tuple[AdversarialSystem, dict[str, Any]]:
-    """Rebuild the system of a checkpoint from the configuration inside it; return both."""
-    checkpoint = read(path)
-    config = checkpoint["config"]
-    check_targets(config)
-    system = build_system(config)
-    load_weights(system, Checkpoint(Path(path), checkpoint))
-    return system.to(choose_device(device)).eval(), config
+    """Rebuild the system of a checkpoint from the configuration inside it, see `recorded.take`; return both."""
+    place, checkpoint = choose_device(device), read(path)
+    config, loaded = recorded.take(checkpoint["config"], path), Checkpoint(Path(path), checkpoint)
+    try:
+        with META, warnings.catch_warnings(action="ignore"):  # sizes are compared before memory is asked for
+            load_weights(build_system(config), loaded)
+        system = build_system(config)
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+        raise UserError(f"{path} cannot be built from its configuration: {error!r}") from error
+    load_weights(system, loaded)
+    return system.to(place).eval(), config
 
 
 def load_weights(system: AdversarialSystem, checkpoint: Checkpoint, config: Config | None = None) -> None:
@@ -230,27 +250,31 @@ def build_metrics(config: Config, references: Mapping[str, Reference]) -> Evalua
 
 
 def build_trainer(
-    config: Config, callbacks: list[L.Callback], loggers: list[Logger], writer: Writer | None = None
+    config: Config,
+    callbacks: list[L.Callback],
+    loggers: list[Logger],
+    writer: Writer | None = None,
+    environment: ClusterEnvironment | None = None,
 ) -> L.Trainer:
-    """Return Lightning's trainer without all that counts in its own steps; ``writer`` saves in the background."""
+    """Return Lightning's trainer without all that counts in its own steps; ``writer`` saves in the background.
+
+    Without an ``environment``, which knows where the processes of a run are, Lightning starts those of this node.
+    """
     options = {key: value for key, value in config["trainer"].items() if key != "_target_"}
-    several = device_count(options["devices"]) > 1 or options["num_nodes"] > 1
-    if options.get("sync_batchnorm") == AUTO:  # decided at each start: PyTorch has it for GPUs alone
-        options["sync_batchnorm"] = several and Machine.here(options["accelerator"]).device == "cuda"
-    if several:
-        if options["strategy"] not in ("auto", "ddp"):
-            raise UserError(
-                f"trainer.strategy={options['strategy']}: two players are trained in data parallel, type "
-                "trainer.strategy=auto"
-            )
+    options["devices"] = devices = choose_devices(options)
+    processes = count_of(devices) * options["num_nodes"]
+    options["sync_batchnorm"] = shares_batch_norm(options, processes)  # decided at each start
+    options["strategy"] = choose_strategy(options, processes)
+    if processes > 1:
         options["strategy"] = PlayerParallel()
-    checkpoint_io = WholeCheckpointIO(writer.submit if writer else None)
+    plugins = [WholeCheckpointIO(writer.submit if writer else None), *([environment] if environment else [])]
     try:
         trainer = L.Trainer(
-            **options | {"plugins": [checkpoint_io, *(options["plugins"] or [])]},
+            **options | {"plugins": [*plugins, *(options["plugins"] or [])]},
             max_epochs=-1,
             callbacks=callbacks,
             logger=loggers,
+            default_root_dir=os.devnull,  # where Lightning looks for the checkpoints that its SLURM plugin writes
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -259,25 +283,11 @@ def build_trainer(
             limit_val_batches=0,
             log_every_n_steps=1_000_000_000,
         )
-    except (MisconfigurationException, ValueError, RuntimeError) as error:
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        fix = "; without a GPU type trainer.accelerator=cpu" if options["accelerator"] not in ("auto", "cpu") else ""
-        raise UserError(f"the trainer refuses its values: {reason}{fix}") from error
-    # With several ranks Lightning broadcasts rank 0's signals before every batch, for which every rank waits with its
-    # device; ganlab.callbacks.checkpoints does so now and then.
+        raise UserError(f"the trainer refuses its values: {reason}") from error
+    # Signals are for ganlab.callbacks.signals alone. With several ranks Lightning's own handler waits for the others,
+    # and its loop broadcasts rank 0's signals before every batch, for which every rank waits with its device.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     return trainer
-
-
-def device_count(devices: Any) -> int:
-    """Return how many devices ``trainer.devices`` asks for on this node."""
-    if isinstance(devices, str) and "," in devices:
-        devices = devices.split(",")
-    if isinstance(devices, (list, tuple)):
-        return len(devices)
-    if str(devices) in ("auto", "-1"):
-        return max(torch.cuda.device_count(), 1)
-    try:
-        return int(devices)
-    except ValueError:
-        raise UserError(f"trainer.devices={devices}: type how many, such as 4, a list of GPUs, or auto") from None

@@ -8,13 +8,14 @@ import lightning as L
 import numpy as np
 import torch
 
-from ganlab.callbacks.checkpoints import Checkpoints, Signals
+from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.diagnostics import Diagnostics
 from ganlab.callbacks.evaluations import Evaluations
 from ganlab.callbacks.metric_logger import MetricLogger
 from ganlab.callbacks.progress import SMALL, Outlook, Progress
 from ganlab.callbacks.sample_statistics import SampleStatistics
 from ganlab.callbacks.samples import Samples
+from ganlab.callbacks.signals import Signals
 from ganlab.callbacks.stop import StopAtImages
 from ganlab.callbacks.summary import Summary
 from ganlab.callbacks.writer import Writer
@@ -35,11 +36,12 @@ LOOK = 128  # samples that diagnostics compare with as many real images
 
 @dataclass(frozen=True)
 class Watch:
-    """The callbacks of a run, and two of them by name."""
+    """The callbacks of a run, and some of them by name."""
 
     callbacks: list[L.Callback]  # a checkpoint comes after everything whose state it holds
     evaluations: Evaluations | None  # None without metrics
     writer: Writer
+    signals: Signals
 
 
 def build_callbacks(
@@ -73,7 +75,7 @@ def build_callbacks(
         Summary(folder.summary, evaluations, diagnostics),
         checkpoints,
     ]
-    return Watch([callback for callback in callbacks if callback], evaluations, writer)
+    return Watch([callback for callback in callbacks if callback], evaluations, writer, signals)
 
 
 def preview_requests(data: ImageDataModule, system: AdversarialSystem) -> dict[str, Request]:

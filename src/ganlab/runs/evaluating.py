@@ -66,7 +66,7 @@ def evaluate_images(config: dict[str, Any]) -> None:
     place = Path(os.path.abspath(config["generated"]))
     output = Path(config["output"] or place.with_name(f"{place.name}_evaluation.json"))  # in it are pictures alone
     require_writable("output", output.parent)
-    packs = Path(config["packs"])
+    packs, device = Path(config["packs"]), choose_device(config["device"])
     generated, real = (open_images(key, config[key], packs) for key in ("generated", "real"))
     require_equal_sizes(generated, real)
     count = min(config["metrics"]["count"], len(generated))
@@ -78,7 +78,6 @@ def evaluate_images(config: dict[str, Any]) -> None:
     if count < 2:
         raise UserError(f"generated={config['generated']} holds {count} image: metrics need two or more")
     config["metrics"]["count"] = count
-    device = choose_device(config["device"])
     evaluator = evaluator_against({"": of_images(real)}, config, device, held_out=lambda: None)
     source = PackImages(generated, real.manifest.get("classes"), device)
     facts = {key: config[key] for key in ("generated", "real")}
@@ -131,6 +130,8 @@ def table_of(result: EvaluationResult, title: str) -> Table:
     for heading in ("value", *(["two halves of the real images"] if halves else [])):
         table.add_column(heading, justify="right")
     for name, value in result.values.items():
-        reference = f"{halves[name]:.4g} (x {value / halves[name]:.3g})" if name in halves else ""
+        reference = f"{halves[name]:.4g}" if name in halves else ""
+        if halves.get(name):  # 0 if all real images are alike
+            reference += f" (x {value / halves[name]:.3g})"
         table.add_row(name, result.text(name), *([reference] if halves else []))
     return table

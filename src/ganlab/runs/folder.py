@@ -10,12 +10,15 @@ from typing import Any
 
 import yaml
 
+from ganlab.configuration import recorded
 from ganlab.configuration.checking import differences
 from ganlab.configuration.commands import command, placed
 from ganlab.configuration.continuing import CONTINUED
+from ganlab.data.module import ImageDataModule
+from ganlab.data.packs.comparison import changes
 from ganlab.errors import UserError
 from ganlab.files import remove_temporary_files, write_text_atomically
-from ganlab.locks import locked_or_refused
+from ganlab.locks import BUSY, locked_or_refused
 from ganlab.runs.metrics import JSONL
 from ganlab.systems.checkpoint import LAST, Checkpoint, WholeCheckpointIO, newest_whole, read
 
@@ -23,7 +26,13 @@ FREE = (
     *CONTINUED,
     *("name", "checkpoint"),
     *("experiment", "data.experiment"),  # only names the recipe; its values are compared
+    "data_changed",
 )
+# What may differ as well in runs that recorded their pictures, which are then compared themselves.
+PLACES = tuple(
+    f"data.{node}{key}" for node in ("", "source.", "source.a.", "source.b.") for key in ("root", "download")
+)
+DATA = ImageDataModule.__qualname__  # Lightning's key in a checkpoint of what the data module records
 
 
 class RunFolder:
@@ -37,6 +46,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.environment = path / "environment.json"
         self.summary = path / "summary.json"
+        self.log = path / "train.log"
 
     @property
     def command(self) -> str:
@@ -55,7 +65,7 @@ class RunFolder:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         except OSError as error:
             raise UserError(f"outputs={outputs} cannot be written: {error.strerror}") from error
-        refusal = f"run {self.path} is being trained by another process: wait, or type another run="
+        refusal = f"run {self.path} {BUSY}: wait, or type another run="
         try:
             with locked_or_refused(self.path, refusal):
                 yield
@@ -70,23 +80,37 @@ class RunFolder:
         ``UserError`` if the run exists, and a checkpoint is given or more than the `FREE` keys differ.
         """
         newest = newest_whole(self.checkpoints)
-        if given and not (newest and newest.state["config"]["checkpoint"] == given):
+        if newest:
+            recorded.take(newest.state["config"], newest.path)
+        if given and not (newest and newest.state["config"].get("checkpoint") == given):
             if newest:
                 raise UserError(
                     f"run {self.path} exists already: leave out checkpoint= to continue it, or type another run= to "
                     f"start a new run from {given}"
                 )
-            return Checkpoint(Path(given), read(given))
-        if newest and (changed := differences(newest.state["config"], config, FREE)):
+            recorded.take((state := read(given))["config"], given)
+            return Checkpoint(Path(given), state)
+        free = (*FREE, *PLACES) if newest and DATA in newest.state else FREE
+        if newest and (changed := differences(newest.state["config"], config, free)):
             raise UserError(
                 f"run {self.path} was started with {'; '.join(changed[:5])}: type the same values to continue it, or "
                 f"another run= to start from scratch"
             )
         return newest
 
-    def adopt(self, checkpoint: Checkpoint, config: dict[str, Any]) -> Checkpoint:
+    def require_same_data(self, start: Checkpoint, data: ImageDataModule) -> None:
+        """Raise ``UserError`` if the pictures are not those that the run was trained on, as far as it recorded them."""
+        recorded = start.state[DATA]["packs"] if DATA in start.state else []
+        pairs = zip(recorded, data.packs if recorded else [], strict=True)
+        if found := [change for before, pack in pairs for change in changes(before, pack)]:
+            raise UserError(
+                f"run {self.path} was trained on other pictures ({'; '.join(found)}): set data.root to those, type "
+                "data_changed=accept to go on with these, or another run= to start from scratch"
+            )
+
+    def adopt(self, checkpoint: Checkpoint, config: dict[str, Any], data: ImageDataModule) -> Checkpoint:
         """Copy another run's checkpoint, weights, moments and clock but no scores, as the first of this run."""
-        state = checkpoint.state | {"config": config, "callbacks": {}}
+        state = checkpoint.state | {"config": config, "callbacks": {}, DATA: data.state_dict()}
         path = self.checkpoints / LAST
         WholeCheckpointIO().save_checkpoint(state, path)
         return Checkpoint(path, state)

@@ -1,6 +1,7 @@
 """The command ``prepare``: fetch and pack data, describe and verify packs."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from ganlab.configuration.checking import check
 from ganlab.data.batches import channels_first
 from ganlab.data.packs.pack import Pack, open_complete
+from ganlab.data.packs.remarks import by_reason, dark_remark
 from ganlab.data.spec import PackSpec
 from ganlab.errors import UserError, one_line
 from ganlab.report.grids import save_grid
@@ -30,28 +32,31 @@ def prepare(config: DictConfig) -> None:
 
     ``make`` downloads unless ``data.download=false`` is typed; the other actions do not unless it is typed true.
     """
-    action = config.action
+    action = "verify" if config.verify is True else config.action
     if action not in ACTIONS:
         raise UserError(f"action={action} is not known: type one of {', '.join(ACTIONS)}")
     if config.pack is not None:
         if action == "make":
             raise UserError(f"pack={config.pack} is made already: type action=show or action=verify with it")
         return show_or_verify(action, Path(config.pack).expanduser(), "set pack to the folder of one")
-    typed = any(override.startswith("data.download=") for override in HydraConfig.get().overrides.task)
-    if "download" in config.data and not typed:
+    typed = "verify=true" if config.verify is True else f"action={action}"
+    chosen = any(override.startswith("data.download=") for override in HydraConfig.get().overrides.task)
+    if "download" in config.data and not chosen:
         OmegaConf.update(config, "data.download", action == "make")
     for spec in build_data(check(config)).specs:
         if action == "make":
             make(spec)
         else:
-            show_or_verify(action, spec.folder, f"repeat the command without action={action} to make it")
+            show_or_verify(action, spec.folder, f"repeat the command without {typed} to make it")
 
 
 def make(spec: PackSpec) -> None:
     """Make a pack if it is missing, write its contact sheet, and print what it holds."""
     speed = "made before" if open_complete(spec.folder) is not None else packed(replace(spec, hashing=None))
     pack = spec.make()
-    print_facts(describe(pack) | {"speed": speed, "sheet": str(write_sheet(pack))})
+    writable = os.access(pack.folder, os.W_OK)
+    sheet = str(write_sheet(pack)) if writable else f"not written: {pack.folder} cannot be written"
+    print_facts(describe(pack) | {"speed": speed, "sheet": sheet})
 
 
 def packed(spec: PackSpec) -> str:
@@ -83,7 +88,7 @@ def begun(folder: Path) -> str:
     try:
         progress = json.loads((folder.with_name(f"{folder.name}.partial") / "progress.json").read_text())
         return f", only the first {progress['rows']:,} pictures of it"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return ""
 
 
@@ -102,7 +107,9 @@ def describe(pack: Pack) -> dict[str, str]:
             facts[key] = short(manifest[key])
     facts["protocol"] = ", ".join(f"{key} {value}" for key, value in manifest["protocol"].items())
     if manifest["skipped"]:
-        facts["skipped"] = f"{len(manifest['skipped']):,} unreadable, listed in {pack.folder / 'pack.json'}"
+        facts["skipped"] = f"{by_reason(manifest['skipped'])}; see {pack.folder / 'pack.json'}"
+    if remark := dark_remark(manifest.get("dark", 0), len(pack)):
+        facts["caution"] = remark
     if manifest["rejected"]:
         facts["rejected"] = ", ".join(f"{times:,} {reason}" for reason, times in manifest["rejected"].items())
     if dropped := manifest.get("deduplication"):

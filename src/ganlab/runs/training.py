@@ -14,20 +14,23 @@ import lightning as L
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from ganlab.callbacks.checkpoints import Interrupted
+from ganlab.callbacks.signals import Interrupted
 from ganlab.callbacks.tracker import Tracker
 from ganlab.configuration.checking import check
 from ganlab.configuration.commands import command
-from ganlab.data.module import ImageDataModule
+from ganlab.data.module import ImageDataModule, require_shares
 from ganlab.errors import UserError
 from ganlab.runs.build import build_data, build_system, build_trainer, load_weights
 from ganlab.runs.callbacks import Watch, build_callbacks
+from ganlab.runs.console import log
+from ganlab.runs.devices import Processes
 from ganlab.runs.environment import describe, new_run_id
 from ganlab.runs.folder import RunFolder
 from ganlab.runs.loggers import build_loggers, require_loggers
 from ganlab.runs.machine import Machine, fused_players, resident, resolve_auto
 from ganlab.runs.metrics import truncate_after
-from ganlab.runs.ranks import rank
+from ganlab.runs.peers import Peers
+from ganlab.runs.rehearsal import rehearse_system
 from ganlab.systems.adversarial import AdversarialSystem
 from ganlab.systems.checkpoint import BEST, LAST, Checkpoint
 
@@ -52,39 +55,71 @@ def train(config: DictConfig) -> float | None:
     """
     silence_lightning()
     plain = check(config)
-    folder = RunFolder(Path(plain["outputs"]) / str(plain["run"]))
-    first = rank() == 0  # of the processes that a distributed strategy starts
+    processes = Processes(plain["trainer"])
+    with Peers(processes.world) as peers:
+        require_trainable(plain, processes, peers)
+        return train_run(plain, processes, peers)
+
+
+def require_trainable(config: dict[str, Any], processes: Processes, peers: Peers) -> None:
+    """Refuse what these devices cannot train before anything is read; meet processes that were started from outside.
+
+    They meet before the first of them does what takes long, such as packing, and wait for it as long as it lives.
+    """
+    world, machine = processes.world, Machine.here(config["trainer"]["accelerator"])
+    require_shares(config["data"]["batch_size"], world.size, accumulate=config["accumulate"])
+    machine.require(config["machine"])
+    require_loggers(config["logger"])
+    strategy = build_trainer(resolve_auto(config, machine.choices(), None), [], [], environment=processes).strategy
+    if world.size > world.devices or (world.started and not peers.links):  # else `fit` starts the others of this node
+        if not world.started:
+            peers.start(processes.main_address, processes.main_port)
+        strategy.setup_environment()
+        peers.connect(strategy.broadcast, processes.main_address)
+        processes.broadcast = strategy.broadcast
+
+
+def train_run(config: dict[str, Any], processes: Processes, peers: Peers) -> float | None:
+    """Train or continue the run of a checked configuration."""
+    folder, first = RunFolder(Path(config["outputs"]) / str(config["run"])), peers.first
     with folder.locked() if first else nullcontext():
-        start = folder.start(plain, plain["checkpoint"] if first else None)
-        run = build(folder, plain, start)
+        start = folder.start(config, config["checkpoint"] if first else None)
+        run = build(folder, config, start, processes)
         if run is None:
-            print(f"Run {folder.path} is finished. To continue it: {folder.command} max_images=MORE")
-            print("To start again: the same command with another run=")
+            if first:
+                print(f"Run {folder.path} is finished. To continue it: {folder.command} max_images=MORE")
+                print("To start again: the same command with another run=")
             return folder.score()
         prepare(run, first)
         run_id = new_run_id(folder.environment)
         if first:
             start = record(folder, run, start, run_id)
-        return fit(folder, run, start, run_id, first)
+        return fit(folder, run, start, run_id, processes, peers)
 
 
-def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None) -> Run | None:
+def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None, processes: Processes) -> Run | None:
     """Build the parts of a run and its missing packs; return None if the run is finished."""
     foreign = start is not None and start.path.parent != folder.checkpoints
     recorded = start.state["config"] if start and not foreign else None  # choices of the machine that hold for the run
     machine = Machine.here(config["trainer"]["accelerator"])
     exact, width = bool(config["trainer"]["deterministic"]), config["architecture"].get("width")
     config = resolve_auto(config, machine.choices(exact, width), recorded)
+    rehearse_system(config, processes.world.size)
     data, system = build_data(config), build_system(config)
+    sizes = config["data"]["batch_size"], processes.world.size, system.stages.batch_sizes
+    require_shares(*sizes, accumulate=config["accumulate"])
     data.prepare_data()
     length = length_in_images(config, len(data.pack))
-    if rank() == 0 and folder.finished(length):
+    if processes.broadcast(processes.world.rank == 0 and folder.finished(length)):
         return None
     if start and foreign and length is not None and start.state["images_seen"] >= length:
         raise UserError(
             f"{start.path} has seen {start.state['images_seen']:,} images already, which count in the run's length: "
             f"type a larger max_images= or max_epochs="
         )
+    if start and not foreign and config.get("data_changed") != "accept":
+        folder.require_same_data(start, data)
+    config["data_changed"] = "refuse"  # accepted once, at this start
     minibatches = inf if length is None else length / config["data"]["batch_size"]
     config = resolve_auto(config, machine.compiling(minibatches), recorded)
     data.batch_size_at = lambda seen: system.stages(seen).batch_size or config["data"]["batch_size"]
@@ -93,17 +128,16 @@ def build(folder: RunFolder, config: dict[str, Any], start: Checkpoint | None) -
     if start:
         load_weights(system, start, config)
     watch = build_callbacks(folder, config, data, system, length)
-    return Run(config, machine, data, system, watch, build_trainer(config, watch.callbacks, [], watch.writer), length)
+    trainer = build_trainer(config, watch.callbacks, [], watch.writer, processes)
+    return Run(config, machine, data, system, watch, trainer, length)
 
 
 def prepare(run: Run, first: bool) -> None:
     """Check what depends on the devices, take the features of the real images, and compile the networks."""
     config, data, system, world_size = run.config, run.data, run.system, run.trainer.world_size
-    sizes = {data.batch_size_at(0)} | system.stages.batch_sizes
-    data.check(world_size, sizes, config["accumulate"], system.least_batch)
+    data.check(world_size, {data.batch_size_at(0)} | system.stages.batch_sizes, config["accumulate"])
     device = run.trainer.strategy.root_device
     data.resident = resident(config["machine"]["data_on_device"], data, device)
-    require_loggers(config["logger"])
     if run.watch.evaluations and first:
         run.watch.evaluations.evaluator.prepare_reals(device, split=config["data"].get("split"))
     system.compile_networks(config["machine"]["compile"])
@@ -116,33 +150,43 @@ def record(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str) -
     chosen = {"fused": fused, "data_on_device": data.resident, "precision": config["trainer"]["precision"]}
     environment = describe(HydraConfig.get().overrides.task, run_id, data.pack.manifest["key"])
     folder.create(config, environment | {"chosen": config["machine"] | chosen})
+    log.open(folder.log)
     if start and start.path.parent != folder.checkpoints:
-        start = folder.adopt(start, config)
+        start = folder.adopt(start, config, data)
     truncate_after(folder.metrics, start.state["images_seen"] if start else -1)
     announce(folder, run, start)
     return start
 
 
-def fit(folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str, first: bool) -> float | None:
+def fit(
+    folder: RunFolder, run: Run, start: Checkpoint | None, run_id: str, processes: Processes, peers: Peers
+) -> float | None:
     """Train with loggers, which are closed whatever happens; return the run's score."""
-    config, trainer, writer = run.config, run.trainer, run.watch.writer
-    trainer.loggers = build_loggers(folder, config, run_id, writer)
+    config, trainer, watch, first = run.config, run.trainer, run.watch, peers.first
+    peers.before_exit, watch.signals.leave = watch.writer.thread.shutdown, peers.exit
     path = start.path if start else None
     if config["checkpoint"] and not first:
         path = folder.checkpoints / LAST  # by now the first process has put it there
     began = time.monotonic()
-    try:
-        trainer.fit(run.system, datamodule=run.data, ckpt_path=path, weights_only=True)
-        if first:
-            conclude(folder, run, time.monotonic() - began)
-    except Interrupted as stop:
-        if first:
-            print(f"\n{stop}. To continue: {folder.command}", file=sys.stderr)
-        sys.exit(stop.exit_code)
-    finally:
-        for logger in trainer.loggers:
-            if isinstance(logger, Tracker):
-                logger.finish()
+    with watch.signals:
+        try:
+            trainer.loggers = build_loggers(folder, config, run_id, watch.writer)
+            if not processes.world.started and not peers.children:
+                peers.start(processes.main_address, processes.main_port)
+            trainer.fit(run.system, datamodule=run.data, ckpt_path=path, weights_only=True)
+            if first:
+                conclude(folder, run, time.monotonic() - began)
+        except Interrupted as stop:
+            if first:
+                print(f"\n{stop}. To continue: {folder.command}", file=sys.stderr)
+            sys.exit(stop.exit_code)
+        except BaseException as error:
+            peers.fail(error)  # before loggers take their time
+            raise
+        finally:
+            for logger in trainer.loggers:
+                if isinstance(logger, Tracker):
+                    logger.finish()
     return folder.score()
 
 
@@ -187,7 +231,8 @@ def conclude(folder: RunFolder, run: Run, seconds: float) -> None:
 
 def silence_lightning() -> None:
     """Silence Lightning's hints about features that are not used here; its warnings about real trouble stay."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for package in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(package).setLevel(logging.WARNING)
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # a profiler's table
     hints = "have many workers|`IterableDataset` has `__len__`|configured with model summary|ranks is zero|LeafSpec"
     warnings.filterwarnings("ignore", f".*({hints})")

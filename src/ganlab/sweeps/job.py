@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ganlab.configuration.text import quoted
+from ganlab.locks import BUSY
+from ganlab.runs.peers import start_child
 
 LOG_TAIL = 65536  # bytes at the end of a log that are searched for the reason of a failure
 REASONS = (r"error: (.+)", r"([\w.]+(?:Error|Exception)\b.*)", r"(.*\S.*)")  # in order of priority
@@ -33,7 +35,7 @@ class Job:
 
 
 class Attempt:
-    """A job in a process of its own: ``<command> <overrides> outputs=<folder> run=<number>``.
+    """A job in a process that ends with this one: ``<command> <overrides> outputs=<folder> run=<number>``.
 
     Its output is appended to ``<folder>/<number>.log``; ``environment`` is added to the variables of this process.
     """
@@ -49,9 +51,9 @@ class Attempt:
             output.flush()
             self._log_start = output.tell()
             self._started = time.monotonic()
-            self._process = subprocess.Popen(
+            self._process, self._link = start_child(
                 command,
-                env=os.environ | own | environment,
+                os.environ | own | environment,
                 stdin=subprocess.DEVNULL,  # a job that asks a question must not wait for ever
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -73,9 +75,13 @@ class Attempt:
         """Kill the process and its descendants: other ranks would keep the devices busy."""
         self._signal(signal.SIGKILL)
         self._process.wait()
+        self._link.close()
 
     def outcome(self, *, stopped: bool) -> dict[str, str]:
-        """Return status ``finished`` with the score of ``summary.json``, else ``failed`` or ``killed`` and why."""
+        """Return status ``finished`` with the score of ``summary.json``, else why not.
+
+        ``running`` is a job whose run another process trains, such as one that outlived an earlier start of the sweep.
+        """
         code = self._process.returncode
         summary: dict[str, Any] = {}
         with suppress(OSError, ValueError):
@@ -90,7 +96,8 @@ class Attempt:
             return {"status": "killed", "reason": f"ended by signal {-code} ({signal.strsignal(-code)})"}
         if code == 0:
             return {"status": "failed", "reason": f"ended without a summary.json in {self.run} that says finished"}
-        return {"status": "failed", "reason": self._reason() or f"exit code {code} without any output"}
+        reason = self._reason() or f"exit code {code} without any output"
+        return {"status": "running" if BUSY in reason else "failed", "reason": reason}
 
     def _reason(self) -> str:
         with self.log.open("rb") as log:

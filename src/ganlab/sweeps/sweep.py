@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGINT
 from typing import cast
 
 from omegaconf import OmegaConf
@@ -40,7 +41,7 @@ class Sweep:
         """Run all jobs and return their scores, None for a job that failed or has no score.
 
         Raises ``UserError`` before any job starts if the folder belongs to other jobs or to a sweep that is running,
-        and KeyboardInterrupt after Ctrl-C when all jobs have ended and are recorded.
+        and KeyboardInterrupt with its number after a signal, when all jobs have ended and are recorded.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         waiting, running = deque(jobs), list[Attempt]()
@@ -60,7 +61,7 @@ class Sweep:
                 for attempt in running:
                     self._end(attempt, stopped=True)
         if noted:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(noted[0])
         return [_score(self._rows[job.name]) for job in jobs]
 
     def report(self) -> None:
@@ -107,7 +108,7 @@ class Sweep:
         job, row = attempt.job, attempt.outcome(stopped=stopped)
         minutes = attempt.minutes + float(self._rows.get(job.name, {}).get("minutes", 0))
         self._rows[job.name] = row | {"minutes": f"{minutes:.2f}", "folder": str(attempt.run)}
-        self.failed += row["status"] != "finished"
+        self.failed += row["status"] not in ("finished", "running")
         self._write_table()
         result = row.get("reason") or _named_score(row) or "no score"
         print(f"job {job.name} {row['status']}: {result} ({self._label(job)}; {minutes:.1f} min)", flush=True)
@@ -151,19 +152,19 @@ def _named_score(row: dict[str, str]) -> str:
 
 
 def _stop(running: Sequence[Attempt], noted: Sequence[int]) -> None:
-    """Interrupt all jobs and wait for them to save, at most until a second Ctrl-C; they are killed later."""
+    """Interrupt all jobs and wait for them to save, at most until another Ctrl-C; they are killed later."""
     for attempt in running:
         attempt.interrupt()
     deadline = time.monotonic() + GRACE
-    while any(each.running for each in running) and time.monotonic() < deadline and len(noted) < 2:
+    while any(each.running for each in running) and time.monotonic() < deadline and SIGINT not in noted[1:]:
         time.sleep(0.1)
 
 
 @contextmanager
 def _signals_noted() -> Iterator[list[int]]:
-    """Record SIGINT, SIGTERM and SIGHUP instead of raising, which could lose a job between two lines of the loop."""
+    """Record signals instead of raising, which could lose a job between two lines of the loop."""
     noted: list[int] = []
-    handlers = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    handlers = {each: signal.getsignal(each) for each in (SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     for number, handler in handlers.items():
         if handler != signal.SIG_IGN:  # as under nohup
             signal.signal(number, lambda number, _: noted.append(number))

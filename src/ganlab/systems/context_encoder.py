@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganlab.arguments import NonNegative, Positive, checked
 from ganlab.data.inputs import HOLES
@@ -56,14 +56,12 @@ class ContextEncoder(PairedTranslation):
                 f"the generator predicts {'the centre' if self.centre else 'what is missing'}, and data.inputs="
                 f"{inputs} does not take that away: type data.inputs={' or '.join(possible)}{fix}"
             )
-        if meets_one_value(generator):
-            self.least_batch = 2
-            if self.statistics == "batch":
-                raise ValueError("a batch norm meets one value of a picture by itself: type system.statistics=running")
+        if self.statistics == "batch" and meets_one_value(generator):
+            raise ValueError("a batch norm meets one value of a picture by itself: type system.statistics=running")
         player = self.players[GENERATOR]
         if self.weight(GENERATOR, "adversarial") and self.weight(GENERATOR, "l2"):
-            rate = player.optimizer(iter([nn.Parameter(torch.zeros(1))])).defaults["lr"]
-            faster = partial(player.optimizer, lr=generator_rate * rate)  # type: ignore[call-arg]
+            made: Any = player.optimizer  # a partial call, as configured
+            faster = partial(made, lr=generator_rate * made.keywords["lr"])
             self.players[GENERATOR] = replace(player, optimizer=faster)
 
     def prepare(self, batch: Batch) -> Batch:
@@ -108,7 +106,7 @@ def meets_one_value(network: Any) -> bool:
         return False
     try:
         with sampling(network, "batch"):
-            network(torch.zeros(1, *network.input_shape))
+            network(torch.zeros(1, *network.input_shape, device=next(network.parameters()).device))
     except ValueError:  # of PyTorch: more than one value a channel is expected
         return True
     return False

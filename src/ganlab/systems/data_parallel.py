@@ -2,12 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
+
+PATIENCE = timedelta(days=7)  # gloo counts milliseconds in 32 bits
 
 
 class PlayerParallel(DDPStrategy):
@@ -16,7 +19,12 @@ class PlayerParallel(DDPStrategy):
     The wrapper expects gradients of all networks in every backward pass. It searches for those that are frozen while
     another player steps, and reduces them nevertheless, which doubles the volume. Here the gradients of one player are
     averaged over the ranks in one message once they are complete.
+
+    Ranks may wait for each other for days, as for the first to pack; `ganlab.runs.peers` notices one that has gone.
     """
+
+    def __init__(self) -> None:
+        super().__init__(timeout=PATIENCE)
 
     def configure_ddp(self) -> None:
         """Give every rank the weights and buffers of the first; there is no wrapper to configure."""

@@ -24,7 +24,6 @@ class Family(L.LightningModule, ABC):
             domains ``a`` and ``b``.
         classes: of a conditional family; 0 for none.
         value_range: of the images that its networks see and make.
-        least_batch: images that its networks need at a time in training.
         networks: by name.
         averages: moving averages of generating networks, by name.
         seed: of everything that training draws.
@@ -34,7 +33,6 @@ class Family(L.LightningModule, ABC):
     learns_from: ClassVar[tuple[str, ...]] = ("images",)
     classes: int = 0
     value_range: Range = (-1.0, 1.0)
-    least_batch: int = 1
     networks: nn.ModuleDict
     averages: nn.ModuleDict
     seed: int

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from torch import nn
 from torch.optim import Optimizer
 
-from ganlab.arguments import Count, checked
+from ganlab.arguments import Repeats, checked
 
 GENERATOR, DISCRIMINATOR = "generator", "discriminator"  # roles, and the players of a system with one of each
 
@@ -73,7 +73,7 @@ def resolve_roles(rule: UpdateRule, players: Mapping[str, Player], networks: Con
 
 
 @checked
-def sequential(d_steps: Count = 1, g_steps: Count = 1, fresh: bool = False) -> UpdateRule:
+def sequential(d_steps: Repeats = 1, g_steps: Repeats = 1, fresh: bool = False) -> UpdateRule:
     """D steps, each on a minibatch of its own, then G steps; the first G step shares the last D step's fakes.
 
     Algorithm 1 of Goodfellow et al. 2014, and PyTorch's DCGAN tutorial with one step each. With ``fresh`` every G step
@@ -89,7 +89,7 @@ def sequential(d_steps: Count = 1, g_steps: Count = 1, fresh: bool = False) -> U
 
 
 @checked
-def alternating(d_steps: Count = 1, g_steps: Count = 1) -> UpdateRule:
+def alternating(d_steps: Repeats = 1, g_steps: Repeats = 1) -> UpdateRule:
     """One step a minibatch: ``g_steps`` of G, then ``d_steps`` of D (the DCGAN authors' code: G first, then D)."""
     return ((Phase((GENERATOR,)),),) * g_steps + ((Phase((DISCRIMINATOR,)),),) * d_steps
 
@@ -105,11 +105,12 @@ def generator_first() -> UpdateRule:
 
 
 @checked
-def repeated(d_steps: Count = 3, g_steps: Count = 3) -> UpdateRule:
+def repeated(d_steps: Repeats = 3, g_steps: Repeats = 3) -> UpdateRule:
     """D steps, then G steps, all on one minibatch, each with fresh fakes (SinGAN)."""
     return ((Phase((DISCRIMINATOR,)),) * d_steps + (Phase((GENERATOR,)),) * g_steps,)
 
 
+@checked
 def in_turn(players: Sequence[str]) -> UpdateRule:
     """Each player by itself, in this order, on one minibatch with fresh fakes (CycleGAN's Lua code)."""
     if not players:

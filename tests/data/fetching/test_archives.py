@@ -2,6 +2,7 @@ import errno
 import gzip
 import io
 import os
+import shutil
 import stat
 import tarfile
 import zipfile
@@ -53,7 +54,9 @@ def test_zip_files_are_unpacked(tmp_path: Path):
     assert held(tmp_path / "out") == {"set/a": b"A", "set/deep/b": NOISE}
 
 
-@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "{outside}/evil", "..\\evil"])
+@pytest.mark.parametrize(
+    "name", ["../evil", "a/../../evil", "{outside}/evil", "..\\evil", "C:\\evil", "\\\\host\\evil"]
+)
 @pytest.mark.parametrize("make", [tar, zipped])
 def test_nothing_leaves_the_folder(tmp_path: Path, make, name):
     archive = make(tmp_path / "set", {"fine": b"", name.format(outside=tmp_path): b"evil"})
@@ -62,14 +65,46 @@ def test_nothing_leaves_the_folder(tmp_path: Path, make, name):
     assert [path.name for path in tmp_path.rglob("*")] in (["set", "in"], ["in", "set"])
 
 
-@pytest.mark.parametrize("change", [{"type": tarfile.SYMTYPE}, {"type": tarfile.LNKTYPE}, {"type": tarfile.CHRTYPE}])
-def test_links_out_and_devices_are_refused(tmp_path: Path, change):
-    archive = tar(tmp_path / "set.tar", {"link": b""}, linkname="../../secret", **change)
-    with pytest.raises(UserError, match="set.tar is refused"):
+@pytest.mark.parametrize("target", ["../../secret", "fine", "."])
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, b"?"])
+def test_links_and_devices_are_refused(tmp_path: Path, kind, target):
+    archive = tar(tmp_path / "set.tar", {"fine": b"", "link": b""}, linkname=target, type=kind)
+    with pytest.raises(UserError, match="set.tar is refused .fine is a link or a device"):
         unpack(archive, tmp_path / "out")
-    with pytest.raises(UserError, match="set.zip is refused .link is a link"):
-        unpack(zipped(tmp_path / "set.zip", {"link": b"../secret"}, stat.S_IFLNK), tmp_path / "out")
+    with pytest.raises(UserError, match="set.zip is refused .link is a link or a device"):
+        unpack(zipped(tmp_path / "set.zip", {"link": target.encode()}, stat.S_IFLNK), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["n" * 256, "a/" + "é" * 128 + "/b", "/".join(["deep"] * 300)], ids=len)
+@pytest.mark.parametrize("make", [tar, zipped])
+def test_names_beyond_the_limits_of_file_systems_are_refused(tmp_path: Path, make, name):
+    with pytest.raises(UserError, match="set is refused .the name .* is longer than file systems allow"):
+        unpack(make(tmp_path / "set", {name: b""}), tmp_path / "out")
+
+
+def test_names_with_a_nul_are_refused(tmp_path: Path):
+    packed = tar(tmp_path / "set.tar", {"x": b""}, "w:", pax_headers={"path": "fine.png\0evil"})
+    zipped(tmp_path / "set.zip", {"fine.png#evil": b""})
+    archive = tmp_path / "nul.zip"
+    archive.write_bytes((tmp_path / "set.zip").read_bytes().replace(b"#", b"\0"))
+    for path in (packed, archive):
+        with pytest.raises(UserError, match=r"is refused .fine.png\\x00evil leads out"):
+            unpack(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("make", [tar, zipped])
+def test_a_name_that_is_a_file_and_a_folder_is_damage(tmp_path: Path, make):
+    with pytest.raises(UserError, match="set is damaged"):
+        unpack(make(tmp_path / "set", {"a": b"A", "a/b": b"B"}), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_headers_that_fill_the_memory_are_refused(tmp_path: Path):
+    for number, changes in enumerate([{"pax_headers": {"comment": "c" * 2_000_000}}, {"type": tarfile.GNUTYPE_SPARSE}]):
+        archive = tar(tmp_path / f"{number}.tar", {"a": b""}, **changes)
+        with pytest.raises(UserError, match="is refused .*header that no published set needs"):
+            unpack(archive, tmp_path / "out")
 
 
 @pytest.mark.parametrize("make", [tar, zipped])
@@ -116,7 +151,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch):
     def fill_up(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(tarfile.TarFile, "extract", fill_up)
+    monkeypatch.setattr(archives.shutil, "copyfileobj", fill_up)
     with pytest.raises(OSError, match="No space"):
         unpack(tar(tmp_path / "set.tar", {"a": b"A"}), tmp_path / "out")
     assert os.listdir(tmp_path) == ["set.tar"]
@@ -134,3 +169,34 @@ def test_gunzip(tmp_path: Path, monkeypatch):
     with pytest.raises(UserError, match="c.gz is refused"):
         gunzip(tmp_path / "c.gz", tmp_path / "c")
     assert sorted(os.listdir(tmp_path)) == ["a", "a.gz", "b.gz", "c.gz"]
+
+
+@pytest.mark.parametrize("count", [40, pytest.param(300, marks=pytest.mark.soak)])
+def test_a_damaged_archive_is_refused_in_one_line_or_unpacked_right(tmp_path: Path, count):
+    members = {"set/a.png": NOISE[:3000], "set/b/" + "n" * 150: b"B" * 2000}
+    make = [lambda path, mode=mode: tar(path, members, mode) for mode in ("w:", "w:gz", "w:bz2", "w:xz")]
+    originals = [
+        each(tmp_path / f"{number}").read_bytes()
+        for number, each in enumerate([*make, lambda path: zipped(path, members)])
+    ]
+    refused = 0
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        data = bytearray(originals[number % len(originals)])
+        if number % 3:
+            data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        else:
+            del data[rng.integers(len(data)) :]
+        (tmp_path / "set").write_bytes(data)
+        try:
+            unpack(tmp_path / "set", tmp_path / "out")
+        except UserError as error:
+            assert str(tmp_path / "set") in str(error) and "\n" not in str(error)
+            refused += 1
+        else:
+            found = held(tmp_path / "out")
+            if number % len(originals):  # a plain tar file has no checksums of its content
+                assert set(found.values()) <= set(members.values()), number
+            shutil.rmtree(tmp_path / "out")
+        assert not (tmp_path / "out").exists() and not (tmp_path / "out.partial").exists()
+    assert refused > count / 2

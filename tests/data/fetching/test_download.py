@@ -6,6 +6,7 @@ import sys
 import tarfile
 import time
 import urllib.error
+import urllib.request
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import pytest
 
 from ganlab.data.fetching import download
-from ganlab.data.fetching.download import fetch, fetch_archive
+from ganlab.data.fetching.download import SafeRedirects, fetch, fetch_archive
 from ganlab.errors import UserError
 
 DATA = np.random.default_rng(0).bytes(50_000)
@@ -103,7 +104,7 @@ def test_addresses_that_lead_nowhere(web, tmp_path: Path):
         with pytest.raises(UserError, match="no address on the web"):
             fetch(address, tmp_path / "set.bin")
     web.moved["set.bin"] = "ftp://127.0.0.1/set.bin"
-    with pytest.raises(UserError, match="unknown url type: ftp"):
+    with pytest.raises(UserError, match="it leads from http to ftp"):
         fetch(web.url + "set.bin", tmp_path / "set.bin")
     web.moved["set.bin"] = "file:///etc/hostname"
     with pytest.raises(UserError, match="was refused"):
@@ -160,6 +161,27 @@ def test_an_archive_is_fetched_unpacked_and_dropped(web, tmp_path: Path):
     assert web.asked == [("my%20set.zip", None)]
     assert (tmp_path / "sets" / "set" / "train" / "a").read_bytes() == b"A"
     assert [path.name for path in (tmp_path / "sets").iterdir() if not path.name.startswith(".")] == ["set"]
+
+
+def test_an_archive_without_a_published_digest_is_not_unpacked_in_silence(web, tmp_path: Path, caplog):
+    web.files["set.zip"] = content = zipped(**{"set/a": b"A"})
+    md5 = hashlib.md5(content).hexdigest()
+    fetch_archive(web.url + "set.zip", tmp_path / "known", expected=tmp_path / "known" / "set", md5=md5)
+    assert not caplog.records
+    fetch_archive(web.url + "set.zip", tmp_path, expected=tmp_path / "set")
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == f"{tmp_path / 'set.zip'} is unpacked unverified: no digest of it is published"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "set.zip").write_bytes(zipped(**{"set/a": b"B"}))
+    with pytest.raises(UserError, match="other/set.zip is not the file that was published .*: remove it"):
+        fetch_archive(web.url + "set.zip", tmp_path / "other", expected=tmp_path / "other" / "set", md5=md5)
+
+
+def test_https_is_not_left_for_http():
+    handler, request = SafeRedirects(), urllib.request.Request("https://a.example/set.zip")
+    with pytest.raises(urllib.error.URLError, match="it leads from https to http"):
+        handler.redirect_request(request, None, 302, "Found", {}, "http://a.example/set.zip")
+    assert handler.redirect_request(request, None, 302, "Found", {}, "https://b.example/set.zip")
 
 
 def test_an_archive_put_there_by_hand_is_taken_and_nothing_is_replaced(tmp_path: Path):

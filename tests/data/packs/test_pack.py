@@ -67,7 +67,8 @@ def test_pack_holds_every_picture_prepared_with_its_label(photos: Path, tmp_path
     assert pack.labels is not None and pack.labels.dtype == np.int64 and pack.labels.tolist() == [0] * 15 + [1] * 15
     assert len(pack) == pack.manifest["count"] == 30 and pack.manifest["classes"] == ["cat", "dog"]
     assert pack.folder.name == f"folder-photos-16x3-{pack.manifest['key']}"
-    assert sorted(contents(pack.folder)) == ["images.npy", "labels.npy", "pack.json"]
+    assert sorted(contents(pack.folder)) == ["images.npy", "labels.npy", "names.json", "pack.json"]
+    assert pack.names() == source.files
     assert np.array_equal(np.load(pack.folder / "images.npy"), pack.images)
 
 
@@ -185,7 +186,8 @@ def test_broken_pictures_are_listed_up_to_a_limit(photos: Path, tmp_path: Path, 
     pack = build(Folder(str(photos)), SMALL, tmp_path / "packs", max_broken=0.1)
     assert len(pack) == 28 and [name for name, _ in pack.manifest["skipped"]] == ["cat/02.png", "dog/29.png"]
     assert [record.getMessage() for record in caplog.records] == [
-        f"2 of 30 pictures cannot be read and are left out: see {pack.folder / 'pack.json'}"
+        "2 unreadable pictures left out: 1 not a picture of a known format (cat/02.png); 1 "
+        f"{pack.manifest['skipped'][1][1]} (dog/29.png); see {pack.folder / 'pack.json'}"
     ]
     with pytest.raises(UserError, match="at least 2 of 30"):
         build(Folder(str(photos)), SMALL, tmp_path / "packs", max_broken=0.05)
@@ -233,3 +235,30 @@ def test_a_full_disk_and_an_unusable_folder_say_what_to_set(photos: Path, tmp_pa
 def test_impossible_values_are_refused(photos: Path, tmp_path: Path, values):
     with pytest.raises(ValueError, match="(max_broken|workers)=.* must be"):
         build(Folder(str(photos)), SMALL, tmp_path, **values)
+
+
+@pytest.mark.parametrize(("bits", "said"), [(8, True), (12, True), (14, True), (16, False)])
+def test_values_of_fewer_bits_than_their_files_have_are_noticed(tmp_path: Path, rng, caplog, bits, said):
+    for number in range(4):
+        pixels = rng.integers(0, 2**bits, (8, 8)).astype(np.uint16)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.{('png', 'tif')[number % 2]}")
+    pack = build(Folder(str(tmp_path)), PictureProtocol(8, 1), tmp_path / "packs")
+    assert pack.manifest["dark"] == (4 if said else 0)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == said and (not said or told[0].startswith("4 of 4 pictures are nearly black"))
+
+
+def test_black_pictures_and_a_few_dark_ones_are_no_matter(tmp_path: Path, caplog):
+    for number in range(30):
+        Image.new("L", (8, 8), 0 if number < 10 else 20 if number < 12 else 200).save(tmp_path / f"{number}.png")
+    pack = build(Folder(str(tmp_path)), PictureProtocol(8, 1), tmp_path / "packs")
+    assert pack.manifest["dark"] == 2 and not caplog.records
+
+
+def test_a_damaged_pack_is_made_again_with_a_word(photos: Path, tmp_path: Path, caplog):
+    folder = build(Folder(str(photos)), SMALL, tmp_path).folder
+    (folder / "labels.npy").unlink()
+    build(Folder(str(photos)), SMALL, tmp_path)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{folder} is damaged or incomplete: it is made again"
+    ]

@@ -107,3 +107,45 @@ def test_missing_empty_and_packed_folders_say_what_to_set(tmp_path: Path):
     (tmp_path / "photos.zip").write_bytes(b"PK")
     with pytest.raises(UserError, match="is a file: unpack it"):
         Folder(str(tmp_path / "photos.zip"))
+
+
+def test_other_files_are_counted_by_kind_and_named(photos: Path, caplog):
+    for name in ("cat/b.MOV", "cat/a.mov", "dog/IMG_2.HEIC", "dog/README", "list.csv", "notes.txt", "x.json", "y.xml"):
+        (photos / name).write_bytes(b"")
+    assert len(Folder(str(photos))) == 30
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == (
+        f"left aside in {photos}: 2 .mov (cat/a.mov, ...; videos: extract frames), 1 .heic (dog/IMG_2.HEIC; HEIC "
+        "photographs, for which there is no reader: convert them to JPEG), 1 without an ending (dog/README), "
+        "1 .csv (list.csv), 1 .txt (notes.txt), 2 other files"
+    )
+
+
+def test_a_folder_without_a_picture_names_what_it_holds(tmp_path: Path):
+    (tmp_path / "data.mdb").write_bytes(b"")
+    with pytest.raises(UserError, match=r"holds no picture .it holds 1 .mdb .data.mdb; an LMDB file: data=lsun"):
+        Folder(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "name", ["@eaDir", "__MACOSX", ".ipynb_checkpoints", ".thumbnails", "$RECYCLE.BIN", "#recycle"]
+)
+def test_folders_of_the_system_are_no_classes(photos: Path, name, caplog):
+    for place in (photos, photos / "cat"):
+        (place / name).mkdir()
+        Image.new("L", (4, 4)).save(place / name / "0.png")
+    (photos / "Thumbs.db").write_bytes(b"")
+    source = Folder(str(photos))
+    assert source.classes == ["cat", "dog"] and len(source) == 30 and not caplog.records
+
+
+def test_a_class_keeps_its_own_name_whatever_links_to_it(photos: Path, tmp_path: Path):
+    (tmp_path / "birds").mkdir()
+    Image.new("L", (4, 4)).save(tmp_path / "birds" / "b.png")
+    (photos / "dog" / "young").mkdir()
+    Image.new("L", (4, 4)).save(photos / "dog" / "young" / "y.png")
+    for link, target in (("all", "."), ("a", "cat"), ("zz", "dog"), ("an", "dog/young"), ("bird", tmp_path / "birds")):
+        (photos / link).symlink_to(target)
+    source = Folder(str(photos))
+    assert source.classes == ["bird", "cat", "dog"] and len(source) == 32
+    assert "dog/young/y.png" in source.files and source.files[0] == "bird/b.png"

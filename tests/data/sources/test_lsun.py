@@ -89,12 +89,37 @@ def test_all_published_categories_are_known(tmp_path: Path):
 def test_missing_data_say_what_to_type_and_to_fetch(tmp_path: Path):
     with pytest.raises(UserError) as told:
         scenes(tmp_path, "bedroom", "tower", split="val")
-    command = "`python src/prepare.py data=lsun data.classes=[bedroom,tower] data.split=val`"
+    command = f"`python src/prepare.py data=lsun data.root={tmp_path} 'data.classes=[bedroom,tower]' data.split=val`"
     assert str(told.value) == (
-        f"{tmp_path}/bedroom_val_lmdb/data.mdb is missing: type {command}, or fetch "
+        f"{tmp_path}/bedroom_val_lmdb/data.mdb is missing: type {command} to fetch it, or fetch "
         f"http://dl.yf.io/lsun/scenes/bedroom_val_lmdb.zip and unzip it in {tmp_path}, or set data.root to the folder "
-        "of bedroom_val_lmdb"
+        "of bedroom_val_lmdb, or to that folder itself"
     )
+
+
+def test_the_folder_of_a_class_is_a_root_too(tmp_path: Path):
+    for name in ("bedroom_train_lmdb", "cat", "test_lmdb", "faces"):
+        write_database(tmp_path / name, 3)
+    for name, chosen, split in (("bedroom_train_lmdb", "bedroom", "train"), ("cat", "cat", "train")):
+        above, itself = (LSUN(str(root), [chosen], split, download=True) for root in (tmp_path, tmp_path / name))
+        assert above.fingerprint() == itself.fingerprint() and above.name == itself.name
+        assert itself.read(1)["labels"] == 0
+    assert len(LSUN(str(tmp_path / "test_lmdb"), [], "test", download=True)) == 3
+    own = LSUN(str(tmp_path / "faces"), ["bedroom"], "train", download=True)  # an LMDB file that is not LSUN's
+    assert (own.name, own.classes, len(own), set(own.read(0))) == ("lsun-faces", None, 3, {"images"})
+
+
+@pytest.mark.parametrize(
+    ("held", "choice"),
+    [
+        ("church_outdoor_val_lmdb", "data.classes=[church_outdoor] data.split=val"),
+        ("dog", "data.classes=[dog] data.split=train"),
+    ],
+)
+def test_the_folder_of_another_class_is_not_taken_for_the_one_asked_for(tmp_path: Path, held, choice):
+    write_database(tmp_path / held, 2)
+    with pytest.raises(UserError, match=re.escape(f"/{held} is LSUN's {held}: type {choice}, or data.root=")):
+        scenes(tmp_path / held, "bedroom")
 
 
 def test_missing_data_are_fetched_where_asked(tmp_path: Path, monkeypatch):

@@ -10,8 +10,8 @@ from ganlab.errors import UserError
 @pytest.mark.parametrize(
     "kind, name, url",
     [
-        ("pairs", "maps", "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/maps.tar.gz"),
-        ("domains", "maps", "http://efrosgans.eecs.berkeley.edu/cyclegan/datasets/maps.zip"),
+        ("pairs", "maps", "https://efrosgans.eecs.berkeley.edu/pix2pix/datasets/maps.tar.gz"),
+        ("domains", "maps", "https://efrosgans.eecs.berkeley.edu/cyclegan/datasets/maps.zip"),
     ],
 )
 def test_known_sets_are_fetched_only_where_allowed_and_absent(tmp_path, monkeypatch, kind, name, url):
@@ -23,7 +23,7 @@ def test_known_sets_are_fetched_only_where_allowed_and_absent(tmp_path, monkeypa
 
     monkeypatch.setattr(download, "fetch_archive", fetch)
     with pytest.raises(
-        UserError, match=f"maps is missing: fetch it with `python src/prepare.py data={kind} data.set=maps`"
+        UserError, match=f"maps is missing: type `python src/prepare.py data={kind} data.set=maps data.root={tmp_path}`"
     ):
         place_of(str(tmp_path), name, kind, download=False)
     place = place_of(str(tmp_path), name, kind, download=True)

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,7 @@ def write(pack: Pack, hashing: Hashing, folder: Path, max_dropped: float) -> Non
         copy(pack, duplicates.kept, writer)
         for path in (weights, codes):
             path.unlink()
-        inherited = {name: fact for name, fact in pack.manifest.items() if name not in ("count", "arrays")}
+        inherited = {name: fact for name, fact in pack.manifest.items() if name not in ("count", "arrays", "names")}
         writer.finish(inherited | {"key": folder.name.rsplit("-", 1)[1], "deduplication": summary})
     sheet = folder / "duplicates.png"
     log.warning("%d of %d pictures are near duplicates and dropped: look at %s", duplicates.dropped, count, sheet)
@@ -73,7 +73,7 @@ def write(pack: Pack, hashing: Hashing, folder: Path, max_dropped: float) -> Non
 
 def load_or_fit(path: Path, read: ReadPictures, count: int, hashing: Hashing) -> AutoEncoder:
     """Load the auto-encoder from ``path``, or train and save it."""
-    if path.exists():
+    with suppress(OSError, ValueError, EOFError, RuntimeError):  # missing or damaged: trained again
         network = AutoEncoder(torch.Generator())
         vector_to_parameters(torch.from_numpy(np.load(path)), network.parameters())
         return network

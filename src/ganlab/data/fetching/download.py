@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import logging
 import os
 import shutil
 import ssl
@@ -22,6 +23,8 @@ from ganlab.data.fetching.archives import unpack
 from ganlab.errors import UserError
 from ganlab.files import require_space
 from ganlab.locks import locked
+
+log = logging.getLogger(__name__)
 
 TIMEOUT = 30.0  # seconds without a response
 ATTEMPTS = 5  # consecutive ones without a new byte
@@ -57,7 +60,12 @@ def fetch_archive(url: str, place: Path, *, expected: Path, md5: str | None = No
     with explain_errors(url, archive), locked(unpacked, f"unpacks {archive.name}"):
         if expected.exists():
             return
-        fetch(url, archive, md5=md5)  # unless it was put there by hand
+        given = archive.exists()  # put there by hand
+        fetch(url, archive, md5=md5)
+        if md5 is None:
+            log.warning("%s is unpacked unverified: no digest of it is published", archive)
+        elif given and (found := md5_of(archive)) != md5:
+            raise UserError(f"{archive} is not the file that was published (md5 {found} instead of {md5}): remove it")
         if not unpacked.exists():
             unpack(archive, unpacked)
         try:
@@ -147,12 +155,16 @@ def copy(response: HTTPResponse, file: IO[bytes], name: str, start: int, total: 
 
 def check(part: Path, md5: str, url: str, path: Path) -> None:
     """Delete a file of another digest and raise ``UserError``."""
-    with part.open("rb") as file:
-        found = hashlib.file_digest(file, "md5").hexdigest()
-    if found != md5:
+    if (found := md5_of(part)) != md5:
         part.unlink()
         problem = f"its md5 is {found} instead of {md5}; it was deleted"
         raise UserError(f"{url} is not the file that was published ({problem}): repeat, or {by_hand(path)}")
+
+
+def md5_of(path: Path) -> str:
+    """Return a file's MD5, which is what publishers state."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 @contextmanager
@@ -183,11 +195,14 @@ def by_hand(path: Path) -> str:
     return f"fetch it by other means and put it in place as {path.absolute()}"
 
 
-class NoFTPHandler(urllib.request.FTPHandler):
-    """Rejects FTP addresses, to which Python's redirects may lead; it rejects redirects to files itself."""
+class SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to web addresses, but none from https to http; Python's own follow those to FTP as well."""
 
-    def ftp_open(self, request: urllib.request.Request) -> Any:
-        raise urllib.error.URLError("unknown url type: ftp")
+    def redirect_request(self, request: urllib.request.Request, *rest: Any) -> urllib.request.Request | None:
+        scheme = urlsplit(rest[-1]).scheme
+        if scheme not in ("http", "https") or (request.type == "https" and scheme != "https"):
+            raise urllib.error.URLError(f"it leads from {request.type} to {scheme}")
+        return super().redirect_request(request, *rest)
 
 
-OPENER = urllib.request.build_opener(NoFTPHandler)
+OPENER = urllib.request.build_opener(SafeRedirects)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ganlab.data.fetching.download import fetch_archive
-from ganlab.data.packs.source import NoSuchSplitError, Record, Source
+from ganlab.data.packs.source import NoSuchSplitError, NotFetchedError, Record, Source
 from ganlab.errors import UserError
 
 
@@ -26,6 +26,7 @@ class PublishedSet(Source):
     in_memory = True  # all pictures are decoded at once when a pack is made
     option: ClassVar[str]  # its name in data=NAME
     splits: ClassVar[Sequence[str]] = ("train", "test")
+    own: ClassVar[Sequence[str]] = ()  # keys of its configuration that other sets do not have
     by_hand: ClassVar[str]  # how to get the files without a download
 
     def __init__(self, root: str, split: str, download: bool) -> None:
@@ -42,10 +43,9 @@ class PublishedSet(Source):
                     f"{missing[0]} is missing, the rest is there: delete {missing[0].parent} and repeat, which fetches "
                     f"it again, or {self.by_hand} into {self.root}"
                 )
-            raise UserError(
-                f"{missing[0]} is missing: type `python src/prepare.py data={self.option} data.split={split} "
-                f"data.root={root}` to fetch it, or {self.by_hand} into {self.root}, or set data.root to its folder"
-            )
+            otherwise = f"or {self.by_hand} into {self.root}, or set data.root to its folder"
+            values = {key: getattr(self, key) for key in ("split", *self.own)}
+            raise NotFetchedError(f"{missing[0]} is missing", otherwise, self.option, **values, root=root)
 
     @property
     @abstractmethod

@@ -7,28 +7,33 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 from zlib import crc32
 
 import numpy as np
 from tqdm import tqdm
 
-from ganlab.arguments import Natural, Share, checked
+from ganlab.arguments import Few, Share, checked
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.packs.record_reader import FEW_RECORDS, arrays_of, chunks, row_bytes
+from ganlab.data.packs.remarks import by_reason, dark_remark, refuse_broken
 from ganlab.data.packs.source import Source
-from ganlab.data.packs.writer import PackWriter
-from ganlab.errors import UserError
+from ganlab.data.packs.writer import READ_BYTES, PackWriter, unsealed
+from ganlab.errors import UserError, one_line
 from ganlab.files import require_space
 from ganlab.locks import locked
 
 log = logging.getLogger(__name__)
 
-READ_BYTES = 8 * 2**20
 FORMAT = 2  # part of every key: packs of another format are rebuilt
+FACTS: dict[str, type | tuple[type, ...]] = {  # in every pack.json
+    **{"key": str, "source": str, "fingerprint": dict, "protocol": dict, "classes": (list, NoneType)},
+    **{"skipped": list, "rejected": dict, "count": int, "arrays": dict},
+}
 
 
 @dataclass(frozen=True)
@@ -52,22 +57,54 @@ class Pack:
         """Classes, int64 (N,), or attributes, int64 (N, A); None if there are none."""
         return self.arrays.get("labels")
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """What two packs of the same pictures share: checksums of arrays, and of the names of files if there are any.
+
+        The name of the folder is that of this pack; sources and times of files are left out.
+        """
+        return {"pack": self.folder.name, "arrays": self.manifest["arrays"], "names": self.manifest.get("names")}
+
+    def names(self) -> list[str] | None:
+        """Return the names of the files that the pack was made of, one a row unless a file gives several; or None."""
+        try:
+            text = (self.folder / "names.json").read_bytes()
+        except OSError:
+            return None
+        return json.loads(text) if crc32(text) == self.manifest.get("names") else None
+
     @classmethod
     def open(cls, folder: Path) -> "Pack":
-        """Open a complete pack, or raise ``UserError``. Checksums are not compared, see `verify`."""
+        """Open a complete pack, or raise ``UserError``.
+
+        pack.json is compared with its own checksum, and each array with its size, shape and dtype; with its checksum
+        only if the file changed since pack.json was written or last found right: see `verify`.
+        """
         if not os.path.isfile(folder / "pack.json"):
             raise UserError(f"{folder} is not a pack: it has no pack.json; give a folder that prepare.py made")
         try:
-            manifest = json.loads((folder / "pack.json").read_text())
+            manifest = unsealed((folder / "pack.json").read_text())
+            for key, kinds in FACTS.items():
+                if not isinstance(manifest[key], kinds):
+                    raise ValueError(f"{key} of pack.json is damaged")
             arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in manifest["arrays"]}
             for name, expected in manifest["arrays"].items():
-                if [*arrays[name].shape] != expected["shape"] or arrays[name].dtype != expected["dtype"]:
+                array = arrays[name]
+                if [*array.shape] != expected["shape"] or array.dtype != expected["dtype"]:
                     raise ValueError(f"{name}.npy is not of shape {expected['shape']} and {expected['dtype']}")
-            if "labels" in arrays:
-                arrays["labels"] = np.array(arrays["labels"])  # small, and read at every batch
-            return cls(folder, manifest, arrays)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{folder} is incomplete ({error}): delete it, the next start rebuilds it") from error
+                if len(array) != manifest["count"] or array.offset + array.nbytes != array_file(folder, name).st_size:
+                    raise ValueError(f"{name}.npy does not hold {manifest['count']:,} records")
+            pack = cls(folder, manifest, arrays)
+            if not {"images", "targets"} & arrays.keys() or not len(pack):
+                raise ValueError("it holds no pictures")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
+            raise UserError(f"{folder} is incomplete ({reason}): delete it, the next start rebuilds it") from error
+        if max(array_file(folder, name).st_ctime_ns for name in arrays) >= (folder / "pack.json").stat().st_ctime_ns:
+            pack.verify()
+        if "labels" in arrays:
+            arrays["labels"] = np.array(arrays["labels"])  # small, and read at every batch
+        return pack
 
     def verify(self) -> None:
         """Compare every array with its checksum; ``UserError`` if one differs."""
@@ -78,6 +115,13 @@ class Pack:
                     f"{self.folder} is damaged ({name}.npy has another checksum): delete this folder and repeat the "
                     "command that made it, such as python src/prepare.py data=NAME"
                 )
+        with suppress(OSError):  # as in a folder that cannot be written, which is then compared at every opening
+            os.utime(self.folder / "pack.json")
+
+
+def array_file(folder: Path, name: str) -> os.stat_result:
+    """Return size and times of an array's file."""
+    return (folder / f"{name}.npy").stat()
 
 
 def checksum(array: np.ndarray) -> int:
@@ -91,7 +135,7 @@ def checksum(array: np.ndarray) -> int:
 
 @checked
 def build(
-    source: Source, protocol: PictureProtocol, packs: Path, *, max_broken: Share = 0.01, workers: Natural | None = None
+    source: Source, protocol: PictureProtocol, packs: Path, *, max_broken: Share = 0.01, workers: Few | None = None
 ) -> Pack:
     """Open the pack of a source in folder ``packs``, built if missing; ``UserError`` if too much is broken."""
     folder = packs / pack_name(source, protocol)  # changed pictures or another protocol make a new pack
@@ -107,6 +151,8 @@ def open_or_write(folder: Path, write: Callable[[], None]) -> Pack:
         try:
             with locked(folder, f"makes {folder}"):
                 if (pack := open_complete(folder)) is None:
+                    if folder.is_dir():
+                        log.warning("%s is damaged or incomplete: it is made again", folder)
                     write()
                     pack = Pack.open(folder)
         except OSError as error:
@@ -152,6 +198,8 @@ def write(source: Source, protocol: PictureProtocol, folder: Path, max_broken: f
         if not progress.rows:
             reasons = ", ".join(f"{times} {reason}" for reason, times in progress.rejected.items())
             raise UserError(f"{source.name} gives no picture for a pack ({reasons}): set data.root to other pictures")
+        unread = {name for name, _ in progress.skipped}
+        names = source.file_names()
         writer.finish(
             {
                 "key": folder.name.rsplit("-", 1)[1],
@@ -163,25 +211,16 @@ def write(source: Source, protocol: PictureProtocol, folder: Path, max_broken: f
                 "skipped": progress.skipped,
                 "rejected": progress.rejected,
                 **source.notes(),
-            }
+            },
+            None if names is None else [name for name in names if name not in unread],
         )
     if progress.skipped:
-        listed = folder / "pack.json"
-        log.warning("%d of %d pictures cannot be read and are left out: see %s", len(progress.skipped), count, listed)
+        log.warning("%s; see %s", one_line(by_reason(progress.skipped)), folder / "pack.json")
+    if remark := dark_remark(progress.dark, progress.rows):
+        log.warning("%s", remark)
 
 
 def bar_style(count: int) -> dict[str, Any]:
     """Return options of a progress bar: in a log a line every 30 s, and none for few pictures."""
     terminal = sys.stderr.isatty()
     return {"unit": "img", "mininterval": 0.2 if terminal else 30, "disable": not terminal and count < FEW_RECORDS}
-
-
-def refuse_broken(skipped: list[list[str]], count: int, name: str, max_broken: float) -> None:
-    """Raise ``UserError`` if more than the share ``max_broken`` of ``count`` pictures, or all, are skipped."""
-    if len(skipped) <= max_broken * count and len(skipped) < count:
-        return
-    first = "; ".join(f"{file}: {reason}" for file, reason in skipped[:3])
-    raise UserError(
-        f"at least {len(skipped)} of {count} pictures of {name} cannot be read ({first}): replace or remove them, or "
-        f"allow a larger share with data.max_broken (now {max_broken})"
-    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from ganlab.arguments import Count, checked
 from ganlab.errors import UserError
@@ -19,6 +19,9 @@ ENDINGS = (
     *(".tga", ".tif", ".tiff", ".webp"),
 )
 MODES = {1: "L", 3: "RGB"}
+HEIC = (b"ftypheic", b"ftypheix", b"ftyphevc", b"ftypmif1", b"ftypmsf1")  # from byte 4 on, whatever the file is called
+# Bytes of a PNG's unpacked texts and colour profile: editors write many more than Pillow's 1 MB.
+PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = 2**26, 2**28
 
 
 class UnreadableImageError(Exception):
@@ -50,6 +53,10 @@ def decode(picture_file: PictureFile, least: tuple[int, int] | None = None) -> I
                     ImageOps.exif_transpose(picture, in_place=True)
                 return flatten(picture)
     except UnidentifiedImageError as error:
+        with contextlib.suppress(OSError), file.open("rb") if isinstance(file, Path) else file as opened:
+            opened.seek(4)
+            if opened.read(8) in HEIC:
+                raise UnreadableImageError(name, "in HEIC, for which there is no reader: convert to JPEG") from error
         raise UnreadableImageError(name, "not a picture of a known format") from error
     except Exception as error:  # decoders raise many types, not only OSError
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__

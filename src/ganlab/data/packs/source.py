@@ -1,9 +1,11 @@
 """Base class of picture sources, from which packs are built."""
 
+import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ganlab.arguments import checked
 from ganlab.errors import UserError
 
 HELD_OUT = ("test", "val", "valid", "validation")  # splits in the order in which they are searched
@@ -13,6 +15,21 @@ Arrays = dict[str, tuple[str, tuple[int, ...]]]
 
 class NoSuchSplitError(UserError):
     """The data have no split of this name."""
+
+
+class NotFetchedError(UserError):
+    """Files are missing that ``prepare.py`` fetches for the set ``name`` with ``values`` of its keys."""
+
+    def __init__(self, problem: str, otherwise: str, name: str, **values: Any) -> None:
+        lists = {key: f"[{','.join(value)}]" for key, value in values.items() if isinstance(value, list)}
+        self.problem, self.otherwise = problem, otherwise
+        self.arguments = {"data": name} | {f"data.{key}": str(value) for key, value in (values | lists).items()}
+        typed = [f"{key}={value}" for key, value in self.arguments.items()]
+        super().__init__(self.message(shlex.join(["python", "src/prepare.py", *typed])))
+
+    def message(self, command: str) -> str:
+        """Return the message with this command."""
+        return f"{self.problem}: type `{command}` to fetch it, {self.otherwise}"
 
 
 class RecordRows(NamedTuple):
@@ -30,6 +47,10 @@ class Source(ABC):
     content: str | None = None  # what all pictures show, if a classifier for it exists ("digits")
     in_memory: bool = False  # whether pictures are decoded in memory: other processes would not pack them faster
     pictures: tuple[str, ...] = ("images",)  # entries of a record that are pictures, each an array of the pack
+
+    def __init_subclass__(cls) -> None:
+        if "__init__" in vars(cls):
+            checked(cls)
 
     @property
     def extras(self) -> Arrays:
@@ -50,6 +71,10 @@ class Source(ABC):
     @abstractmethod
     def fingerprint(self) -> dict[str, Any]:
         """Return JSON-able facts that change with the records, without decoding them."""
+
+    def file_names(self) -> list[str] | None:
+        """Return the name of each record's file, which says what changed between two packs; None without files."""
+        return None
 
     @abstractmethod
     def read(self, index: int) -> Record:
@@ -84,8 +109,15 @@ class Subset(Source):
     def fingerprint(self) -> dict[str, Any]:
         return {"of": self.source.fingerprint(), "count": self.count}
 
+    def file_names(self) -> list[str] | None:
+        names = self.source.file_names()
+        return names and [names[self._place(index)] for index in range(self.count)]
+
     def read(self, index: int) -> Record:
-        return self.source.read(index * len(self.source) // self.count)
+        return self.source.read(self._place(index))
 
     def read_rows(self, index: int) -> RecordRows:
-        return self.source.read_rows(index * len(self.source) // self.count)
+        return self.source.read_rows(self._place(index))
+
+    def _place(self, index: int) -> int:
+        return index * len(self.source) // self.count

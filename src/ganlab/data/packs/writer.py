@@ -7,6 +7,7 @@ import os
 import time
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from ganlab.data.packs.source import Arrays
 from ganlab.files import remove_temporary_files, replace_folder, write_text_atomically
 
 COMMIT_SECONDS = 1.0  # work that a kill may lose
+READ_BYTES = 8 * 2**20
+DARK = 64  # of 255; the brightest of 14 bits in 16
 
 
 @dataclass
@@ -30,6 +33,7 @@ class Progress:
     crc32: dict[str, int]
     skipped: list[list[str]]
     rejected: dict[str, int]
+    dark: int  # pictures without a pixel above `DARK`, except black ones
 
 
 class PackWriter:
@@ -60,17 +64,23 @@ class PackWriter:
             data = np.ascontiguousarray(values).data
             self._files[name].write(data)
             progress.crc32[name] = zlib.crc32(data, progress.crc32[name])
+            if values.dtype == np.uint8 and values.ndim == 4:
+                brightest = values.max(axis=(1, 2, 3), initial=0)
+                progress.dark += int(np.count_nonzero((brightest > 0) & (brightest <= DARK)))
         progress.rows += len(next(iter(chunk.rows.values())))
         progress.skipped += [list(entry) for entry in chunk.skipped]
         progress.rejected = dict(Counter(progress.rejected) + Counter(chunk.rejected))
         progress.next = chunk.stop
         if time.monotonic() - self._committed >= COMMIT_SECONDS:
             self._sync()
-            write_text_atomically(self.partial / "progress.json", json.dumps(asdict(self.progress)))
+            write_text_atomically(self.partial / "progress.json", sealed(asdict(self.progress)))
             self._committed = time.monotonic()
 
-    def finish(self, manifest: dict[str, Any]) -> None:
-        """Write the arrays' final lengths and, with their checksums, ``manifest`` as pack.json; rename the folder."""
+    def finish(self, manifest: dict[str, Any], names: Sequence[str] | None = None) -> None:
+        """Write the arrays' final lengths and, with their checksums, ``manifest`` as pack.json; rename the folder.
+
+        ``names`` of the records, without those skipped, are written to names.json.
+        """
         for name, file in self._files.items():
             file.seek(0)
             file.write(self._header(name, self.progress.rows))
@@ -80,8 +90,12 @@ class PackWriter:
             name: {"shape": [self.progress.rows, *shape], "dtype": dtype, "crc32": self.progress.crc32[name]}
             for name, (dtype, shape) in self.arrays.items()
         }
-        manifest = {**manifest, "count": self.progress.rows, "arrays": described}
-        write_text_atomically(self.partial / "pack.json", json.dumps(manifest, indent=1))
+        manifest = {**manifest, "count": self.progress.rows, "arrays": described, "dark": self.progress.dark}
+        if names is not None:
+            listed = json.dumps(names, indent=0)
+            write_text_atomically(self.partial / "names.json", listed)
+            manifest["names"] = zlib.crc32(listed.encode())
+        write_text_atomically(self.partial / "pack.json", sealed(manifest))  # last, see `Pack.open`
         (self.partial / "progress.json").unlink(missing_ok=True)
         remove_temporary_files(self.partial)
         replace_folder(self.partial, self.folder)
@@ -101,18 +115,21 @@ class PackWriter:
             file.close()
 
     def _restore(self) -> Progress | None:
-        """Return what an earlier process committed, unless its files are shorter."""
+        """Return what an earlier process committed, unless its files hold something else."""
         try:
-            progress = Progress(**json.loads((self.partial / "progress.json").read_text()))
-            held = [self._path(name).stat().st_size >= self._bytes(name, progress.rows) for name in self.arrays]
-        except (OSError, ValueError, TypeError):
+            progress = Progress(**unsealed((self.partial / "progress.json").read_text()))
+            for name in self.arrays:
+                start, stop = len(self._header(name, 0)), self._bytes(name, progress.rows)
+                if checksum_of_file(self._path(name), start, stop) != progress.crc32[name]:
+                    return None
+        except (OSError, ValueError, TypeError, KeyError):
             return None
-        return progress if all(held) else None
+        return progress
 
     def _start(self) -> Progress:
         for name in self.arrays:
             self._path(name).write_bytes(self._header(name, 0))
-        return Progress(next=0, rows=0, crc32=dict.fromkeys(self.arrays, 0), skipped=[], rejected={})
+        return Progress(next=0, rows=0, crc32=dict.fromkeys(self.arrays, 0), skipped=[], rejected={}, dark=0)
 
     def _path(self, name: str) -> Path:
         return self.partial / f"{name}.npy"
@@ -133,3 +150,30 @@ class PackWriter:
         for file in self._files.values():
             file.flush()
             os.fsync(file.fileno())
+
+
+def sealed(facts: dict[str, Any]) -> str:
+    """Return facts as JSON with their own checksum."""
+    return json.dumps({**facts, "checksum": zlib.crc32(json.dumps(facts).encode())}, indent=1)
+
+
+def unsealed(text: str) -> dict[str, Any]:
+    """Return the facts of a `sealed` text, or of one without a checksum; ``ValueError`` if they were changed."""
+    facts = json.loads(text)
+    if not isinstance(facts, dict):
+        raise ValueError("it holds no JSON object")
+    if facts.pop("checksum", None) not in (None, zlib.crc32(json.dumps(facts).encode())):
+        raise ValueError("it was changed")
+    return facts
+
+
+def checksum_of_file(path: Path, start: int, stop: int) -> int | None:
+    """Return the CRC-32 of the bytes ``start`` .. ``stop`` - 1 of a file; None if it is shorter."""
+    crc = 0
+    with path.open("rb") as file:
+        file.seek(start)
+        while start < stop:
+            if not (block := file.read(min(READ_BYTES, stop - start))):
+                return None
+            crc, start = zlib.crc32(block, crc), start + len(block)
+    return crc

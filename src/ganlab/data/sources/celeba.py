@@ -60,6 +60,9 @@ class CelebA(Source):
         pictures = Folder(str(self.pictures_at)).fingerprint()
         return {"set": self.name, "files": file_stamps(files), "pictures": pictures}
 
+    def file_names(self) -> list[str] | None:
+        return self.files
+
     def read(self, index: int) -> Record:
         name = self.files[index]
         file = self.pictures_at / name if self.pictures_at.is_dir() else io.BytesIO(member(self.pictures_at, name))

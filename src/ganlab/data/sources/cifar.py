@@ -49,6 +49,7 @@ class CIFAR100(CIFAR10):
     """50,000 + 10,000 photographs of 100 classes (``kind`` fine) in 20 groups (coarse), Krizhevsky 2009."""
 
     option = "cifar100"
+    own = ("kind",)
     dataset = datasets.CIFAR100
     by_hand = f"unpack {dataset.url}"
 

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ganlab.arguments import checked
 from ganlab.data.packs.pictures import PictureFile, UnreadableImageError, decode
 from ganlab.errors import UserError
 
 LEAST = 25  # pixels of the shorter side of SinGAN's coarsest scale
 
 
+@checked
 class ImageFile:
     """One picture of at least 25 pixels a side: ``pixels``, uint8 (H, W, 3), transparency over white."""
 

@@ -50,6 +50,9 @@ class ImageNet(Source):
     def fingerprint(self) -> dict[str, Any]:
         return self.inside.fingerprint()
 
+    def file_names(self) -> list[str] | None:
+        return self.inside.file_names()
+
     def read(self, index: int) -> Record:
         return self.inside.read(index)
 

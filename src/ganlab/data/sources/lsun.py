@@ -1,6 +1,7 @@
 """LSUN's scenes and objects, read from the published LMDB folders."""
 
 import io
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,7 +17,7 @@ import lmdb
 
 from ganlab.data.packs.pictures import PictureFile, UnreadableImageError
 from ganlab.data.packs.record_reader import depend_on_parent
-from ganlab.data.packs.source import NoSuchSplitError, Record, Source
+from ganlab.data.packs.source import NoSuchSplitError, NotFetchedError, Record, Source
 from ganlab.errors import UserError
 
 SITE = "http://dl.yf.io/lsun"  # the layout of folders is described at github.com/fyu/lsun
@@ -43,14 +44,31 @@ class LSUN(Source):
         self.root = Path(root).expanduser().absolute()
         self.classes = [str(name) for name in classes] if split != "test" else None
         self.name = "-".join(["lsun", *(self.classes or []), split])[:80]
-        names = {name: name if name in OBJECTS else f"{name}_{split}_lmdb" for name in self.classes or []}
-        self.folders = [self.root / folder for folder in names.values()] or [self.root / "test_lmdb"]
+        folders = [folder_of(name, split) for name in self.classes or [""]]
+        if (self.root / "data.mdb").is_file():  # the folder of one class, or an LMDB file of one's own
+            held = published(self.root.name)
+            if held is None:
+                self.classes, self.name = None, f"lsun-{re.sub('[^A-Za-z0-9._-]+', '_', self.root.name)}"[:80]
+                folders = [self.root.name]
+            elif self.root.name not in folders:
+                raise UserError(
+                    f"data.root={root} is LSUN's {self.root.name}: type {held}, or data.root=another folder"
+                )
+            self.root = self.root.parent
+        self.folders = [self.root / folder for folder in folders]
         for folder in self.folders:
             if download and not folder.exists():
                 from ganlab.data.fetching.download import fetch_archive  # rarely needed
 
                 fetch_archive(address(folder), self.root, expected=folder)  # the bedrooms are 43 GB
-            require_intact(folder, f"data.classes=[{','.join(names)}] data.split={split}")
+            if not (folder / "data.mdb").is_file():
+                otherwise = (
+                    f"or fetch {address(folder)} and unzip it in {folder.parent}, or set data.root to the folder of "
+                    f"{folder.name}, or to that folder itself"
+                )
+                problem = f"{folder / 'data.mdb'} is missing"
+                raise NotFetchedError(problem, otherwise, "lsun", root=root, classes=self.classes or [], split=split)
+            require_intact(folder)
         self.counts = [environment(folder).stat()["entries"] for folder in self.folders]
 
     def __len__(self) -> int:
@@ -166,14 +184,26 @@ def fetch_again(folder: Path) -> str:
     return f"delete {folder} and fetch {address(folder)} again"
 
 
-def require_intact(folder: Path, choice: str) -> None:
-    """Reject a missing, damaged, truncated or empty data file: reading past its end would kill the process."""
+def folder_of(name: str, split: str) -> str:
+    """Return the name of the published folder of a class, or of the test set, whose class is empty."""
+    return name if name in OBJECTS else f"{name}_{split}_lmdb".lstrip("_")
+
+
+def published(folder: str) -> str | None:
+    """Return what to type for a published folder; None if there is none of this name."""
+    choices = [
+        *((name, split) for split in ("train", "val") for name in SCENES),
+        *((name, "train") for name in OBJECTS),
+    ]
+    for name, split in [*choices, ("", "test")]:
+        if folder_of(name, split) == folder:
+            return f"data.classes=[{name}] data.split={split}"
+    return None
+
+
+def require_intact(folder: Path) -> None:
+    """Reject a damaged, truncated or empty data file: reading past its end would kill the process."""
     file = folder / "data.mdb"
-    if not file.is_file():
-        raise UserError(
-            f"{file} is missing: type `python src/prepare.py data=lsun {choice}`, or fetch "
-            f"{address(folder)} and unzip it in {folder.parent}, or set data.root to the folder of {folder.name}"
-        )
     try:
         pages, page_size = environment(folder).info()["last_pgno"] + 1, environment(folder).stat()["psize"]
     except lmdb.Error as error:

@@ -73,6 +73,7 @@ class EMNIST(PublishedSet):
     """Handwritten letters and digits (Cohen et al. 2017) in six ``part``s, upright."""
 
     option = "emnist"
+    own = ("part",)
     by_hand = f"unpack the files of {datasets.EMNIST.url} as EMNIST/raw/*-ubyte"
 
     def __init__(self, root: str, part: str, split: str, download: bool) -> None:

@@ -53,6 +53,9 @@ class Pairs(Source):
     def fingerprint(self) -> dict[str, Any]:
         return {"sides": [side.fingerprint() for side in self.sides], "reverse": self.reverse}
 
+    def file_names(self) -> list[str] | None:
+        return self.files[0]
+
     def read(self, index: int) -> Record:
         """Return one pair; ``UnreadableImageError`` if its pictures cannot show the same view."""
         paths = [files[index] for files in self.files]

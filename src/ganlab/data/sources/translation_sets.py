@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from ganlab.data.packs.source import NotFetchedError
 from ganlab.errors import UserError
 
 PIX2PIX = ("facades", "cityscapes", "maps", "edges2shoes", "edges2handbags", "night2day")
@@ -10,7 +11,7 @@ CYCLEGAN = (
     *("apple2orange", "summer2winter_yosemite", "horse2zebra", "monet2photo", "cezanne2photo", "ukiyoe2photo"),
     *("vangogh2photo", "maps", "cityscapes", "facades", "iphone2dslr_flower", "ae_photos"),
 )
-URL = "http://efrosgans.eecs.berkeley.edu/{family}/datasets/{archive}"
+URL = "https://efrosgans.eecs.berkeley.edu/{family}/datasets/{archive}"
 
 
 def place_of(root: str, name: str | None, kind: str, download: bool) -> Path:
@@ -28,10 +29,8 @@ def place_of(root: str, name: str | None, kind: str, download: bool) -> Path:
     place = Path(root).expanduser() / family / name
     if not place.is_dir():
         if not download:
-            raise UserError(
-                f"{place} is missing: fetch it with `python src/prepare.py data={kind} data.set={name}`, or set "
-                "data.root to the folder that holds it"
-            )
+            otherwise = "or set data.root to the folder that holds it"
+            raise NotFetchedError(f"{place} is missing", otherwise, kind, set=name, root=root)
         from ganlab.data.fetching.download import fetch_archive  # rarely needed
 
         fetch_archive(URL.format(family=family, archive=f"{name}.{ending}"), place.parent, expected=place)

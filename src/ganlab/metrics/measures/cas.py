@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganlab.arguments import Count, Natural, Positive, Several, checked
 from ganlab.classifiers.labelled import Labelled
 from ganlab.classifiers.training import Training, train_and_test
 from ganlab.metrics.metric import PerClassMetric
@@ -13,6 +14,7 @@ from ganlab.metrics.reals import Reals
 FACTOR = "class"
 
 
+@checked
 class CAS(PerClassMetric):
     """Accuracy on real images of a classifier trained only on generated ones; higher is better.
 
@@ -27,7 +29,9 @@ class CAS(PerClassMetric):
     row_dtype = torch.uint8
     names = ("cas_small_cnn",)
 
-    def __init__(self, images: int, batch_size: int, learning_rate: float, width: int, seed: int) -> None:
+    def __init__(
+        self, images: Count, batch_size: Several, learning_rate: Positive, width: Count, seed: Natural
+    ) -> None:
         super().__init__()
         self.training_values = Training(images, batch_size, learning_rate, width, seed)
         self.tested: Labelled | None = None
