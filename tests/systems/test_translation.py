@@ -41,6 +41,8 @@ def test_pictures_together_are_what_each_is_by_itself(statistics: Any, dropout: 
     assert torch.equal(system.decode(request, 4), made) != dropout  # dropout alone depends on the seed
     shifted = replace(request, indices=request.indices + 1)
     assert torch.equal(system.decode(shifted, 3), made) != dropout
+    assert torch.equal(system.decode(replace(request, inputs=system.as_floats(request.inputs)), 3), made)
+    assert torch.equal(system.decode(replace(request, dropout=False), 3), made) != dropout
     found = {"batch_norm": "each picture" if statistics == "batch" else "running", "dropout": dropout, "ema": False}
     assert system.sampling_protocol() == found
     assert all(norm.running_mean.abs().max() == 0 for norm in system.modules() if hasattr(norm, "running_mean"))

@@ -131,11 +131,13 @@ class Translation(AdversarialSystem):
             )
         inputs = self.as_floats(request.inputs)
         seeds = [seed_of(seed, index) for index in request.indices.tolist()]
-        return translated(self.translator(task), inputs, request.statistics or self.statistics, self.dropout, seeds)
+        dropout = self.dropout if request.dropout is None else request.dropout
+        return translated(self.translator(task), inputs, request.statistics or self.statistics, dropout, seeds)
 
     def as_floats(self, pictures: Tensor) -> Tensor:
-        """Return uint8 pictures (N, C, H, W) as the networks take them."""
-        return to_floats(pictures.to(self.device).permute(0, 2, 3, 1), self.value_range)
+        """Return pictures (N, C, H, W), bytes or floats already, as the networks take them."""
+        pictures = pictures.to(self.device)
+        return to_floats(pictures.permute(0, 2, 3, 1), self.value_range) if pictures.dtype == torch.uint8 else pictures
 
     def sampling_protocol(self) -> dict[str, Any]:
         """Return which statistics batch norm uses, whether values are dropped, and whether weights are averages."""
