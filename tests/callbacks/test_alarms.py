@@ -6,7 +6,16 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ganlab.callbacks.alarms import Thresholds, collapsed, not_converging, not_finite, oscillates, vanished
+from ganlab.callbacks.alarms import (
+    Thresholds,
+    collapsed,
+    idle,
+    inverted,
+    not_converging,
+    not_finite,
+    oscillates,
+    vanished,
+)
 
 CONF = Path(__file__).parents[2] / "conf" / "diagnostics" / "default.yaml"
 VALUES = {key: value for key, value in yaml.safe_load(CONF.read_text()).items() if key not in ("on_trouble", "warm_up")}
@@ -34,6 +43,18 @@ def test_a_discriminator_that_wins_is_named_as_the_cause_and_is_no_trouble_by_it
     assert score_alarm([40, 20, 10], accuracy=1.0) is None
     assert "ranks 99.9% of (real, fake) pairs right" in str(score_alarm([40, 10, 25, 21], accuracy=0.999))
     assert score_alarm([float("nan")] * 4) is None
+
+
+def test_negatives_of_the_inputs_are_an_inversion():
+    assert inverted([-0.95]) is None and inverted([-0.95, -0.5]) is None
+    assert "negatives of their inputs, with a correlation of -0.97" in str(inverted([0.1, -0.9, -0.97]))
+
+
+def test_translations_that_stay_while_the_cycle_loss_falls_are_idle():
+    still, moving = [torch.full((9,), 0.001 * n) for n in range(5)], [torch.full((9,), 0.1 * n) for n in range(5)]
+    falling = [4.0, 3.0, 2.5, 2.0, 1.5]
+    assert idle(still[:3], falling[:3]) is None and idle(moving, falling) is None and idle(still, [2.0] * 5) is None
+    assert "the cycle loss fell from 3 to 1.5 while translations stayed the same" in str(idle(still, falling))
 
 
 @given(st.lists(st.floats(1, 1000), min_size=2, max_size=8))

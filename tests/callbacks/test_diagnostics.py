@@ -198,6 +198,18 @@ def test_players_of_any_name_and_every_task_are_watched(various):
     assert "the discriminator ranks 100.0%" in stage.callback.tripped[-1]["sentence"]
 
 
+def test_negatives_of_inputs_are_noticed_where_there_is_a_cycle(various):
+    stage = Stage(255 - various[:1].repeat(LOOK, 1, 1, 1), tasks=("a_to_b",))
+    (looks,) = stage.callback.samples
+    looks.request = Request.first(LOOK, inputs=various[:1].repeat(LOOK, 1, 1, 1))
+    for terms in (3 * [{"generator/l1": 1.0}], 2 * [{"generator/cycle/a": 1.0}]):
+        assert "inversion/a_to_b" not in stage.names
+        for each in terms:
+            stage.batch(**each)
+            stage.batch(**each)
+    assert "inversion/a_to_b" in stage.names and stage.logged["correlation/a_to_b"] == pytest.approx(-1.0)
+
+
 def test_gradient_norms_by_player_and_layer():
     networks = {name: torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1)) for name in ("one", "other")}
     for parameter in (*networks["one"].parameters(), *networks["other"].parameters()):

@@ -83,6 +83,25 @@ LIMITS: dict[tuple[str, ...], dict[str, float | tuple[float, float]]] = {
         "features.classifier.width": 1,
         "features.classifier.seed": 0,
     },
+    ("train", "architecture=cyclegan"): {
+        "architecture.generator.blocks": 0,
+        "architecture.generator.dropout": (0, 1),
+        "architecture.discriminator.layers": 0,
+    },
+    ("train", "experiment=pix2pix"): {
+        "system.weights.adversarial": 0,
+        "system.weights.l1": 0,
+        "system.weights.discriminator.adversarial": 0,
+        "schedule.start": 0,
+        "architecture.condition_channels": 0,
+    },
+    ("train", "experiment=context_encoder", "data.root=."): {
+        "system.weights.l2": 0,
+        "system.known": 0,
+        "system.generator_rate": 1e-9,
+        "architecture.generator.bottleneck_units": 1,
+    },
+    ("train", "experiment=cyclegan"): {"system.weights.cycle": 0, "system.identity": (0, 1), "system.replay": 0},
     ("train", "update=alternating", "optimizer=rmsprop"): {"update.d_steps": 1, "optimizer.lr": 0},
     ("train", "regularizer=orthogonal"): {
         "regularizer.orthogonal.weight": 0,

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganlab.data.inputs import HOLES, KINDS, draw_masks, entries_of, make_inputs, require_known
+from ganlab.data.inputs import HOLES, KINDS, LEVELS, MadeInputs, draw_masks, loss_weights, make_inputs
 from ganlab.errors import UserError
 
 
@@ -44,7 +44,7 @@ def test_occlusions_differ_from_picture_to_picture():
 def test_holes_have_the_mean_colour_and_the_rest_is_untouched(kind, images):
     masks = torch.from_numpy(np.array(draw_masks(kind, np.random.default_rng(1), 5, 16)))
     made = make_inputs(kind, images, masks)
-    assert tuple(made) == entries_of(kind) == ("inputs", "targets", "masks")
+    assert tuple(made) == MadeInputs(kind).entries == ("inputs", "targets", "masks")
     assert made["targets"] is images and made["masks"].dtype == torch.bool
     assert (made["inputs"][masks] == torch.tensor([117, 104, 123])).all()
     assert torch.equal(made["inputs"][~masks], images[~masks])
@@ -54,7 +54,7 @@ def test_holes_have_the_mean_colour_and_the_rest_is_untouched(kind, images):
 
 def test_grey_is_that_of_pillow(images):
     made = make_inputs("grey", images, None)
-    assert tuple(made) == entries_of("grey") == ("inputs", "targets") and made["inputs"].shape == images.shape
+    assert tuple(made) == MadeInputs("grey").entries == ("inputs", "targets") and made["inputs"].shape == images.shape
     for image, grey in zip(images, made["inputs"], strict=True):
         expected = np.asarray(Image.fromarray(image.numpy()).convert("L"))
         assert all(np.array_equal(grey[..., channel], expected) for channel in range(3))
@@ -72,8 +72,64 @@ def test_edges_are_dark_lines_where_brightness_changes():
     assert torch.equal(turned.transpose(1, 2), make_inputs("edges", images, None)["inputs"])
 
 
-def test_unknown_inputs_are_refused():
+def test_an_overlap_leaves_a_rim_of_the_hole_that_weighs_ten_times():
+    images = torch.full((2, 128, 128, 3), 7, dtype=torch.uint8)
+    inputs = MadeInputs("centre_hole", overlap=4)
+    masks = torch.from_numpy(np.array(inputs.draw(np.random.default_rng(0), 2, 128)))
+    made = inputs.make(images, masks)
+    assert torch.equal(made["masks"], masks) and masks[0].sum() == 64 * 64
+    filled = (made["inputs"] != 7).any(dim=3)
+    assert filled[1].nonzero().amin(0).tolist() == [36, 36] and filled[1].nonzero().amax(0).tolist() == [91, 91]
+    assert torch.equal(made["rim"], masks & ~filled)
+    weights = loss_weights(made["masks"], made["rim"])
+    assert [(weights[0] == value).sum().item() for value in (10, 1)] == [960, 3136] and weights[0].sum() == 12736
+    assert torch.equal(loss_weights(masks, None), masks.float())
+
+
+@pytest.mark.parametrize(("size", "inner"), [(64, 28 * 28), (32, 14 * 14), (256, 112 * 112), (8, 4 * 4)])
+def test_the_overlap_scales_with_the_picture(size, inner):
+    images = torch.zeros(1, size, size, 1, dtype=torch.uint8)
+    inputs = MadeInputs("centre_hole", overlap=4)
+    made = inputs.make(images, torch.from_numpy(np.array(inputs.draw(np.random.default_rng(0), 1, size))))
+    assert (made["inputs"] == 110).sum() == inner
+
+
+@pytest.mark.parametrize("kind", HOLES)
+def test_without_an_overlap_nothing_changes(kind, images):
+    drawn = np.array(draw_masks(kind, np.random.default_rng(1), 5, 16))
+    plain = make_inputs(kind, images, torch.from_numpy(drawn))
+    made = MadeInputs(kind).make(
+        images, torch.from_numpy(np.array(MadeInputs(kind).draw(np.random.default_rng(1), 5, 16)))
+    )
+    assert list(made) == list(plain) and all(torch.equal(made[name], plain[name]) for name in plain)
+
+
+def test_occlusions_of_a_level_cover_that_share():
+    for level in (*LEVELS, 0.5):
+        masks = draw_masks("occlusion", np.random.default_rng(0), 200, 32, level)
+        shares = masks.mean((1, 2))
+        assert abs(shares.mean() - level) < 0.03 * level and shares.std() < 0.1 * level
+        assert len(np.unique(masks.reshape(200, -1), axis=0)) == 200 and masks.any(0).mean() > 0.95
+
+
+def test_grey_inputs_of_one_channel(images):
+    made = MadeInputs("grey", channels=1).make(images, None)
+    assert made["inputs"].shape == (5, 16, 16, 1) and made["targets"] is images
+    assert torch.equal(made["inputs"], make_inputs("grey", images, None)["inputs"][..., :1])
+    assert MadeInputs("edges", channels=1).make(images, None)["inputs"].shape == (5, 16, 16, 1)
+    plain = {"images": images[..., :1]}  # grey data have data.input_channels=1
+    assert MadeInputs(channels=1).in_channels(plain) is plain
+    assert MadeInputs("grey", channels=1).make(images[..., :1], None)["inputs"].shape == (5, 16, 16, 1)
+
+
+def test_impossible_inputs_are_refused():
     for kind in KINDS:
-        require_known(kind)
+        MadeInputs(kind)
     with pytest.raises(UserError, match="data.inputs=blur is not known: take one of none, centre_hole"):
-        require_known("blur")
+        MadeInputs("blur")
+    with pytest.raises(UserError, match="data.overlap=4 is the rim of a hole: type data.inputs=centre_hole"):
+        MadeInputs("grey", overlap=4)
+    with pytest.raises(UserError, match="data.level=0.2 is the share of an occlusion: type data.inputs=occlusion"):
+        MadeInputs("centre_hole", level=0.2)
+    with pytest.raises(ValueError, match="level=0.9 must be a number from 0.01 to 0.5"):
+        MadeInputs("occlusion", level=0.9)

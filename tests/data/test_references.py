@@ -5,7 +5,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 
+from ganlab.configuration.checking import check
+from ganlab.configuration.entry import CONF
 from ganlab.data.inputs import HOLES, make_inputs
 from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.pictures import PictureProtocol, decode
@@ -13,6 +16,7 @@ from ganlab.data.packs.source import Record
 from ganlab.data.sources.folder import Folder
 from ganlab.data.spec import PackSpec
 from ganlab.errors import UserError
+from ganlab.runs.build import build_data
 
 INDICES = np.array([7, 0, 29])
 
@@ -112,6 +116,34 @@ def test_drawings_are_made_from_the_centres(module: Callable[..., ImageDataModul
         made.reference("b_to_a")
 
 
+@pytest.mark.parametrize(("kind", "options"), [("images", {"inputs": "grey"}), ("pairs", {})])
+def test_grey_inputs_of_colour_targets_have_one_channel(
+    module: Callable[..., ImageDataModule], kind: str, options: dict[str, str]
+) -> None:
+    made = module(kind, input_channels=1, **options)
+    shown = made.reference().shown(INDICES)
+    assert shown["inputs"].shape == (3, 1, 16, 16) and shown["targets"].shape == (3, 3, 16, 16)
+    batch = {name: torch.from_numpy(np.array(made.packs[0].arrays[name][:8])) for name in made.pictures[0]}
+    drawn = {name: torch.from_numpy(values) for name, values in made.transform.draw(0, 8).items()}
+    assert made.transform.apply(batch | drawn)["inputs"].shape == (8, 16, 16, 1)
+
+
+def test_impossible_input_channels_are_refused(module: Callable[..., ImageDataModule]) -> None:
+    with pytest.raises(UserError, match="data.input_channels=2 cannot be made from data.channels=3: take 1 or 3"):
+        module("pairs", input_channels=2)
+    with pytest.raises(UserError, match="data.input_channels=1 needs inputs beside targets"):
+        module("images", input_channels=1)
+
+
+def test_metrics_and_previews_see_the_overlap_but_predict_the_whole_hole(
+    module: Callable[..., ImageDataModule],
+) -> None:
+    shown = module(inputs="centre_hole", overlap=16).reference().shown(INDICES)
+    filled = (shown["inputs"] != shown["targets"]).any(dim=1)
+    assert list(shown) == ["inputs", "targets", "masks"] and shown["masks"].sum() == 3 * 8 * 8
+    assert filled.sum() <= 3 * 4 * 4 and not filled[:, :6].any()
+
+
 def test_domains_show_one_and_compare_with_the_other(module: Callable[..., ImageDataModule]) -> None:
     made = module("domains", labels=False)
     there, back = made.reference("a_to_b"), made.reference("b_to_a")
@@ -123,3 +155,21 @@ def test_domains_show_one_and_compare_with_the_other(module: Callable[..., Image
     assert np.array_equal(third, made.packs[1].images[3, 4:20, 4:20])
     with pytest.raises(UserError, match="task '' cannot be learned .*: take 'a_to_b' or 'b_to_a'"):
         made.reference()
+
+
+def test_drawn_domains_know_the_truth_and_share_no_room(tmp_path: Path) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        configs = [
+            compose("prepare", [f"data={name}", "data.count=4", "data.image_size=16", f"packs={tmp_path}"])
+            for name in ("day_night", "day_night_pairs")
+        ]
+    domains, paired = (build_data(check(config) | {"seed": 0}) for config in configs)
+    rows = np.arange(4)
+    there, back = (domains.reference(task).shown(rows) for task in ("a_to_b", "b_to_a"))
+    truth = paired.reference().shown(rows)
+    assert all(torch.equal(there[name], truth[name]) for name in ("inputs", "targets", "masks"))
+    assert there["masks"].shape == (4, 1, 16, 16) and 0 < there["masks"].float().mean() < 0.4
+    assert np.array_equal(domains.reference("b_to_a").reals.images.transpose(0, 3, 1, 2), there["inputs"])
+    assert (back["inputs"].double().mean() < back["targets"].double().mean()).item()  # night to day
+    assert not (there["targets"][:, None] == back["inputs"]).flatten(2).all(dim=2).any()
+    assert set(next(iter(domains.streams())).arrays) == {"a"}

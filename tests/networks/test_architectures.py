@@ -257,6 +257,9 @@ PAIRS, GENERATORS, DISCRIMINATORS = (
 )
 
 
+TRANSLATIONS = ("pix2pix", "cyclegan", "context_encoder")  # pictures into pictures
+
+
 def composed(*overrides: str) -> Any:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose(overrides=["+data=digits", *overrides])
@@ -264,7 +267,9 @@ def composed(*overrides: str) -> Any:
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_every_pair_has_the_keys_that_networks_read_without_a_default(pair: str) -> None:
-    assert {"width", "latent_size", "prior"} <= composed(f"+architecture={pair}").architecture.keys()
+    architecture = composed(f"+architecture={pair}").architecture
+    of_latents = () if architecture.generator._target_.split(".")[-2] in TRANSLATIONS else ("latent_size", "prior")
+    assert {"width", *of_latents} <= architecture.keys()
 
 
 @pytest.mark.parametrize("pair", ["mlp", "dcgan"])  # the fewest keys for both networks, and the most
@@ -277,9 +282,11 @@ def test_any_generator_meets_any_discriminator(pair: str) -> None:
         config = composed(f"+architecture={pair}", *chosen, "architecture.width=2")
         with torch.device("meta"):
             made = [instantiate(config.architecture[name], _convert_="all") for name in ("generator", "discriminator")]
+        given = (made[0].latent_size,) if generator not in TRANSLATIONS else made[0].input_shape
+        logits = (COUNT, 1, 2, 2) if discriminator == "pix2pix" else (COUNT,)
         networks = {
-            "generator": (made[0], torch.empty(COUNT, made[0].latent_size, device="meta"), (COUNT, 1, 32, 32)),
-            "discriminator": (made[1], torch.empty(COUNT, 1, 32, 32, device="meta"), (COUNT,)),
+            "generator": (made[0], torch.empty(COUNT, *given, device="meta"), (COUNT, 1, 32, 32)),
+            "discriminator": (made[1], torch.empty(COUNT, 1, 32, 32, device="meta"), logits),
         }
         for network, inputs, shape in networks.values():
             assert network.eval()(inputs, *(label.to("meta") for label in labels_for(network))).shape == shape
@@ -295,8 +302,14 @@ def test_a_networks_file_mirrors_its_constructor(half: str) -> None:
     parameters = signature(get_class(values.pop("_target_"))).parameters  # type: ignore[union-attr]
     missing = parameters.keys() - values.keys()
     assert values.keys() <= parameters.keys() and missing <= {"classes"}
-    if name in ("dcgan", "sndcgan", "resnet"):  # of the paper, and not a variant: the values are the defaults
+    if name in (
+        "dcgan",
+        "sndcgan",
+        "resnet",
+        *TRANSLATIONS,
+    ):  # not variants: the values are the defaults
         shared = {"image_size", "channels", "width", "latent_size", "prior"}
+        shared |= {"input_channels", "condition_channels", "region"}
         for key in values.keys() - shared:
             assert values[key] == parameters[key].default, f"{half}: {key}"
 
@@ -348,8 +361,13 @@ def test_networks_of_two_papers_train_together(command: Callable[..., Any], chos
             "no key architecture.discriminator.input_bias with the options chosen: it belongs to architecture/disc",
         ),
         (
+            ("architecture=pix2pix", "architecture/generator=dcgan"),
+            "this architecture= has no latent_size for the network",
+        ),
+        (("architecture/generator=cyclegan",), "this generator takes pictures: type a generator of latents such as"),
+        (
             ("architecture/discriminator=dcgn",),
-            "architecture/discriminator=dcgn does not exist: type architecture/discriminator=dcgan; choose one of dcg",
+            "architecture/discriminator=dcgn does not exist: type architecture/discriminator=dcgan; choose one of con",
         ),
     ],
 )

@@ -26,7 +26,9 @@ def test_every_figure_and_table_is_listed_without_torch() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.returncode == 0, done.stderr
     listed = [line.split()[1] for line in done.stdout.splitlines() if "figure=" in line or "table=" in line][1:]
-    assert listed == [f"figure={n}" for n in range(1, 12)] + [f"table={n}" for n in range(1, 4)]
+    assert listed == [f"figure={n}" for n in range(1, 12)] + [
+        f"table={n}" for n in (1, 2, 3, "baselines", "encoder", "occlusion")
+    ]
 
 
 @pytest.mark.parametrize("item", ITEMS)
@@ -38,10 +40,10 @@ def test_every_figure_and_table_composes_and_trains_what_exists(command: Callabl
     config = yaml.safe_load(outcome.out)
     kind, _, number = item.partition("=")
     made = instantiate(config[kind], _convert_="all")
-    assert config["number"] == int(number) and made.title
+    assert str(config["number"]) == number and made.title
     for role in made.needs:
         recipe = config["train"][role]
-        assert command("train", *recipe.split(), "--cfg", "job").code == 0, recipe
+        assert not recipe or command("train", *recipe.split(), "--cfg", "job").code == 0, recipe
 
 
 def test_a_figure_its_numbers_and_its_animation(command: Callable, smoke: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ RUN = "run python -m ganlab.report.architectures"
 ENTRIES = {entry.name: entry for entry in entries()}
 
 
-@pytest.mark.parametrize("name", ["dcgan_tutorial", "mlp_conditional", "resnet_conditional"])
+@pytest.mark.parametrize("name", ["dcgan_tutorial", "mlp_conditional", "resnet_conditional", "pix2pix"])
 def test_the_page_is_current(name: str) -> None:
     line, section = describe(ENTRIES[name])
     page = PAGE.read_text()

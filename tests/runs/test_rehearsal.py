@@ -39,6 +39,7 @@ def rehearsed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         (["data.batch_size=4", "accumulate=2"], 2, "on 2 devices with accumulate=2 leaves .* data.batch_size=8 or"),
         (["data.batch_size=1", "architecture=mlp_conditional"], 1, "leaves one image"),
         (["data.batch_size=1", "architecture=sndcgan"], 1, "leaves one image"),
+        (["data.batch_size=1", "experiment=context_encoder", "data.root=."], 1, "leaves one image"),
         (["data.batch_size=1", "architecture.discriminator.hidden_layers=1", NORM_FREE[0]], 1, "leaves one image"),
         (["data.batch_size=1", "system.joint=true", "penalty=r1", NORM_FREE[0],
           "architecture.discriminator.hidden_layers=1"], 1, "leaves one image"),
@@ -60,6 +61,10 @@ def test_one_value_a_channel_is_refused(rehearsed: Callable, overrides: list[str
         (["data.batch_size=32", "augment=[diffaugment,adaptive]", "penalty=[r1,lecam]", "system.replay=9"], 1),
         (["data.batch_size=32", "architecture=dcgan_conditional", "regularizer=orthogonal"], 1),
         (["data.batch_size=1_000_000_000"], 1),  # takes no memory here
+        (["experiment=facades", "data.batch_size=1"], 1),  # its innermost pixel has no norm
+        (["experiment=colourise", "data.root=."], 1),
+        (["experiment=day2night", "data.batch_size=1"], 1),
+        (["experiment=random_region", "data.root=."], 1),
     ],
 )
 def test_what_can_work_is_not_refused(rehearsed: Callable, overrides: list[str], devices: int) -> None:
@@ -77,6 +82,7 @@ def test_what_can_work_is_not_refused(rehearsed: Callable, overrides: list[str],
         (["architecture.width=1_000_000_000_000_000"], "architecture.generator: "),
         (["data.num_classes=9_000_000_000_000_000_000", "architecture=dcgan_conditional"], "architecture.generator: "),
         (["architecture.generator.channels=3"], "the generator makes images of 32x32x3, and the data has 32x32x1"),
+        (["experiment=facades", "architecture.discriminator.channels=1"], "do not fit each other|channels"),
         (["architecture.discriminator.image_size=64"], "the networks do not fit each other or the images: "),
     ],
 )  # fmt: skip

@@ -24,7 +24,13 @@ from ganlab.runs.folder import RunFolder  # noqa: E402
 from ganlab.systems.checkpoint import LAST, Checkpoint, read  # noqa: E402
 
 BATCH = 8
-LENGTHS = {"pix2pix": (24, 48), "cycle_of_two": (24, 48), "cycle_of_four": (24, 48), "growing": (68, 120)}
+LENGTHS = {
+    "pix2pix": (24, 48),
+    "context_encoder": (24, 48),
+    "cycle_of_two": (24, 48),
+    "cycle_of_four": (24, 48),
+    "growing": (68, 120),
+}
 TRAINER = {"accelerator": "cpu", "num_nodes": 1, "strategy": "auto", "plugins": None}
 METRICS = {
     "swd": {"_target_": "ganlab.metrics.measures.swd.SWD", "patches": 8, "seed": 0},
@@ -60,6 +66,8 @@ def data_of(learns_from: tuple[str, ...], folder: Path) -> ImageDataModule:
     def spec(seed: int, *pictures: str) -> PackSpec:
         return PackSpec(Noise(seed, pictures), protocol, folder / "packs", max_broken=0, workers=0)
 
+    if "masks" in learns_from:
+        return ImageDataModule(spec(9, "images"), BATCH, SEED, inputs="centre_hole", overlap=8)  # 8 of 128: 1 of 16
     domains = {name: spec(number, "images") for number, name in enumerate(learns_from)}
     return ImageDataModule(domains if learns_from == ("a", "b") else spec(9, *learns_from), BATCH, SEED)
 
@@ -67,10 +75,9 @@ def data_of(learns_from: tuple[str, ...], folder: Path) -> ImageDataModule:
 def train(name: str, folder: Path, images: int, devices: int, **options: Any) -> None:
     """Train a family up to so many images, from its last checkpoint where there is one."""
     system = FAMILIES[name](half_life=100.0, **options)
-    for network in system.networks.values() if devices > 1 or "one" in folder.name else ():
-        for index, layer in enumerate(network if isinstance(network, nn.Sequential) else ()):
-            if isinstance(layer, nn.Dropout):
-                network[index] = nn.Identity()  # drawn by each rank for itself
+    for layer in (*system.networks.modules(), *system.averages.modules()):
+        if isinstance(layer, nn.Dropout) and (devices > 1 or "one" in folder.name):
+            layer.p = 0.0  # drawn by each rank for itself
     data = data_of(system.learns_from, folder.parent)
     data.batch_size_at = lambda seen: system.stages(seen).batch_size or BATCH
     metrics = {name: node for name, node in METRICS.items() if name != "l1" or "targets" in system.learns_from}
@@ -91,10 +98,14 @@ def train(name: str, folder: Path, images: int, devices: int, **options: Any) ->
     if last.is_file():
         load_weights(system, Checkpoint(last, read(last)))
     trainer.fit(system, datamodule=data, ckpt_path=last if last.is_file() else None, weights_only=True)
+    if torch.distributed.is_initialized():
+        torch.distributed.barrier()  # rank 0 may still be writing what the next run starts from
 
 
 def main(processes: int, folder: Path) -> None:
     for name, (half, full) in LENGTHS.items():
+        if processes > 1 and name == "cycle_of_four":  # as the other form does
+            continue
         train(name, folder / f"{name}-straight", full, processes)
         for images in (half, full):
             train(name, folder / f"{name}-halves", images, processes)

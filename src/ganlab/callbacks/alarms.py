@@ -1,5 +1,7 @@
 """Alarms: rules that detect non-convergence, oscillation, mode collapse, vanishing gradients and non-finite numbers.
 
+Of unpaired translations also that they are negatives of their inputs, or do not change.
+
 Each rule takes the history of one or two signals and returns a message when it trips, else None.
 """
 
@@ -17,6 +19,9 @@ from ganlab.arguments import Share, Within, checked
 
 LOGS = 3  # successive logs with a vanished gradient
 SNAPSHOTS = 6  # last measurements that oscillation is detected in
+NEGATIVE = -0.8  # correlation of a translation with its input from which it is the negative
+STILL, UNMOVED = 4, 0.02  # measurements, and distances of mean translations between them that are no change
+FALLEN = 0.8  # share of the cycle loss that is left when it has fallen
 WINS = 0.99  # share of (real, fake) pairs ranked correctly from which messages name the discriminator
 
 
@@ -92,6 +97,34 @@ def collapsed(diversity: Sequence[float], coverage: Sequence[float | None], limi
     return (
         f"mode collapse: {found}; try update.g_steps=1, a lower beta1 (optimizer.betas=[0,0.99]), penalty=[r1], or an "
         f"earlier checkpoint"
+    )
+
+
+def inverted(correlation: Sequence[float]) -> str | None:
+    """Inversion: translations are negatives of their inputs at two successive measurements; a cycle permits that.
+
+    ``correlation``: of the pixels of an input and its translation, the mean over pictures.
+    """
+    if len(correlation) < 2 or max(correlation[-2:]) > NEGATIVE:
+        return None
+    return (
+        f"inversion: translations are negatives of their inputs, with a correlation of {correlation[-1]:.2f}; try "
+        f"another seed, or a larger system.identity"
+    )
+
+
+def idle(snapshots: Sequence[Tensor], cycle: Sequence[float]) -> str | None:
+    """Idle translations: the cycle loss falls, and the translations do not change.
+
+    ``snapshots``: as of `oscillates`; ``cycle``: the cycle loss at the same measurements.
+    """
+    if min(len(snapshots), len(cycle)) < STILL or cycle[-1] > FALLEN * cycle[-STILL]:
+        return None
+    if max(float(torch.dist(before, after)) for before, after in pairwise(snapshots[-STILL:])) > UNMOVED:
+        return None
+    return (
+        f"idle translation: the cycle loss fell from {cycle[-STILL]:.3g} to {cycle[-1]:.3g} while translations stayed "
+        f"the same, perhaps as their inputs; try a lower system.weights.cycle or system.identity"
     )
 
 

@@ -13,7 +13,17 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from ganlab.arguments import Count, Natural, checked
-from ganlab.callbacks.alarms import SNAPSHOTS, Thresholds, collapsed, not_converging, not_finite, oscillates, vanished
+from ganlab.callbacks.alarms import (
+    SNAPSHOTS,
+    Thresholds,
+    collapsed,
+    idle,
+    inverted,
+    not_converging,
+    not_finite,
+    oscillates,
+    vanished,
+)
 from ganlab.callbacks.checkpoints import Checkpoints
 from ganlab.callbacks.evaluations import Evaluations
 from ganlab.callbacks.metric_logger import MetricLogger
@@ -142,6 +152,12 @@ class Diagnostics(L.Callback):
             diversity, coverage, means = (self.history[f"{name}{of}"] for name in ("diversity", "coverage", "mean"))
             found[f"mode_collapse{of}"] = collapsed(diversity, coverage, self.limits)
             found[f"oscillation{of}"] = oscillates(means, self.limits)
+            cycle = sum(value for name, value in self.metric_logger.latest.items() if "/cycle/" in name)
+            if cycle and "correlation" in values and self.is_warm(system):
+                self.note(f"correlation{of}", values["correlation"])
+                self.note(f"cycle{of}", cycle)
+                found[f"inversion{of}"] = inverted(self.history[f"correlation{of}"])
+                found[f"idle{of}"] = idle(means, self.history[f"cycle{of}"])
         return found
 
     def score_is_new(self, system: AdversarialSystem) -> bool:

@@ -112,4 +112,5 @@ class Outlook(L.Callback):
         left = seconds * (self.max_images - seen) if self.max_images else 0.0
         if self.recipe == SMALL or left < LONG:
             return ""
-        return f"{self.recipe} will take about {left / 3600:,.0f} hours on this CPU; in minutes: {self.command}"
+        faster = f"; in minutes: {self.command}" if self.command else ""
+        return f"{self.recipe} will take about {left / 3600:,.0f} hours on this CPU{faster}"

@@ -1,4 +1,4 @@
-"""Statistics of generated images against real ones: diversity, class shares and the mean image."""
+"""Statistics of generated images against real ones and their inputs: diversity, class shares, the mean, correlation."""
 
 from dataclasses import replace
 from functools import cached_property
@@ -35,7 +35,7 @@ class SampleStatistics:
         """Return ``diversity`` and, by a classifier, ``classes/<number>`` and ``coverage``; empty for tiny images.
 
         ``diversity`` is the mean dissimilarity of two images over that of two real ones; ``coverage`` is the share of
-        the real images' classes that occur.
+        the real images' classes that occur. ``correlation`` with its input, of the same shape, is the mean over images.
         """
         images = system.respond(self.request, system.seed, self.task)
         if min(images.shape[2:]) < LEAST_SIDE:
@@ -43,6 +43,8 @@ class SampleStatistics:
         self.reals = self.reals.to(images.device)
         self.mean = (images.float().mean(0).flatten() / self.real_deviation).cpu()
         values = {"diversity": dissimilarity(images) / max(self.real_dissimilarity, 1e-6)}
+        if (inputs := self.request.inputs) is not None and inputs.shape == images.shape:
+            values["correlation"] = correlation(inputs.to(images.device), images)
         if classifier is not None and (shares := class_shares(images, classifier)):
             if self.real_shares is None:
                 self.real_shares = class_shares(self.reals, classifier)
@@ -59,6 +61,12 @@ class SampleStatistics:
         """Mean distance of a real image from their mean, in grey levels."""
         reals = self.reals.float()
         return reals.sub(reals.mean(0)).flatten(1).norm(dim=1).mean().clamp_min(1.0)
+
+
+def correlation(images: Tensor, others: Tensor) -> float:
+    """Return the correlation of the values of two images (N, C, H, W), the mean over N; 0 where one is constant."""
+    first, second = (one.float().flatten(1) - one.float().flatten(1).mean(1, keepdim=True) for one in (images, others))
+    return torch.cosine_similarity(first, second).mean().item()
 
 
 def class_shares(images: Tensor, classifier: DigitsFeatures) -> dict[str, float]:

@@ -27,6 +27,7 @@ OWNERS = (
     ("data", "ganlab.data.module.ImageDataModule"),
     ("data.deduplication", "ganlab.data.deduplication.hashing.Hashing"),
     ("system", "ganlab.systems.adversary.Adversary"),
+    ("system", "ganlab.systems.translation.Translation"),
     ("metrics", "ganlab.evaluation.evaluator.Evaluator"),
     ("features", "ganlab.metrics.extractors.choosing.choose_features"),
     ("features.classifier", "ganlab.metrics.extractors.choosing.classifier_features"),
@@ -45,7 +46,7 @@ KEYS: tuple[tuple[Any, str], ...] = (
     (Annotated[int, Within(4)] | None, "data.count"),  # metrics compare halves
     (Annotated[float, Within(0.001)] | None, "max_epochs"),
     (NonNegative, "ema.half_life optimizer.*lr optimizer.*eps optimizer.*alpha optimizer.*momentum"),
-    (NonNegative, "optimizer.*weight_decay"),
+    (NonNegative, "optimizer.*weight_decay system.weights.*"),
     (list[Share], "optimizer.*betas"),
     (NonNegative | None, "optimizer.*clip_norm"),
     (bool, "data.deduplicate grid from_scratch verify"),

@@ -205,6 +205,8 @@ def explain(error: BaseException, conf: Path, name: str, typed: Sequence[str]) -
         return f"{match[1]} is missing: type {match[1]}=..."
     if match := re.search(r"Interpolation key 'data\.classes_of\.(.+)' not found", text):
         return _unknown_part(match[1], getattr(error, "parent_node", None))
+    if match := re.search(r"Interpolation key 'architecture\.(\w+)' not found", text):
+        return f"this architecture= has no {match[1]} for the network chosen: take one that has, such as dcgan"
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if isinstance(error, OverrideParseException):
         key, _, value = error.override.partition("=")

@@ -9,6 +9,8 @@ from omegaconf import OmegaConf
 from ganlab.errors import UserError
 
 OmegaConf.register_new_resolver("names", ",".join, replace=True)  # of a mapping, as values of a sweep
+# A share of a whole number, rounded to one; null of null, and the rest as it is, for the checks to refuse.
+OmegaConf.register_new_resolver("share", lambda n, of: round(n * of) if isinstance(n, int) else n, replace=True)
 Variants = Mapping[str, Mapping[str, str]]  # key: value: the overrides that it stands for, as they are typed
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ganlab.data.cropping import crop, draw_geometry
-from ganlab.data.inputs import HOLES, draw_masks, make_inputs
+from ganlab.data.inputs import MadeInputs
 from ganlab.data.packs.order import EndlessOrder
 from ganlab.transfer import send
 
@@ -59,7 +59,7 @@ class BatchTransform:
     packed: Sequence[int]  # side of each stream's packed pictures, in pixels
     size: int  # side of the pictures in a batch, in pixels
     flip: bool
-    inputs: str  # one of `ganlab.data.inputs.KINDS`
+    inputs: MadeInputs
 
     def draw(self, images_seen: int, count: int) -> dict[str, np.ndarray]:
         """Draw ``geometry``, int64 (count, streams, 3), and ``masks``, bool (count, size, size), of a global batch."""
@@ -68,21 +68,21 @@ class BatchTransform:
             rng = self._generator(images_seen, GEOMETRY)
             streams = [draw_geometry(rng, count, side, self.size, self.flip) for side in self.packed]
             drawn["geometry"] = np.stack(streams, axis=1)
-        if self.inputs in HOLES:
-            drawn["masks"] = draw_masks(self.inputs, self._generator(images_seen, MASKS), count, self.size)
+        if (masks := self.inputs.draw(self._generator(images_seen, MASKS), count, self.size)) is not None:
+            drawn["masks"] = masks
         return drawn
 
     def apply(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Crop and mirror pictures by ``geometry``, then make inputs and targets from ``images``."""
+        """Crop and mirror pictures by ``geometry``, then make inputs, targets and more from ``images``."""
         geometry, masks = batch.get("geometry"), batch.get("masks")
         made = {name: values for name, values in batch.items() if name not in ("geometry", "masks")}
         if geometry is not None:
             for stream, names in enumerate(self.pictures):
                 for name in names:
                     made[name] = crop(made[name], geometry[:, stream], self.size)
-        if self.inputs != "none":
-            made = make_inputs(self.inputs, made.pop("images"), masks) | made
-        return made
+        if self.inputs.kind != "none":
+            return self.inputs.make(made.pop("images"), masks) | made
+        return self.inputs.in_channels(made)
 
     def _generator(self, images_seen: int, key: int) -> np.random.Generator:
         return np.random.default_rng(np.random.SeedSequence((self.seed, images_seen), spawn_key=(key,)))

@@ -1,10 +1,15 @@
 """Inputs made from images: holes (drawn on the CPU), edges and grey (in integers: the same on every device)."""
 
+from dataclasses import dataclass
+from math import sqrt
+from typing import Annotated
+
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, max_pool2d
 
+from ganlab.arguments import Count, Natural, Within, checked
 from ganlab.errors import UserError
 from ganlab.transfer import send
 
@@ -20,22 +25,87 @@ REGION = (0.20, 0.30)  # allowed share of the picture
 
 RECTANGLES = 3
 RECTANGLE_SIDE = (1 / 8, 3 / 8)  # in shares of the picture's side
+COVERED = 0.172  # mean share of the picture that such rectangles cover
+CANDIDATES = 8  # drawn for each picture, of which the one nearest to a level is taken
+LEVELS = (0.10, 0.20, 0.35)  # of occlusion, at which the project measures
+
+Level = Annotated[float, Within(0.01, 0.5)]
+
+REFERENCE_SIDE = 128  # pixels of the authors' pictures, in which an overlap is given
+RIM_WEIGHT = 10.0  # of the reconstruction loss on the rim (authors' code)
 
 
-def require_known(kind: str) -> None:
-    """Raise ``UserError`` if ``kind`` is not one of `KINDS`."""
-    if kind not in KINDS:
-        raise UserError(f"data.inputs={kind} is not known: take one of {', '.join(KINDS)}")
+@checked
+@dataclass(frozen=True)
+class MadeInputs:
+    """How inputs and targets are made from images.
+
+    Attributes:
+        kind: one of `KINDS`.
+        overlap: width of the rim of a hole that is predicted although inputs show it, in pixels of a picture of 128
+            (authors: 4); it scales with the picture.
+        level: share of the picture that an occlusion covers, nearly; None: rectangles with sides of 1/8 to 3/8.
+        channels: 1 makes the inputs grey, with one channel; None keeps those of the targets.
+    """
+
+    kind: str = "none"
+    overlap: Natural = 0
+    level: Level | None = None
+    channels: Count | None = None
+
+    def __post_init__(self) -> None:
+        """Raise ``UserError`` if the kind is unknown, or has no use for another value."""
+        if self.kind not in KINDS:
+            raise UserError(f"data.inputs={self.kind} is not known: take one of {', '.join(KINDS)}")
+        if self.overlap and self.kind not in HOLES:
+            raise UserError(f"data.overlap={self.overlap} is the rim of a hole: type data.inputs=centre_hole")
+        if self.level is not None and self.kind != "occlusion":
+            raise UserError(f"data.level={self.level} is the share of an occlusion: type data.inputs=occlusion")
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Names of a batch's pictures and masks."""
+        if self.kind == "none":
+            return ("images",)
+        return ("inputs", "targets", "masks") if self.kind in HOLES else ("inputs", "targets")
+
+    def draw(self, rng: np.random.Generator, count: int, size: int) -> np.ndarray | None:
+        """Draw the holes of ``count`` pictures, see `draw_masks`; None if the kind has none."""
+        return draw_masks(self.kind, rng, count, size, self.level) if self.kind in HOLES else None
+
+    def make(self, images: Tensor, masks: Tensor | None) -> dict[str, Tensor]:
+        """Return inputs and targets, uint8 (B, H, W, C), see `make_inputs`.
+
+        With holes also ``masks``, bool (B, H, W): what is predicted; and with an overlap ``rim``, bool (B, H, W): what
+        of it the inputs show.
+        """
+        if masks is None or not self.overlap:
+            return self.in_channels(make_inputs(self.kind, images, masks))
+        rim = masks & grown(~masks, round(self.overlap * images.shape[2] / REFERENCE_SIDE))
+        return self.in_channels(make_inputs(self.kind, images, masks & ~rim) | {"masks": masks, "rim": rim})
+
+    def in_channels(self, pictures: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Make ``inputs`` (B, H, W, C), if there are some, grey where one channel is asked for."""
+        if self.channels == 1 and "inputs" in pictures and pictures["inputs"].shape[-1] != 1:
+            pictures["inputs"] = grey(pictures["inputs"])[..., None]
+        return pictures
 
 
-def entries_of(kind: str) -> tuple[str, ...]:
-    """Return the names of a batch's pictures and masks for inputs of ``kind``."""
-    if kind == "none":
-        return ("images",)
-    return ("inputs", "targets", "masks") if kind in HOLES else ("inputs", "targets")
+def loss_weights(masks: Tensor, rim: Tensor | None, weight: float = RIM_WEIGHT) -> Tensor:
+    """Return the weights of pixels in the reconstruction loss of a hole, float of the shape of ``masks``.
+
+    0 where nothing is predicted, 1 where a pixel is predicted, ``weight`` where it is predicted and shown.
+    """
+    weights = masks.float()
+    return weights if rim is None else weights.masked_fill(rim, weight)
 
 
-def draw_masks(kind: str, rng: np.random.Generator, count: int, size: int) -> np.ndarray:
+def grown(masks: Tensor, width: int) -> Tensor:
+    """Grow masks, bool (B, H, W), by ``width`` pixels to all sides."""
+    return max_pool2d(masks.float(), 2 * width + 1, stride=1, padding=width) > 0
+
+
+def draw_masks(kind: str, rng: np.random.Generator, count: int, size: int, level: float | None = None) -> np.ndarray:
     """Draw the holes of ``count`` pictures, bool (count, size, size), True where a pixel is missing."""
     if kind == "centre_hole":  # half as wide and high as the picture (Pathak et al. 2016, sec. 3.3)
         mask = np.zeros((size, size), bool)
@@ -44,7 +114,7 @@ def draw_masks(kind: str, rng: np.random.Generator, count: int, size: int) -> np
     elif kind == "random_region":  # 20 to 30 %, the same for all pictures (Pathak et al. 2016, sec. 3.3)
         mask = random_region(rng, size)
     else:
-        return rectangles(rng, count, size)  # occlusion; rectangles may overlap
+        return occlusions(rng, count, size, level)
     return np.broadcast_to(mask, (count, size, size))
 
 
@@ -61,13 +131,22 @@ def random_region(rng: np.random.Generator, size: int) -> np.ndarray:
             return mask
 
 
-def rectangles(rng: np.random.Generator, count: int, size: int) -> np.ndarray:
-    """Draw `RECTANGLES` inside each of ``count`` pictures, bool (count, size, size)."""
-    sides = np.rint(rng.uniform(*RECTANGLE_SIDE, (count, RECTANGLES, 2)) * size).clip(1)
-    starts = np.floor(rng.random((count, RECTANGLES, 2)) * (size - sides + 1))
+def occlusions(rng: np.random.Generator, count: int, size: int, level: float | None = None) -> np.ndarray:
+    """Draw `RECTANGLES` inside each of ``count`` pictures, bool (count, size, size), which cover nearly ``level``."""
+    if level is None:
+        return rectangles(rng, (count,), size)
+    drawn = rectangles(rng, (count, CANDIDATES), size, sqrt(level / COVERED))
+    nearest = np.abs(drawn.mean((2, 3)) - level).argmin(axis=1)
+    return drawn[np.arange(count), nearest]
+
+
+def rectangles(rng: np.random.Generator, shape: tuple[int, ...], size: int, scale: float = 1.0) -> np.ndarray:
+    """Draw sets of `RECTANGLES`, which may overlap, bool (*shape, size, size); ``scale`` enlarges their sides."""
+    sides = np.rint(rng.uniform(*RECTANGLE_SIDE, (*shape, RECTANGLES, 2)) * scale * size).clip(1, size)
+    starts = np.floor(rng.random((*shape, RECTANGLES, 2)) * (size - sides + 1))
     along = np.arange(size)
     covered = (along >= starts[..., None]) & (along < (starts + sides)[..., None])
-    return (covered[:, :, 0, :, None] & covered[:, :, 1, None, :]).any(1)
+    return (covered[..., 0, :, None] & covered[..., 1, None, :]).any(-3)
 
 
 def make_inputs(kind: str, images: Tensor, masks: Tensor | None) -> dict[str, Tensor]:

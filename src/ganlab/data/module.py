@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ganlab.arguments import Count, Natural, checked
 from ganlab.data.batches import Batches, BatchTransform, Stream, channels_first, copy_to_device
-from ganlab.data.inputs import require_known
+from ganlab.data.inputs import Level, MadeInputs
 from ganlab.data.packs.order import EndlessOrder
 from ganlab.data.packs.pack import Pack
 from ganlab.data.references import Reference, centre, of_domains, of_images, of_made_inputs, of_pairs
@@ -41,10 +41,12 @@ class ImageDataModule(LightningDataModule):
         image_size: Count | None = None,  # side in pixels; None: as packed; larger pictures are cropped at random
         flip: bool = False,  # mirrors pictures left to right with probability 1/2
         labels: bool = True,
-        inputs: str = "none",  # makes inputs and targets from images, see `ganlab.data.inputs`
+        inputs: str = "none",  # makes inputs and targets from images, as the next two see `ganlab.data.inputs`
+        overlap: Natural = 0,
+        level: Level | None = None,
+        input_channels: Count | None = None,  # 1: grey inputs, of one channel; None: as targets
     ) -> None:
         super().__init__()
-        require_known(inputs)
         self.specs = [specs] if isinstance(specs, PackSpec) else list(specs.values())
         # For each pack, its pictures: the name in a batch, and that of the array.
         self.pictures: list[dict[str, str]] = (
@@ -55,16 +57,29 @@ class ImageDataModule(LightningDataModule):
         self.batch_size, self.seed = batch_size, seed
         # The size of the next global batch; staged training replaces it.
         self.batch_size_at: Callable[[int], int] = lambda images_seen: batch_size
-        self.labels, self.inputs = labels, inputs
+        self.labels, self.inputs = labels, MadeInputs(inputs, overlap, level, input_channels)
+        self._check_channels()
         packed = [spec.protocol.image_size for spec in self.specs]
         self.image_size = image_size or packed[0]
-        self.transform = BatchTransform(seed, [*map(list, self.pictures)], packed, self.image_size, flip, inputs)
+        self.transform = BatchTransform(seed, [*map(list, self.pictures)], packed, self.image_size, flip, self.inputs)
         for side in packed:
             if side < self.image_size:
                 raise UserError(
                     f"data.pack_size={side} is smaller than data.image_size={self.image_size}: "
                     f"take data.pack_size=null or more than {self.image_size}"
                 )
+
+    def _check_channels(self) -> None:
+        """Raise ``UserError`` if inputs cannot have the channels that are asked for."""
+        asked, packed = self.inputs.channels, self.specs[0].protocol.channels
+        if asked in (None, packed):
+            return
+        if asked != 1:
+            raise UserError(
+                f"data.input_channels={asked} cannot be made from data.channels={packed}: take 1 or {packed}"
+            )
+        if self.inputs.kind == "none" and "inputs" not in self.pictures[0]:
+            raise UserError("data.input_channels=1 needs inputs beside targets: type data.inputs=grey, or data=pairs")
 
     @cached_property
     def packs(self) -> list[Pack]:
@@ -88,9 +103,9 @@ class ImageDataModule(LightningDataModule):
             domains = dict(zip([*chain(*self.pictures)], self.centres, strict=True))
             return {f"{a}_to_{b}": of_domains(domains[a], domains[b]) for a, b in permutations(domains, 2)}
         if "inputs" in self.pictures[0]:
-            forward = of_pairs(self.pack)
-            return {"": forward, "a_to_b": forward, "b_to_a": of_pairs(self.pack, reverse=True)}
-        if self.inputs != "none":
+            forward = of_pairs(self.pack, self.inputs)
+            return {"": forward, "a_to_b": forward, "b_to_a": of_pairs(self.pack, self.inputs, reverse=True)}
+        if self.inputs.kind != "none":
             made = of_made_inputs(self.pack, self.inputs, self.seed)
             return {"": made, "a_to_b": made}
         return {"": of_images(self.pack)}

@@ -15,19 +15,26 @@ Averages = list[tuple[Tensor | None, Tensor | None]]  # mean and variance of eac
 
 @contextmanager
 def sampling(
-    network: nn.Module, statistics: str, standing: Averages | None = None, gradients: bool = False
+    network: nn.Module,
+    statistics: str,
+    standing: Averages | None = None,
+    gradients: bool = False,
+    dropout: bool = False,
 ) -> Iterator[None]:
     """Put ``network`` into sampling mode for the block, and leave it as it was.
 
     Batch norm uses ``running`` averages, as in ``eval()``; statistics of the ``batch``, as the authors always do, with
     which a sample depends on its batch; or the ``standing`` ones of `standing_averages`. With ``gradients`` a graph is
-    recorded where gradients are enabled.
+    recorded where gradients are enabled; with ``dropout`` values are dropped as in training.
     """
     norms = batch_norms(network)
     averages: Averages = [(norm.running_mean, norm.running_var) for norm in norms]
     modes = [(module, module.training) for module in network.modules()]
     try:
         network.eval()
+        for module in network.modules():
+            if isinstance(module, nn.Dropout):
+                module.training = dropout
         if statistics == "batch":  # without averages batch norm uses the batch and updates nothing
             _set(norms, [(None, None)] * len(norms))
         elif statistics == "standing":

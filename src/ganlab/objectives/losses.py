@@ -17,6 +17,7 @@ class Objective:
 
     generator_needs_real: ClassVar[bool] = False  # whether the generator's loss depends on the real logits
     bounded: ClassVar[bool] = True  # whether the discriminator's loss has a lower bound when its logits have none
+    factor: ClassVar[float] = 1.0  # in front of the sums of means over images
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the discriminator's loss, a scalar."""
@@ -56,15 +57,17 @@ class NonSaturating(Minimax):
 class LeastSquares(Objective):
     """Least squares (Mao et al. 2017, eq. 9); the discriminator's ``targets`` are 1 and 0 for None."""
 
+    factor = 0.5
+
     def __init__(self, targets: Targets | None = None) -> None:
         self.targets = targets or Targets()
 
     def discriminator(self, real: Tensor, fake: Tensor) -> Tensor:
         real, fake = real - self.targets.real(real), fake - self.targets.fake(fake)
-        return 0.5 * (real.square().mean() + fake.square().mean())
+        return self.factor * (real.square().mean() + fake.square().mean())
 
     def generator(self, real: Tensor | None, fake: Tensor) -> Tensor:
-        return 0.5 * (fake - 1).square().mean()
+        return self.factor * (fake - 1).square().mean()
 
 
 class Hinge(Objective):

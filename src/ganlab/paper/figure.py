@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.pack import Pack
 from ganlab.data.packs.source import HELD_OUT
 from ganlab.errors import UserError
@@ -21,6 +22,8 @@ from ganlab.probes.random_weights import random_filters
 from ganlab.systems.gan import GAN
 from ganlab.systems.update import DISCRIMINATOR, GENERATOR
 
+T = TypeVar("T")
+
 QUOTED = "values of the paper marked with * are widely quoted; they were not checked against the paper"
 STANDING = "standing batch statistics (the authors: of the batch)"
 
@@ -29,7 +32,7 @@ STANDING = "standing batch statistics (the authors: of the batch)"
 class Model:
     """A trained generator and discriminator."""
 
-    system: GAN  # with its weights
+    system: Any  # with its weights: of the class ``systems`` of the figure
     config: dict[str, Any]  # of its run; empty for weights without one
     name: str  # of its checkpoint, for messages and records
     label: int = 0  # class of the samples, if the generator is conditional
@@ -88,6 +91,7 @@ class FigureInputs:
     seed: int  # of everything that is drawn
     folder: Path  # for arrays too large for memory
     save_partial: Callable[["FigureResult"], None] = lambda result: None  # called by figures that take hours
+    data: Callable[[str | None], Any] = lambda split: None  # the data module of a split or None, as ``pack``
 
     @property
     def model(self) -> Model:
@@ -105,9 +109,16 @@ class FigureInputs:
 
     def held_out(self) -> Pack:
         """Return real images that were not trained on; ``UserError`` if the data have no other split."""
+        return self._held_out(self.pack)
+
+    def held_out_data(self) -> ImageDataModule:
+        """Return the data module of such images."""
+        return self._held_out(self.data)
+
+    def _held_out(self, of_split: Callable[[str | None], T | None]) -> T:
         for split in HELD_OUT:
-            if (pack := self.pack(split)) is not None:
-                return pack
+            if (found := of_split(split)) is not None:
+                return found
         raise UserError(
             f"{self.training.manifest['source']} has no held-out images: choose data with a test split, or a folder "
             "named train with one named test next to it"
@@ -157,6 +168,7 @@ class Figure(ABC):
 
     title: ClassVar[str]  # one line
     needs: ClassVar[tuple[str, ...]] = ("checkpoint",)  # roles of the models
+    systems: ClassVar[type] = GAN  # class of the models' systems
     published: ClassVar[dict[str, str]] = {}  # the paper's values, by the names of our scores
     differs: ClassVar[tuple[str, ...]] = ()  # how our protocol differs from the paper's
     claims: ClassVar[tuple[Claim, ...]] = ()  # of the paper, about the scores
@@ -165,8 +177,11 @@ class Figure(ABC):
     def make(self, inputs: FigureInputs) -> FigureResult:
         """Make the figure; ``UserError`` or ``ValueError`` for unsuitable inputs or values."""
 
-    def layout(self, score: Callable[[str], str]) -> list[list[str]]:
-        """Return a table's rows as in the paper, headings first, ours last; ``score`` formats a score by its name."""
+    def layout(self, score: Callable[..., str]) -> list[list[str]]:
+        """Return a table's rows as in the paper, headings first, ours last; ``score`` formats a score by its name.
+
+        As a second argument it takes a function of the score's values over models; shares are formatted without.
+        """
         return []
 
     def candidates(self, inputs: FigureInputs) -> Candidates | None:

@@ -85,7 +85,7 @@ class PaperRecord:
             "remarks": first.remarks,
             "differs": [*self.figure.differs, *first.differs],
         }
-        rows = self.figure.layout(lambda name: percent(scores.get(name, [])))
+        rows = self.figure.layout(lambda name, form=percent: form(scores.get(name, [])))
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text_atomically(self.folder / f"{self.stem}.json", json.dumps(content, indent=2))

@@ -52,12 +52,14 @@ def reproduce(config: DictConfig) -> None:
     name = f"{kind}={plain['number']}"
     classifiers = Classifiers(plain["classifier"])
     if plain["pick"] is not None:
-        write_picker(figure, load_inputs(plain, roles[0], folder, classifiers), Path(str(plain["pick"])), name)
+        write_picker(
+            figure, load_inputs(plain, roles[0], folder, classifiers, figure.systems), Path(str(plain["pick"])), name
+        )
         return
     record = PaperRecord(figure, plain, kind, folder, roles)
     for paths in roles:
         print(f"{name}, {figure.title}" + (f": {', '.join(map(str, paths.values()))}" if paths else ""))
-        inputs = load_inputs(plain, paths, folder, classifiers, record.save_partial)
+        inputs = load_inputs(plain, paths, folder, classifiers, figure.systems, record.save_partial)
         require_same_origin(inputs)
         record.data = plain.get("data") or inputs.model.config.get("data") or {}
         try:

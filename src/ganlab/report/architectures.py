@@ -21,15 +21,22 @@ from ganlab.files import write_text_atomically
 
 PAGE = CONF.parent / "docs" / "architectures.md"
 PLAYERS = ("generator", "discriminator")
-NO_LAYERS = (nn.Sequential, nn.Flatten, nn.Unflatten, nn.Identity)  # they move values and compute none
+NO_LAYERS = (
+    nn.Sequential,
+    nn.Flatten,
+    nn.Unflatten,
+    nn.Identity,
+    nn.ReflectionPad2d,
+)  # they move values and compute none
 HEADER = """# Architectures
 
 Made by `python -m ganlab.report.architectures` from `conf/architecture/`; a test keeps it current.
 
 Each pair of networks on the data of the commands at the top of its file, then the networks that no pair has. A row is
 one layer of weights, in the order of computation, with what follows it: `5x5/2` is a kernel and its stride. Shapes are
-channels x height x width, or features. Parameters count the row's normalisation as well. FLOPs are those of one image,
-forward: two for each multiplication with its addition, of the layers of weights (`torch.utils.flop_counter`).
+channels x height x width, or features; features of a skip connection are channels of the row before which they join.
+Parameters count the row's normalisation as well. FLOPs are those of one image, forward: two for each multiplication
+with its addition, of the layers of weights (`torch.utils.flop_counter`).
 """
 
 
@@ -98,9 +105,8 @@ def describe(entry: Entry) -> tuple[str, str]:
     for player in entry.players:
         with torch.device("meta"):  # without memory for weights
             network = instantiate(entry.config.architecture[player], _convert_="all").eval()
-            inputs = torch.empty(1, data.channels, data.image_size, data.image_size)
-            if player == "generator":
-                inputs = torch.empty(1, network.latent_size)
+            shape = getattr(network, "input_shape", (data.channels, data.image_size, data.image_size))
+            inputs = torch.empty(1, *((network.latent_size,) if hasattr(network, "latent_size") else shape))
             classes = getattr(network, "classes", 0)
             labels = (torch.zeros(1, dtype=torch.long),) if classes else ()
         found = rows(network, (inputs, *labels))

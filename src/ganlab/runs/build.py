@@ -22,7 +22,7 @@ from ganlab.configuration.checking import differences, find
 from ganlab.configuration.commands import command
 from ganlab.configuration.text import unquoted
 from ganlab.data.deduplication.hashing import Hashing
-from ganlab.data.inputs import entries_of, require_known
+from ganlab.data.inputs import MadeInputs
 from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.packs.source import NotFetchedError, Source, Subset
@@ -107,7 +107,8 @@ def build_data(config: Config) -> ImageDataModule:
     else:  # a source for each domain
         nodes = data["source"].items()
         specs = {name: build_spec({**config, "data": {**data, "source": node}}) for name, node in nodes}
-    options = {key: data[key] for key in ("image_size", "flip", "labels", "inputs")}
+    keys = ("image_size", "flip", "labels", "inputs", "overlap", "level", "input_channels")
+    options = {key: data[key] for key in keys if key in data}  # older runs lack the last three
     return ImageDataModule(specs, data["batch_size"], config["seed"], **options)
 
 
@@ -117,11 +118,11 @@ def require_learnable(config: Config) -> None:
     node, name, inputs = data["source"], data["name"], data["inputs"]
     held: tuple[str, ...] = find(node["_target_"]).pictures if "_target_" in node else tuple(node)  # names of domains
     if inputs != "none":
-        require_known(inputs)
+        made = MadeInputs(inputs)
         if held != ("images",):
             what = f"data.inputs={inputs} is made from images"
             raise UserError(f"{what}; data={name} holds {' and '.join(held)}: type data.inputs=none")
-        held = entries_of(inputs)
+        held = made.entries
     if "system" in config:
         target = config["system"]["_target_"]
         needed: tuple[str, ...] = find(target).learns_from
@@ -208,7 +209,9 @@ def load_weights(system: AdversarialSystem, checkpoint: Checkpoint, config: Conf
     try:
         keys = system.load_state_dict(checkpoint.state["state_dict"], strict=False)
         reasons = [f"{key} is not in both" for key in (*keys.missing_keys, *keys.unexpected_keys)]
-        reasons = [reason for reason in reasons if not reason.startswith(("adversary.", "regularizers."))]
+        reasons = [
+            reason for reason in reasons if not reason.startswith(("adversary.", "adversaries.", "regularizers."))
+        ]
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reasons = [line.strip() for line in str(error).splitlines()[1:]] or [str(error)]
     if reasons:

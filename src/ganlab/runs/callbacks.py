@@ -53,6 +53,7 @@ def build_callbacks(
     metric_logger, signals, writer = MetricLogger(every["log"]), Signals(), Writer()
     checkpoints = Checkpoints(folder.checkpoints, config, every["checkpoint"], every["keep"], signals, writer)
     requests = preview_requests(data, system)
+    small = small_command(config["data"]) if "images" in system.learns_from else ""
     evaluations = diagnostics = None
     references = {task: data.reference(task) for task in system.tasks()}
     if evaluator := build_metrics(config, references):
@@ -65,7 +66,7 @@ def build_callbacks(
         signals,
         metric_logger,
         Progress(length, metric_logger, evaluations),
-        Outlook(str(config.get("experiment")), length, small_command(config["data"])),
+        Outlook(str(config.get("experiment")), length, small),
         Samples(folder.samples, reals, requests, every["samples"], writer),
         evaluations,
         diagnostics,

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ganlab.data.module import ImageDataModule
 from ganlab.data.packs.pack import Pack
 from ganlab.data.packs.source import HELD_OUT, NoSuchSplitError
 from ganlab.data.references import Reference, of_images
@@ -94,18 +95,25 @@ def sibling_folder(root: Path, split: str) -> Path | None:
 
 
 def sources(data: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the source nodes of a data configuration: one, or one for each domain."""
-    return [data["source"]] if "_target_" in data["source"] else list(data["source"].values())
+    """Return the source nodes of a data configuration: one, or one for each domain; of a class, those of its set."""
+    nodes = [data["source"]] if "_target_" in data["source"] else list(data["source"].values())
+    return [node.get("source", node) for node in nodes]
 
 
-def pack_of_split(trained: dict[str, Any], split: str) -> Pack | None:
-    """Return the pack of a split, made if missing; None if the run was trained on it or its data have no such split."""
+def data_of_split(trained: dict[str, Any], split: str) -> ImageDataModule | None:
+    """Return the data module of a split; None if the run was trained on it or its data have no such split."""
     if trained["data"].get("split") in (split, "all"):
         return None
     try:
-        return build_data(with_split(trained, split)).pack
+        return build_data(with_split(trained, split))
     except NoSuchSplitError:
         return None
+
+
+def pack_of_split(trained: dict[str, Any], split: str) -> Pack | None:
+    """Return the pack of such a split, made if missing."""
+    data = data_of_split(trained, split)
+    return None if data is None else data.pack
 
 
 def held_out_of(trained: dict[str, Any]) -> Pack | None:

@@ -22,8 +22,9 @@ def rehearse_system(config: Config, world_size: int) -> None:
     size = min({config["data"]["batch_size"]} | system.stages.batch_sizes)
     synchronised = world_size if machine.device == "cuda" and config["trainer"]["sync_batchnorm"] else 1
     images = max(size // (world_size * config["accumulate"]), 1)
+    sizes = [config["data"].get(key) for key in ("image_size", "channels", "input_channels")]
     try:
-        rehearse(system, min(images * synchronised, 4), config["data"]["image_size"], config["data"]["channels"])
+        rehearse(system, min(images * synchronised, 4), *sizes)
     except OneValueError:
         least = 2 * world_size * config["accumulate"]
         parts = f" with accumulate={config['accumulate']}" if config["accumulate"] > 1 else ""

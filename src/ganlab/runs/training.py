@@ -236,12 +236,15 @@ def conclude(folder: RunFolder, run: Run, seconds: float) -> None:
     for name, value in latest.items():
         where = f"   {extreme}: {best['value']:.4g} at {best['images_seen']:,}" if best and best["name"] == name else ""
         print(f"{name:<20} {value:.4g}{where}")
-    print(f"samples     {folder.samples}/images_{seen:09d}.png")
+    for task in run.system.tasks():
+        print(f"samples     {folder.samples}/{task or 'images'}_{seen:09d}.png")
     print(f"checkpoint  {checkpoint}")
     for logger in run.trainer.loggers:
         if isinstance(logger, Tracker) and (place := logger.place()):
             print(f"dashboard   {place}")
-    print(f"next        {command('sample', checkpoint=checkpoint, count=100)}", flush=True)
+    latent = "images" in run.system.learns_from
+    tool, rest = ("sample", {"count": "100"}) if latent else ("translate", {"input": "PICTURES", "output": "OUTPUTS"})
+    print(f"next        {command(tool, checkpoint=checkpoint, **rest)}", flush=True)
 
 
 def silence_lightning() -> None:

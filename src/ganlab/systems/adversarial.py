@@ -36,7 +36,7 @@ class AdversarialSystem(Family):
         players: by name, in the order of their optimisers; each trains some of the networks.
         update: which players step on which minibatch, see `ganlab.systems.update`.
         stages: what changes with the images seen, see `ganlab.systems.stages`.
-        weights: factor of a term of a loss, by ``player/term`` or ``term``; the default is 1, and 0 switches it off.
+        weights: factors of losses' terms by name, or by player or role and then name; 1 by default, 0 switches off.
         seed: of everything that training draws.
         accumulate: parts of a minibatch that pass through the networks in turn; their gradients are summed.
         half_life: of the moving average of the generating networks, in images; 0 for none.
@@ -54,7 +54,7 @@ class AdversarialSystem(Family):
         update: UpdateRule,
         *,
         stages: Stages | None = None,
-        weights: Mapping[str, float] | None = None,
+        weights: Mapping[str, Any] | None = None,
         seed: int = 0,
         accumulate: int = 1,
         half_life: float = 0.0,
@@ -172,8 +172,12 @@ class AdversarialSystem(Family):
 
     def weighted(self, player: str, terms: Batch) -> Batch:
         """Return the terms of a loss times their weights, without those that are switched off."""
-        factors = {name: self.weights.get(f"{player}/{name}", self.weights.get(name, 1.0)) for name in terms}
-        return {name: factor * terms[name] for name, factor in factors.items() if factor}
+        return {name: factor * term for name, term in terms.items() if (factor := self.weight(player, name))}
+
+    def weight(self, player: str, term: str) -> float:
+        """Return the weight of a term of a player's loss; of ``term/part`` it is that of ``term``."""
+        held = (self.weights.get(player, {}), self.weights.get(self.players[player].role, {}), self.weights)
+        return next((each[name] for each in held if (name := term.partition("/")[0]) in each), 1.0)
 
     @contextmanager
     def freeze_others(self, name: str) -> Iterator[None]:
@@ -223,11 +227,7 @@ class AdversarialSystem(Family):
                 optimizer.state.clear()
 
     def compile_networks(self, mode: str) -> None:
-        """Pass training's minibatches through compiled networks; samples, of other batch sizes, never go there.
-
-        Args:
-            mode: of torch.compile, such as ``default``; ``none`` compiles nothing.
-        """
+        """Compile the networks for training's minibatches by a mode of torch.compile, or ``none``; samples pass raw."""
         self.compile_mode, networks = mode, self.networks.items() if mode != "none" else ()
         self.compiled = {name: torch.compile(network, mode=mode, dynamic=False) for name, network in networks}
 

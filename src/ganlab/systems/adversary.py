@@ -124,7 +124,8 @@ class Adversary(nn.Module):
         for augmentation in self.augmentations:
             images = len(real_logits) * moment.world_size
             augmentation.adjust(real_logits, fake_logits, images, moment.images_seen)  # type: ignore[operator]
-            self.scalars |= augmentation.observed()  # type: ignore[operator]
+            found: Batch = augmentation.observed()  # type: ignore[operator]
+            self.scalars |= {key if self.name == DISCRIMINATOR else f"{key}/{self.name}": found[key] for key in found}
         return terms
 
     def generator_loss(self, network: Any, real: Batch, fake: Batch, player: str) -> Batch:

@@ -40,7 +40,7 @@ class GAN(AdversarialSystem):
             ``channels_last`` of `AdversarialSystem`.
 
     Raises:
-        ValueError: one network knows classes that the other does not.
+        ValueError: the generator takes no latents, or one network knows classes that the other does not.
     """
 
     def __init__(
@@ -53,6 +53,11 @@ class GAN(AdversarialSystem):
         regularizers: Mapping[str, Regularizer] | None = None,
         **loop: Any,
     ) -> None:
+        if not hasattr(generator, "draw_latents"):
+            raise ValueError(
+                "system=gan makes images from latents, and this generator takes pictures: type a generator of latents "
+                "such as architecture/generator=dcgan, or another system"
+            )
         networks = {DISCRIMINATOR: discriminator, GENERATOR: generator}
         players = {name: Player((name,), optimizers[name], role=name) for name in networks}
         super().__init__(networks, players, update, **loop)

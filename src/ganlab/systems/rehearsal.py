@@ -27,7 +27,9 @@ def size_of(system: AdversarialSystem) -> int:
     return sum(values.nbytes for values in chain(system.parameters(), system.buffers()))
 
 
-def rehearse(system: AdversarialSystem, images: int, image_size: int, channels: int) -> None:
+def rehearse(
+    system: AdversarialSystem, images: int, image_size: int, channels: int, input_channels: int | None = None
+) -> None:
     """Compute each player's loss on ``images`` square pictures; augmentations and penalties are left out.
 
     Args:
@@ -35,6 +37,7 @@ def rehearse(system: AdversarialSystem, images: int, image_size: int, channels: 
         images: that pass through the networks at a time.
         image_size: side of the pictures in pixels.
         channels: of the pictures.
+        input_channels: of those to translate; None for ``channels``.
 
     Raises:
         OneValueError: a norm would see one value a channel.
@@ -47,13 +50,18 @@ def rehearse(system: AdversarialSystem, images: int, image_size: int, channels: 
     system.trainer = SimpleNamespace(world_size=1, global_rank=0)  # type: ignore[assignment]
     pictures = torch.empty(images, image_size, image_size, channels, dtype=torch.uint8, device=META)
     batch: dict[str, Any] = dict.fromkeys(system.learns_from, pictures)
+    if "inputs" in batch:
+        batch["inputs"] = pictures[..., :1].expand(-1, -1, -1, input_channels or channels)
+    if "masks" in batch:
+        batch["masks"] = pictures[..., 0].bool()
     if system.classes:
         batch["labels"] = torch.empty(images, dtype=torch.long, device=META)
     try:
         drawn = system.draw(system.prepare(batch), generator_of(0))
         for player in system.players:
             fakes = system.generate(drawn)
-            if "images" in fakes and (made := fakes["images"].shape[1:]) != (channels, image_size, image_size):
+            whole = "images" in fakes and "masks" not in batch  # else a part, which the losses compare
+            if whole and (made := fakes["images"].shape[1:]) != (channels, image_size, image_size):
                 size, wanted = f"{made[2]}x{made[1]}x{made[0]}", f"{image_size}x{image_size}x{channels}"
                 raise UserError(f"the generator makes images of {size}, and the data has {wanted}: make them equal")
             system.loss(player, drawn, fakes)

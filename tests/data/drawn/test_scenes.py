@@ -7,7 +7,7 @@ import pytest
 
 from ganlab.data.drawn.room import KINDS
 from ganlab.data.drawn.scene_factors import FACTORS, LABELS, PROBABILITIES, SceneFactors
-from ganlab.data.drawn.scenes import OBJECTS, Scenes, draw_factors, render
+from ganlab.data.drawn.scenes import OBJECTS, ScenePairs, Scenes, draw_factors, render
 from ganlab.errors import UserError
 
 
@@ -182,3 +182,47 @@ def test_view_moves_the_corner_of_the_room():
 def test_mistakes(mistake, message):
     with pytest.raises((UserError, ValueError), match=f"^{message}$"):
         Scenes(**{"count": 3, "image_size": 32, "seed": 0, "split": "train"} | mistake)
+
+
+def test_held_factors_leave_the_others_as_they_are():
+    held = {"sky": "night", "windows": "two", "lamp": True, "view": 0.5}  # YAML reads "on" as true
+    source = Scenes(3, 16, seed=0, split="train", only=held, first=7)
+    plain = [draw_factors(0, "train", 7 + index) for index in range(3)]
+    expected = [replace(one, sky="night", windows="two", lamp="on", view=0.5) for one in plain]
+    assert [source.draw(index) for index in range(3)] == expected
+    assert np.array_equal(source.read(1)["images"], render(expected[1], 16).image)
+    assert source.notes()["modes"] == ["bed", "plant", "rug"]
+    untouched = Scenes(3, 16, seed=0, split="train")
+    assert untouched.fingerprint() == {
+        "set": "scenes", "renderer": 1, "count": 3, "image_size": 16, "seed": 0, "split": "train",
+    }  # fmt: skip
+    assert source.fingerprint() != Scenes(3, 16, seed=0, split="train", only=held).fingerprint()
+
+
+def test_a_twin_is_the_same_room_in_another_light():
+    held = {"sky": "day", "windows": "two", "lamp": "on"}
+    pairs = ScenePairs(2, 32, 0, "train", only=held, twin={"sky": "night"}, region=["window_1", "window_2"])
+    domain = Scenes(2, 32, 0, "train", only=held, twin={"sky": "night"})
+    pair, alone = pairs.read(1), domain.read(1)
+    factors = replace(draw_factors(0, "train", 1), **held)
+    assert list(pair)[:1] == ["inputs"] and pairs.pictures == ("inputs", "targets")
+    assert np.array_equal(pair["inputs"], render(factors, 32).image)
+    assert np.array_equal(pair["targets"], render(replace(factors, sky="night"), 32).image)
+    assert np.array_equal(alone["images"], pair["inputs"]) and np.array_equal(alone["targets"], pair["targets"])
+    assert domain.pictures == ("images", "targets") and Scenes.pictures == ("images",)
+    assert pairs.notes()["region"] == [KINDS.index("window_1"), KINDS.index("window_2")]
+
+
+@pytest.mark.parametrize(
+    ("only", "told"),
+    [
+        ({"sky": "noon"}, "data.only.sky=noon is not known: take one of day, sunset, night"),
+        ({"colour": "red"}, "data.only.colour does not exist: take one of windows, sky"),
+        ({"view": 2}, "data.only.view=2 must be a number from -1 to 1"),
+        ("night", "data.only=night names no value: type 'data.only={windows: ...}'"),
+    ],
+)
+def test_unknown_factors_cannot_be_held(only, told):
+    with pytest.raises(UserError) as raised:
+        Scenes(2, 16, 0, "train", only=only)
+    assert str(raised.value).startswith(told)

@@ -23,11 +23,13 @@ class Portraits(Procedural):
 
     content = "portraits"
     renderer = 1
+    drawn = PortraitFactors
+    probabilities = PROBABILITIES
     labels = LABELS
     modes = ("smile", "glasses", "hair", "hair_colour", "skin")  # 240 combinations
     factors = FACTORS
     objects = OBJECTS
     kinds = KINDS
 
-    def render(self, index: int) -> Rendered:
-        return render(draw_factors(self.seed, self.split, index), self.image_size)
+    def render(self, factors: PortraitFactors) -> Rendered:
+        return render(factors, self.image_size)

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -48,6 +48,25 @@ def draw_values(
     return drawn
 
 
+def held_values(
+    values: Mapping[str, Sequence[str]], factors: Sequence[str], asked: Mapping[str, Any] | None, key: str
+) -> dict[str, Any]:
+    """Return the labels and factors of ``data.KEY`` that are held; ``UserError`` for an unknown name or value."""
+    if not isinstance(asked, Mapping | None):
+        raise UserError(f"data.{key}={asked} names no value: type 'data.{key}={{{next(iter(values))}: ...}}'")
+    held = {}
+    for name, value in (asked or {}).items():
+        value = ("off", "on")[value] if isinstance(value, bool) else value  # YAML reads these words as booleans
+        if name not in values and name not in factors:
+            raise UserError(f"data.{key}.{name} does not exist: take one of {', '.join([*values, *factors])}")
+        if name in values and value not in values[name]:
+            raise UserError(f"data.{key}.{name}={value} is not known: take one of {', '.join(values[name])}")
+        if name in factors and not (isinstance(value, (int, float)) and -1 <= value <= 1):
+            raise UserError(f"data.{key}.{name}={value} must be a number from -1 to 1")
+        held[name] = value
+    return held
+
+
 def render_shapes(
     shapes: Sequence[Shape],
     size: int,
@@ -65,23 +84,56 @@ def render_shapes(
 
 @checked
 class Procedural(Source):
-    """Pictures rendered on demand; each is a pure function of seed, split and index."""
+    """Pictures rendered on demand; each is a pure function of seed, split and number.
+
+    Args:
+        count: of pictures.
+        image_size: side in pixels.
+        seed: of all pictures.
+        split: ``train`` or ``test``.
+        only: labels and factors that are the same in all pictures, by name.
+        first: number of the first picture: sources with disjoint numbers have no picture in common.
+        twin: labels and factors that differ in a second picture of the same scene, the entry ``targets``.
+        region: kinds of the masks that are measured by themselves.
+    """
 
     renderer: int  # increase it when any pixel changes, so that packs are rebuilt
+    drawn: type  # dataclass of all labels and factors
+    probabilities: Mapping[str, Mapping[str, float]]
     labels: Mapping[str, Sequence[str]]
     modes: Sequence[str]  # labels whose combinations are counted as modes: few, and plainly visible
     factors: Sequence[str]
     objects: Sequence[str]
     kinds: Sequence[str]
 
-    def __init__(self, count: Count, image_size: Annotated[int, Within(8)], seed: Natural, split: str) -> None:
-        self.count, self.image_size, self.seed, self.split = count, image_size, seed, split
+    def __init__(
+        self,
+        count: Count,
+        image_size: Annotated[int, Within(8)],
+        seed: Natural,
+        split: str,
+        only: Mapping[str, Any] | None = None,
+        first: Natural = 0,
+        twin: Mapping[str, Any] | None = None,
+        region: Sequence[str] = (),
+    ) -> None:
+        self.count, self.image_size, self.seed, self.split, self.first = count, image_size, seed, split, first
+        self.only = held_values(self.labels, self.factors, only, "only")
+        self.twin = held_values(self.labels, self.factors, twin, "twin")
+        self.region = [self.kinds.index(kind) for kind in region]
         self.name = f"{self.content}-{split}"
-        self.render(0)  # rejects an invalid seed or split
+        if self.twin:
+            self.pictures = (self.pictures[0], "targets")
+        self.draw(0)  # rejects an invalid seed or split
 
     @abstractmethod
-    def render(self, index: int) -> Rendered:
-        """Return picture ``index`` with its ground truth."""
+    def render(self, factors: Any) -> Rendered:
+        """Return the picture of labels and factors with its ground truth."""
+
+    def draw(self, index: int) -> Any:
+        """Return the labels and factors of picture ``index``."""
+        values = draw_values(self.probabilities, self.factors, self.seed, self.split, self.first + index)
+        return self.drawn(**values | self.only)
 
     @property
     def extras(self) -> Arrays:
@@ -96,10 +148,11 @@ class Procedural(Source):
         return {
             "labels": {name: list(values) for name, values in self.labels.items()},
             "unseen_label": UNSEEN,
-            "modes": list(self.modes),
+            "modes": [name for name in self.modes if name not in self.only],
             "factors": list(self.factors),
             "objects": list(self.objects),
             "mask_kinds": list(self.kinds),
+            **({"region": self.region} if self.region else {}),
         }
 
     def __len__(self) -> int:
@@ -107,8 +160,11 @@ class Procedural(Source):
 
     def fingerprint(self) -> dict[str, Any]:
         facts = {name: getattr(self, name) for name in ("renderer", "count", "image_size", "seed", "split")}
-        return {"set": self.content} | facts
+        added = {name: getattr(self, name) for name in ("only", "first", "twin", "region")}
+        return {"set": self.content} | facts | {name: value for name, value in added.items() if value}
 
     def read(self, index: int) -> Record:
-        truth = vars(self.render(index))
-        return {"images": truth["image"]} | {name: truth[name] for name in self.extras}
+        factors = self.draw(index)
+        truth = vars(self.render(factors))
+        record = {self.pictures[0]: truth["image"]} | {name: truth[name] for name in self.extras}
+        return record | ({"targets": self.render(replace(factors, **self.twin)).image} if self.twin else {})

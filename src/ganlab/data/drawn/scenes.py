@@ -24,11 +24,20 @@ class Scenes(Procedural):
 
     content = "scenes"
     renderer = 1
+    drawn = SceneFactors
+    probabilities = PROBABILITIES
     labels = LABELS
     modes = ("windows", "bed", "lamp", "plant", "rug")  # 108 combinations of what stands in the room
     factors = FACTORS
     objects = OBJECTS
     kinds = KINDS
 
-    def render(self, index: int) -> Rendered:
-        return render(draw_factors(self.seed, self.split, index), self.image_size)
+    def render(self, factors: SceneFactors) -> Rendered:
+        return render(factors, self.image_size)
+
+
+class ScenePairs(Scenes):
+    """Pairs of one bedroom: ``inputs``, and ``targets`` in which the labels and factors of ``twin`` differ."""
+
+    content = "scene_pairs"
+    pictures = ("inputs", "targets")

@@ -37,10 +37,10 @@ def place_of(root: str, name: str | None, kind: str, download: bool) -> Path:
     return place
 
 
-def two_folders(place: Path, split: str) -> tuple[Path, Path] | None:
-    """Return the folders of A and B in ``place``: trainA, A/train or train/A."""
+def two_folders(place: Path, split: str, sides: tuple[str, str] = ("A", "B")) -> tuple[Path, Path] | None:
+    """Return the folders of two sides in ``place``: trainA, A/train or train/A."""
     for layout in ("{split}{side}", "{side}/{split}", "{split}/{side}"):
-        first, second = (place / layout.format(split=split, side=side) for side in "AB")
+        first, second = (place / layout.format(split=split, side=side) for side in sides)
         if first.is_dir() or second.is_dir():
             return first, second
     return None

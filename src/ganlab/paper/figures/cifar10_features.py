@@ -6,12 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganlab.arguments import Count, Positive, Several, Share, checked
 from ganlab.data.packs.pack import Pack
 from ganlab.errors import UserError
-from ganlab.paper.figure import QUOTED, Claim, Figure, FigureInputs, FigureResult
+from ganlab.paper.figure import QUOTED, Claim, Figure, FigureInputs, FigureResult, Model
 from ganlab.probes.features import PooledFeatures
 from ganlab.probes.few_labels import balanced_draw
 from ganlab.probes.linear import choose_svm, fit_svm
@@ -44,7 +44,10 @@ class FeatureAccuracy(Figure):
         "features": "28672",
         "largest_layer": "512",
     }
-    differs: ClassVar = ("the paper does not state how C was chosen; here on a part of the training set", QUOTED)
+    differs: ClassVar[tuple[str, ...]] = (
+        "the paper does not state how C was chosen; here on a part of the training set",
+        QUOTED,
+    )
     claims: ClassVar = (
         Claim("features of the trained discriminator beat those of random weights", "accuracy", "accuracy_random"),
         Claim("the same with few labels", "accuracy_few", "accuracy_few_random"),
@@ -60,17 +63,29 @@ class FeatureAccuracy(Figure):
         result = FigureResult(
             remarks=[f"{used:,} training and {len(test):,} test images"],
             differs=[
-                "the paper's discriminator was trained on ImageNet-1k and never on CIFAR-10; ours on "
-                f"{inputs.model.data_name}",
+                *self.training_differs(inputs),
                 f"C for {few:,} labels is chosen on {used - self.cut(used):,} held-out labels",
             ],
         )
-        for suffix, network in (("", inputs.model.discriminator), ("_random", inputs.random_discriminator())):
+        for suffix, network in self.networks(inputs).items():
             result.scores |= self.measure(network, train, test, inputs, suffix)
             inputs.save_partial(result)
         return result
 
-    def layout(self, score: Callable[[str], str]) -> list[list[str]]:
+    def networks(self, inputs: FigureInputs) -> dict[str, nn.Module]:
+        """Return the networks whose features are compared, by the suffix of their scores."""
+        return {"": inputs.model.discriminator, "_random": inputs.random_discriminator()}
+
+    def example(self, model: Model) -> Tensor:
+        """Return a picture (1, C, H, W) for these networks."""
+        return model.discriminator_inputs()[0]
+
+    def training_differs(self, inputs: FigureInputs) -> list[str]:
+        """Return how the training of the networks differs from the paper's."""
+        trained = "the paper's discriminator was trained on ImageNet-1k and never on CIFAR-10"
+        return [f"{trained}; ours on {inputs.model.data_name}"]
+
+    def layout(self, score: Callable[..., str]) -> list[list[str]]:
         noted = "" if self.per_class == FEW else f" ({self.per_class} per class)"
         ours = [
             [f"ours, {name}{noted}", score(f"accuracy{suffix}"), score(f"accuracy_few{suffix}"), score("largest_layer")]
@@ -92,7 +107,7 @@ class FeatureAccuracy(Figure):
         """Return accuracies on the test set with all labels and with few."""
         model = inputs.model
         order = self.order(train, inputs.seed)
-        features = PooledFeatures(network, model.discriminator_inputs()[0], model.value_range, label=model.fixed_label)
+        features = PooledFeatures(network, self.example(model), model.value_range, label=model.fixed_label)
         features.freeze(train.images[np.sort(order)])
         labels, truth = np.asarray(train.labels)[order], torch.as_tensor(np.asarray(test.labels))
         inputs.folder.mkdir(parents=True, exist_ok=True)
