@@ -20,11 +20,12 @@ class Request:
         indices: int64 (N,), of the images in the endless sequence of a seed.
         latents: (N, latent_size) to use instead of drawn ones.
         labels: int64 (N,) to use instead of drawn ones, where there are classes.
-        inputs: pictures to translate, uint8 (N, C, H, W).
+        inputs: pictures to translate, uint8 (N, C, H, W), or floats in the system's ``value_range``.
         targets: what they should become, where that is known, uint8 (N, C, H, W).
         masks: where a part was taken away, uint8 (N, 1, H, W), more than 0 there.
         statistics: what batch norm normalises with: ``running``, ``standing`` or ``batch``; None takes the
             generator's own.
+        dropout: whether values are dropped, drawn from (seed, index); None as the system does by itself.
     """
 
     indices: Tensor
@@ -34,6 +35,7 @@ class Request:
     targets: Tensor | None = None
     masks: Tensor | None = None
     statistics: str | None = None
+    dropout: bool | None = None
 
     @classmethod
     def first(cls, count: int, **given: Any) -> "Request":
