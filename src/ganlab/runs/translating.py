@@ -1,11 +1,8 @@
 """A folder of pictures through a trained generator of pictures: files of the same names, and a page of them."""
 
-import contextlib
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -17,47 +14,18 @@ from tqdm import tqdm
 
 from ganlab.configuration.checking import check
 from ganlab.data.lossless import Picture, as_image, read
-from ganlab.data.packs.pictures import PictureFile, UnreadableImageError, opened
-from ganlab.data.sources.folder import Folder
+from ganlab.data.packs.pictures import UnreadableImageError
 from ganlab.errors import UserError
-from ganlab.files import amount, atomic_write, writing
+from ganlab.files import atomic_write, writing
 from ganlab.metrics.measures.paired import L1, PSNR, SSIM, SSIM_LEAST
 from ganlab.report.translations import Row, averages, embedded, number, write_page
 from ganlab.runs.build import choose_device, load_system
-from ganlab.runs.memory import free_memory
+from ganlab.runs.memory import require_memory
+from ganlab.runs.picture_folders import Pictures, match, output_names, require_apart
 from ganlab.runs.preparing import print_line
 from ganlab.systems.translator import Translator
 
-SHARE = 0.9  # of the free memory that may be filled
 SCORES = {"L1": L1("all"), "PSNR": PSNR("all"), "SSIM": SSIM("all")}
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Picture files by name: a folder's relative paths, or one file."""
-
-    root: Path
-    names: list[str]
-
-    @classmethod
-    def of(cls, key: str, given: Any, without: Path | None = None) -> "Pictures":
-        """List the pictures of ``key=given``, a folder or a file; those in the folder ``without`` are left out."""
-        place = Path(str(given)).expanduser()
-        if place.is_file():
-            return cls(place.parent, [place.name])
-        try:
-            source = Folder(str(place), labelled=False)
-        except UserError as error:
-            raise UserError(str(error).replace("data.root", key)) from error
-        names = source.files
-        if without is not None and place.resolve() in without.parents:
-            names = [name for name in names if without not in (place / name).resolve().parents]
-            if not names:
-                raise UserError(f"{key}={given} holds no picture but those in output=: set {key}")
-        return cls(place, names)
-
-    def file(self, name: str) -> PictureFile:
-        return PictureFile(self.root / name, name)
 
 
 def translate(config: DictConfig) -> None:
@@ -66,6 +34,8 @@ def translate(config: DictConfig) -> None:
     output = Path(str(config.output)).expanduser()
     if output.is_file():
         raise UserError(f"output={output} is a file: give a folder")
+    if output.resolve() == Path(str(config.input)).expanduser().resolve():
+        raise UserError(f"output={output} is the folder of the input: give another")
     pictures = Pictures.of("input", config.input, output.resolve())
     truths = Pictures.of("truth", config.truth) if config.truth is not None else None
     targets = output_names(pictures.names)
@@ -76,7 +46,7 @@ def translate(config: DictConfig) -> None:
     translator = load_translator(config)
     size = (config.resize, config.resize) if config.resize else None
     print_line(f"{len(pictures.names)} pictures, {translator.describe()}")
-    require_memory(translator, pictures, size, config.device)
+    require_memory(translator, pictures, size, choose_device(config.device))
     made = Made(translator, pictures, truths, matches, size, config.grey)
     rows, skipped = [], []
     with writing(output):
@@ -126,7 +96,13 @@ class Made:
             reason = "16 bits, and this network makes colour, which is written with 8: convert it to 8 bits"
             raise UnreadableImageError(name, reason)
         index = crc32(PurePath(name).name.encode(errors="surrogateescape"))  # whatever else lies in the folder
-        made = translator(picture.to_network(translator.channels, translator.value_range), index)
+        try:
+            made = translator(picture.to_network(translator.channels, translator.value_range), index)
+        except RuntimeError as error:  # of a GPU, and of the CPU, which has no class of its own
+            if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+                raise
+            fix = "a smaller tile=" if translator.tile else "tile=512"
+            raise UserError(f"{name} does not fit into the memory that is free: type {fix}") from error
         image = as_image(made, translator.value_range, picture, self.grey)
         row = Row(name, target, {"input": embedded(picture.with_alpha()), "output": embedded(image)})
         if self.truths and name in self.matches:
@@ -169,72 +145,6 @@ def load_translator(config: DictConfig) -> Translator:
         raise UserError(f"task={config.task}: a file of weights holds one generator; leave task= out")
     path = Path(str(config.weights)).expanduser()
     return Translator.of_weights(path, device=choose_device(config.device), **given)
-
-
-def output_names(names: Iterable[str]) -> dict[str, str]:
-    """Return the PNG file of each picture: of the same name, or with ``.png`` added where others would have it too."""
-    found, taken = {}, set[str]()
-    for name in sorted(names, key=lambda name: (PurePath(name).suffix.lower() != ".png", name)):
-        target = str(PurePath(name).with_suffix(".png"))
-        while target.casefold() in taken:
-            target = (name if target == str(PurePath(name).with_suffix(".png")) else target) + ".png"
-        taken.add(target.casefold())  # some file systems ignore case
-        found[name] = target
-    return found
-
-
-def match(names: Iterable[str], truths: Iterable[str]) -> dict[str, str]:
-    """Return the truth of each picture that has one: of the same path, or of the same but for the ending."""
-    exact = set(truths)
-    stems = {str(PurePath(name).with_suffix("")): name for name in sorted(exact, reverse=True)}
-    found = {name: name if name in exact else stems.get(str(PurePath(name).with_suffix(""))) for name in names}
-    return {name: truth for name, truth in found.items() if truth is not None}
-
-
-def require_apart(output: Path, targets: Iterable[str], given: list[Pictures]) -> None:
-    """Raise ``UserError`` if an output would overwrite a picture that is read."""
-    place, whole = output.resolve(), len(given[0].names) > 1 or not (given[0].root / given[0].names[0]).is_file()
-    sources = {(each.root / name).resolve() for each in given for name in each.names}
-    if whole and place == given[0].root.resolve():
-        raise UserError(f"output={output} is the folder of the input: give another")
-    for target in targets:
-        if (path := (place / target).resolve()) in sources:
-            raise UserError(f"output={output} would overwrite {path}, which is read: give another folder")
-
-
-def require_memory(translator: Translator, pictures: Pictures, size: tuple[int, int] | None, device: str) -> None:
-    """Print what the largest picture needs, or raise ``UserError`` if that is more than is free."""
-    sizes: dict[tuple[int, int], str] = {}
-    for name in pictures.names:
-        with contextlib.suppress(UnreadableImageError), opened(pictures.file(name)) as picture:
-            sizes[size or picture.size] = name
-    for (width, height), name in sizes.items():
-        if translator.fixed and (width, height) != (translator.side, translator.side):
-            side = translator.side
-            raise UserError(f"{name} is {width}x{height}, and this network takes {side}x{side}: type resize={side}")
-    if not sizes:
-        return
-    where = choose_device(device)
-    places = {"cpu": free_memory(torch.device("cpu")), where.type: free_memory(where)}
-
-    def needed(shape: tuple[int, int], tile: int | None = None) -> dict[str, int]:
-        passing, picture = translator.memory(shape[1], shape[0], tile)
-        return {"cpu": picture + passing} if where.type == "cpu" else {where.type: passing, "cpu": picture}
-
-    def fits(need: dict[str, int]) -> bool:
-        return all(need[place] <= SHARE * places[place] for place in need)
-
-    largest = max(sizes, key=lambda shape: sum(needed(shape).values()))
-    need = needed(largest)
-    amounts = ", ".join(f"{amount(need[place])} of {place} memory ({amount(places[place])} free)" for place in need)
-    line = f"{sizes[largest]} of {largest[0]}x{largest[1]} needs about {amounts}"
-    if fits(need):
-        return print_line(f"the largest picture, {line}")
-    side = translator.least
-    while fits(needed(largest, 2 * side)):
-        side *= 2
-    fix = f"type tile={side}" if not translator.fixed and fits(needed(largest, side)) else "make it smaller"
-    raise UserError(f"{line}: {fix}")
 
 
 def scores_of(image: Tensor, truth: Tensor) -> dict[str, float]:
