@@ -55,7 +55,9 @@ def command(
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        places = [] if name == "sample" or any(o.startswith("-") for o in overrides) else [f"packs={packs}"]
+        places = (
+            [] if name in ("sample", "translate") or any(o.startswith("-") for o in overrides) else [f"packs={packs}"]
+        )
         if name == "train" and places and not any("trainer.precision=" in o for o in overrides):
             places.append("trainer.precision=32-true")  # numbers of tests are the same on machines with bfloat16
         monkeypatch.setattr(sys, "argv", [str(script), *places, *overrides])

@@ -18,10 +18,11 @@ class Generator(nn.Module):
     Attributes:
         input_shape: (channels, height, width) of the pictures that it was made for.
         multiple: the sides of other pictures must be multiples of it.
+        least: and at least so long.
         value_range: of the output.
     """
 
-    multiple = MULTIPLE
+    multiple, least = MULTIPLE, LEAST
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
@@ -136,10 +136,11 @@ def print_facts(facts: Mapping[str, str]) -> None:
         print_line(f"{name:<{max(map(len, facts))}}  {fact}")
 
 
-def print_line(line: str) -> None:
-    """Print one line; characters that the terminal cannot show are escaped."""
-    encoding = sys.stdout.encoding or "utf-8"
-    print(one_line(line).encode(encoding, "backslashreplace").decode(encoding))
+def print_line(line: str, stream: TextIO | None = None) -> None:
+    """Print one line, on stdout by default; characters that the terminal cannot show are escaped."""
+    stream = stream or sys.stdout
+    encoding = stream.encoding or "utf-8"
+    print(one_line(line).encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
 def write_sheet(pack: Pack) -> Path:

@@ -2,6 +2,7 @@
 
 import contextlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
@@ -41,17 +42,22 @@ class PictureFile(NamedTuple):
 
 def decode(picture_file: PictureFile, least: tuple[int, int] | None = None) -> Image.Image:
     """Decode a picture file to 8-bit grey (mode L) or colour (RGB), upright, or raise ``UnreadableImageError``."""
+    with opened(picture_file) as picture:
+        if least is not None:
+            picture.draft(None, least)  # JPEG: 1/2, 1/4 or 1/8, not below ``least``, (width, height) in pixels
+        load_upright(picture)
+        return flatten(picture)
+
+
+@contextlib.contextmanager
+def opened(picture_file: PictureFile) -> Iterator[Image.Image]:
+    """Open a picture file for the block; what fails in the block raises ``UnreadableImageError``."""
     file, name = picture_file
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd metadata, which does not affect the pixels
             with Image.open(file, formats=FORMATS) as picture:
-                if least is not None:
-                    picture.draft(None, least)  # JPEG: 1/2, 1/4 or 1/8, not below ``least``, (width, height) in pixels
-                picture.load()  # the first frame of an animation
-                with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
-                    ImageOps.exif_transpose(picture, in_place=True)
-                return flatten(picture)
+                yield picture
     except UnidentifiedImageError as error:
         with contextlib.suppress(OSError), file.open("rb") if isinstance(file, Path) else file as opened:
             opened.seek(4)
@@ -61,6 +67,13 @@ def decode(picture_file: PictureFile, least: tuple[int, int] | None = None) -> I
     except Exception as error:  # decoders raise many types, not only OSError
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise UnreadableImageError(name, reason.splitlines()[0]) from error
+
+
+def load_upright(picture: Image.Image) -> None:
+    """Decode the pixels, of the first frame of an animation, and turn them as the EXIF orientation says."""
+    picture.load()
+    with contextlib.suppress(Exception):  # a damaged EXIF block does not make the picture unreadable
+        ImageOps.exif_transpose(picture, in_place=True)
 
 
 def flatten(picture: Image.Image) -> Image.Image:
