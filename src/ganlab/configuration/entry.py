@@ -54,6 +54,7 @@ LESS_MEMORY = {
     "prepare": "a smaller data.workers=",
     "reproduce": "a smaller classifier.batch_size=",
     "sample": "a smaller count=",
+    "translate": "tile=256, or a smaller one",
 }
 
 
