@@ -15,6 +15,7 @@ from ganlab.configuration.checking import check, listed
 from ganlab.errors import UserError
 from ganlab.runs.build import load_system
 from ganlab.runs.folder import RunFolder
+from ganlab.systems.checkpoint import FORMAT, KINDS
 
 Config = dict[str, Any]
 HINGE = "ganlab.objectives.losses.Hinge"
@@ -54,6 +55,7 @@ def doubled() -> list:
     return values
 
 
+SOUND = {"format": FORMAT} | {name: kind() for name, kind in KINDS.items()}  # a checkpoint but for its configuration
 HOSTILE: list[tuple[str, Any, str]] = [
     # what is called
     ("objective", {"_target_": "os.system", "command": "id"}, "objective._target_=os.system is no class that conf/obj"),
@@ -126,8 +128,8 @@ def test_a_hostile_configuration_is_refused_in_one_line(sound: Config, key: str,
 
 @pytest.mark.parametrize("config", [None, [], "objective", {}, {"objective": {}}, {"data": None}])
 def test_a_configuration_without_its_keys_builds_nothing(config: Any, tmp_path: Path) -> None:
-    torch.save({"format": 2, "config": config, "state_dict": {}}, tmp_path / "last.ckpt")
-    with pytest.raises(UserError, match=r"last.ckpt (is refused|cannot be built)"):
+    torch.save(SOUND | {"config": config}, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match=r"last.ckpt (is refused|cannot be built|is not a sound checkpoint: its config)"):
         load_system(tmp_path / "last.ckpt")
 
 
@@ -143,7 +145,7 @@ def test_no_file_decides_where_something_is_written(sound: Config) -> None:
 
 def test_a_run_neither_starts_from_a_hostile_file_nor_continues_from_one(sound: Config, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    state = {"format": 2, "config": put(sound, "objective._target_", "os.system"), "state_dict": {}}
+    state = SOUND | {"config": put(sound, "objective._target_", "os.system")}
     torch.save(state, tmp_path / "evil.ckpt")
     with pytest.raises(UserError, match=r"evil.ckpt is refused: in its configuration objective._target_=os.system"):
         folder.start(sound, str(tmp_path / "evil.ckpt"))

@@ -78,7 +78,7 @@ def test_a_folder_is_translated_with_its_names_and_a_page(command: Callable, wei
 
 def test_pictures_agree_with_the_repository_within_one_level(command: Callable, weights: dict, tmp_path: Path) -> None:
     image = picture(tmp_path / "in" / "a.png", 30, 21)
-    typed = (weights["colour"], f"input={tmp_path}/in", f"output={tmp_path}/out", "dropout=false", "resize=16")
+    typed = (weights["colour"], f"input={tmp_path}/in", f"output={tmp_path}/out", "dropout=false", "load_size=16")
     assert command("translate", *typed).code == 0
     network = published.load(weights["colour"].removeprefix("weights=")).eval()
     for module in network.modules():  # its test.py leaves batch norm in training mode

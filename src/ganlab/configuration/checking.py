@@ -41,7 +41,7 @@ KEYS: tuple[tuple[Any, str], ...] = (
     (Natural, "seed"),
     (Natural | None, "label"),
     (Count, "accumulate trainer.num_nodes count repeats seeds"),
-    (Count | None, "max_images every.* data.pack_size data.num_classes tile resize"),
+    (Count | None, "max_images every.* data.pack_size data.num_classes tile load_size"),
     (Several, "batch_size"),
     (Annotated[int, Within(4)] | None, "data.count"),  # metrics compare halves
     (Annotated[float, Within(0.001)] | None, "max_epochs"),

@@ -44,7 +44,7 @@ def require_memory(
     for (width, height), name in sizes.items():
         if translator.fixed and (width, height) != (translator.side, translator.side):
             side = translator.side
-            raise UserError(f"{name} is {width}x{height}, and this network takes {side}x{side}: type resize={side}")
+            raise UserError(f"{name} is {width}x{height}, and this network takes {side}x{side}: type load_size={side}")
     if not sizes:
         return
     places = {"cpu": free_memory(torch.device("cpu")), device.type: free_memory(device)}

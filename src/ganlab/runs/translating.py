@@ -44,7 +44,7 @@ def translate(config: DictConfig) -> None:
     if truths and not matches:
         raise UserError(f"truth={config.truth} has no picture with the name of one in input=: {pictures.names[0]}, ...")
     translator = load_translator(config)
-    size = (config.resize, config.resize) if config.resize else None
+    size = (config.load_size, config.load_size) if config.load_size else None
     print_line(f"{len(pictures.names)} pictures, {translator.describe()}")
     require_memory(translator, pictures, size, choose_device(config.device))
     made = Made(translator, pictures, truths, matches, size, config.grey)
@@ -167,5 +167,5 @@ def eight_bits(image: Image.Image, channels: int) -> Tensor:
 
 def facts(config: DictConfig) -> dict[str, str]:
     """Return what the page says about how its pictures were made."""
-    keys = ("checkpoint", "weights", "task", "statistics", "dropout", "tile", "resize", "seed")
+    keys = ("checkpoint", "weights", "task", "statistics", "dropout", "tile", "load_size", "seed")
     return {key: str(config[key]) for key in keys if config[key] is not None}

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganlab.arguments import NonNegative, Positive, checked
 from ganlab.data.inputs import HOLES
@@ -60,8 +60,8 @@ class ContextEncoder(PairedTranslation):
             raise ValueError("a batch norm meets one value of a picture by itself: type system.statistics=running")
         player = self.players[GENERATOR]
         if self.weight(GENERATOR, "adversarial") and self.weight(GENERATOR, "l2"):
-            made: Any = player.optimizer  # a partial call, as configured
-            faster = partial(made, lr=generator_rate * made.keywords["lr"])
+            configured: Any = player.optimizer([nn.Parameter(torch.zeros(1, device="cpu"))])
+            faster = partial(player.optimizer, lr=generator_rate * configured.defaults["lr"])
             self.players[GENERATOR] = replace(player, optimizer=faster)
 
     def prepare(self, batch: Batch) -> Batch:

@@ -123,8 +123,6 @@ def require_published(classes: Sequence[str], split: str) -> None:
     """Raise ``UserError`` if LSUN has no such classes or split."""
     if split not in SPLITS:
         raise NoSuchSplitError(f"data.split={split} is not in LSUN: take one of {', '.join(SPLITS)}")
-    if isinstance(classes, str):
-        raise UserError(f"data.classes={classes} is no list of classes: write data.classes=[{classes}]")
     if split == "test":
         if classes:
             raise NoSuchSplitError("LSUN's test set has no labels: write data.split=test data.classes=[]")
