@@ -38,6 +38,10 @@ ENTRIES = [file.stem for file in CONF.glob("*.yaml")]
         ("train", "seed=2..5", "type -m 'seed=range(2,6)'"),
         ("train", "--cfg everything", "invalid choice: 'everything'"),
         ("sample", "-m seed=1,2", "-m is an option of src/train.py alone"),
+        ("train", "seed=1 -m --cfg job", "--multirun and --cfg exclude each other: leave out one"),
+        ("train", "--resolve seed=1", "--resolve belongs to --cfg job"),
+        ("train", "--experimental-rerun job.pickle", "type run=NAME, that of the run to continue"),
+        ("train", "-sc", "--shell-completion needs one of install=bash"),
         ("evaluate", "one.ckpt checkpoint=two.ckpt", "checkpoint= is given twice: leave out one.ckpt"),
     ],
 )
@@ -54,9 +58,10 @@ def test_what_was_meant_is_named(name: str, typed: str, words: str) -> None:
         ("evaluate", ["a,1.ckpt", "b (2).ckpt"], ["checkpoint=['a,1.ckpt','b (2).ckpt']"]),
         ("reproduce", ["figure=4", "weights.npz"], ["figure='4'", "checkpoint=weights.npz"]),
         ("sample", ["1=2.ckpt"], ["1=2.ckpt"]),  # a key, as far as can be seen
-        ("train", ["+seed=1", "run=07", "--info", "defaults"], ["seed=1", "run='07'", "--info", "defaults"]),
+        ("train", ["+seed=1", "run=07", "--info", "defaults"], ["--info", "defaults", "seed=1", "run='07'"]),
+        ("train", ["seed=1", "-m", "optimizer.lr=1,2"], ["-m", "seed=1", "optimizer.lr=1,2"]),
         ("train", ["-m", "max_images=20,000"], ["-m", "max_images=20,000"]),
-        ("train", ["penalty=[r1,false]", "-cd", "more"], ["penalty=[r1,'false']", "-cd", "more"]),
+        ("train", ["penalty=[r1,false]", "-cd", "more"], ["-cd", "more", "penalty=[r1,'false']"]),
     ],
 )
 def test_what_hydra_is_given(name: str, typed: list[str], passed: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -95,15 +96,15 @@ def check_overrides(arguments: list[str], conf: Path, name: str) -> list[str]:
 
 def name_values(arguments: Sequence[str], conf: Path, name: str) -> list[str]:
     """Return the arguments with ``checkpoint=`` before files that have no key; ``UserError`` for others without one."""
-    left, named, checkpoints = list(arguments), list[str](), list[str]()
+    left, flags, named, checkpoints = list(arguments), list[str](), list[str](), list[str]()
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]
     while left:
         argument = left.pop(0)
         if (flag := parser._option_string_actions.get(argument.partition("=")[0])) is not None:
-            named.append(argument)
+            flags.append(argument)
             if left and "=" not in argument and (flag.nargs is None or left[0] in (flag.choices or ())):
-                named.append(left.pop(0))
+                flags.append(left.pop(0))
         elif re.match(r"--?[A-Za-z]", argument):
             raise UserError(f"{argument} is no option here: type {_without_dashes(argument, left, conf, name)}")
         elif (together := _until_closed(argument, left)) != argument:
@@ -117,9 +118,24 @@ def name_values(arguments: Sequence[str], conf: Path, name: str) -> list[str]:
             checkpoints.append(quoted(argument) if "," in argument else argument)
     if checkpoints and any(argument.startswith("checkpoint=") for argument in named):
         raise UserError(f"checkpoint= is given twice: leave out {checkpoints[0]}")
-    parser.parse_args(named)
+    named = [*flags, *named]  # argparse takes no second group of overrides, behind an option
+    _check_flags(parser.parse_args(named))
     several = f"[{','.join(checkpoints)}]" if len(checkpoints) > 1 else "".join(checkpoints)
     return [*named, *([f"checkpoint={several}"] if several else [])]
+
+
+def _check_flags(asked: Namespace) -> None:
+    """Refuse what Hydra answers with a traceback: options that exclude or need each other, and unpickling a run."""
+    modes = [f"--{mode}" for mode in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(asked, mode)]
+    if len(modes) > 1:
+        _refuse(f"{modes[0]} and {modes[1].replace('_', '-')} exclude each other: leave out one")
+    if asked.resolve and not (asked.cfg or asked.help):
+        _refuse("--resolve belongs to --cfg job")
+    if asked.experimental_rerun:
+        raise UserError("--experimental-rerun is not supported: type run=NAME, that of the run to continue")
+    shells = ("install=", "uninstall=", "query=")
+    if asked.shell_completion and sum(each.startswith(shells) for each in asked.overrides) != 1:
+        _refuse("--shell-completion needs one of install=bash, uninstall=bash, query=bash")
 
 
 def _refuse(message: str) -> NoReturn:
