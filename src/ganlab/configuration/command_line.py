@@ -78,10 +78,14 @@ def check_overrides(arguments: list[str], conf: Path, name: str) -> list[str]:
                     raise UserError(f"{typed} is now {RENAMED[typed]}")
             if is_text(key):
                 value = as_typed(key, value, sweep=sweep)
-            elif group:
+            elif group and not value.endswith(","):
                 value = as_choices(value)
             elif "=" in value and not STRUCTURED.match(value):  # such as a command line
                 value = quoted(value)
+            elif value.endswith(","):
+                raise UserError(f"{argument} ends in a comma: type {argument.rstrip(',')}")
+            elif re.fullmatch(r"-?0,\d+", value) and not sweep:
+                raise UserError(f"{argument}: type {key}={value.replace(',', '.')}")
             elif (found := NUMBER.fullmatch(value)) and not (sweep and "," in value):
                 unit = {"k": 1e3, "m": 1e6}.get((found[2] or "").lower(), 1)
                 raise UserError(f"{key}={value}: type {key}={float(found[1] or value.replace(',', '')) * unit:.0f}")
@@ -101,6 +105,10 @@ def name_values(arguments: Sequence[str], conf: Path, name: str) -> list[str]:
     parser.error = _refuse  # type: ignore[method-assign]
     while left:
         argument = left.pop(0)
+        if argument.endswith("\r"):
+            raise UserError(f"{argument} ends in a carriage return: save your script with Unix line ends")
+        if not argument:
+            raise UserError("an argument is empty: leave it out, or set the variable that it came from")
         if (flag := parser._option_string_actions.get(argument.partition("=")[0])) is not None:
             flags.append(argument)
             if left and "=" not in argument and (flag.nargs is None or left[0] in (flag.choices or ())):
@@ -174,8 +182,11 @@ def _without_key(argument: str, named: Sequence[str], conf: Path, name: str) -> 
     known = known_keys(conf, name)
     if "=" in before and not before.startswith("-") and is_text(before.partition("=")[0]):
         return f"{argument} has no key; if it belongs to the value before, type {shlex.quote(f'{before} {argument}')}"
-    if Path(argument).expanduser().is_dir() and "data" in known:
+    if Path(argument).expanduser().is_dir() and "data" in known and name != "reproduce":
         return f"{argument} has no key: type {shlex.join(['data=folder', f'data.root={argument}'])}"
+    for checkpoint in (f"{argument}/checkpoints/best.ckpt", f"{argument}/checkpoints/last.ckpt"):
+        if "checkpoint" in known and Path(checkpoint).expanduser().is_file():
+            return f"{argument} is a folder: type {shlex.quote(f'checkpoint={checkpoint}')}"
     key, colon, value = argument.partition(":")
     if key in known:
         return f"{argument} has no value: type {shlex.quote('='.join([key, value or 'VALUE']))}"
@@ -211,9 +222,12 @@ def explain(error: BaseException, conf: Path, name: str, typed: Sequence[str]) -
         if options(conf / group) and group.partition("/")[0] in known_keys(conf, name):
             return option(group, value, conf)
         return unknown_key(group, value, conf, name)
-    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+    if match := re.search(r"Ambiguous value for argument '(.+)'$", text, re.MULTILINE):
         key, _, value = match[1].partition("=")
-        ways = [f"-m {match[1]} for a run of each", f"{shlex.quote(f'{key}=[{value}]')} for a list"]
+        each = f"-m {match[1]} for a run of each" if name == "train" else f"one, and start src/{name}.py for each"
+        ways = [each, f"{shlex.quote(f'{key}=[{value}]')} for a list"]
+        if name != "train" and key not in LISTED:
+            ways = ways[:1]
         return f"{key} has several values: type {' or '.join(ways[:: -1 if key in LISTED else 1])}"
     if match := re.search(r"Cannot find primary config '([^']+)'", text):
         return f"there is no conf/{match[1]}.yaml: recipes are chosen by experiment={match[1]}"
@@ -230,7 +244,7 @@ def explain(error: BaseException, conf: Path, name: str, typed: Sequence[str]) -
             return option(key, value, conf)
         if key not in known_keys(conf, name):
             return unknown_key(key, value, conf, name)
-        return f"{error.override} cannot be read: {lines[0]}"
+        return f"{error.override} cannot be read: look at its commas, brackets, quotes and signs"
     return " ".join(lines[:2]) or type(error).__name__
 
 
