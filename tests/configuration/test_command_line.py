@@ -38,6 +38,15 @@ ENTRIES = [file.stem for file in CONF.glob("*.yaml")]
         ("train", "seed=2..5", "type -m 'seed=range(2,6)'"),
         ("train", "--cfg everything", "invalid choice: 'everything'"),
         ("sample", "-m seed=1,2", "-m is an option of src/train.py alone"),
+        ("train", "optimizer.lr=0,001", "optimizer.lr=0,001: type optimizer.lr=0.001"),
+        ("train", "optimizer.eps=1e-8,", "ends in a comma: type optimizer.eps=1e-8"),
+        ("train", "architecture=mlp,", "ends in a comma: type architecture=mlp"),
+        ("train", "seed=1\r", "ends in a carriage return"),
+        ("train", "seed=1  run=a", "an argument is empty"),
+        ("train", "seed=1 -m --cfg job", "--multirun and --cfg exclude each other: leave out one"),
+        ("train", "--resolve seed=1", "--resolve belongs to --cfg job"),
+        ("train", "--experimental-rerun job.pickle", "type run=NAME, that of the run to continue"),
+        ("train", "-sc", "--shell-completion needs one of install=bash"),
         ("evaluate", "one.ckpt checkpoint=two.ckpt", "checkpoint= is given twice: leave out one.ckpt"),
     ],
 )
@@ -54,9 +63,10 @@ def test_what_was_meant_is_named(name: str, typed: str, words: str) -> None:
         ("evaluate", ["a,1.ckpt", "b (2).ckpt"], ["checkpoint=['a,1.ckpt','b (2).ckpt']"]),
         ("reproduce", ["figure=4", "weights.npz"], ["figure='4'", "checkpoint=weights.npz"]),
         ("sample", ["1=2.ckpt"], ["1=2.ckpt"]),  # a key, as far as can be seen
-        ("train", ["+seed=1", "run=07", "--info", "defaults"], ["seed=1", "run='07'", "--info", "defaults"]),
+        ("train", ["+seed=1", "run=07", "--info", "defaults"], ["--info", "defaults", "seed=1", "run='07'"]),
+        ("train", ["seed=1", "-m", "optimizer.lr=1,2"], ["-m", "seed=1", "optimizer.lr=1,2"]),
         ("train", ["-m", "max_images=20,000"], ["-m", "max_images=20,000"]),
-        ("train", ["penalty=[r1,false]", "-cd", "more"], ["penalty=[r1,'false']", "-cd", "more"]),
+        ("train", ["penalty=[r1,false]", "-cd", "more"], ["-cd", "more", "penalty=[r1,'false']"]),
     ],
 )
 def test_what_hydra_is_given(name: str, typed: list[str], passed: list[str]) -> None:
@@ -87,6 +97,8 @@ def test_a_folder_is_a_checkpoint_to_measure_and_data_to_train_on(tmp_path: Path
         ("train", "wandb.entity", "me", "did you mean logger.wandb.entity?"),
         ("train", "data.batchsize", "2", "did you mean data.batch_size"),
         ("train", "Accumulate", "2", "did you mean accumulate"),
+        ("train", "data.root", "my pics", "type data=folder 'data.root=my pics'"),
+        ("train", "CUDA_VISIBLE_DEVICES", "0", "type CUDA_VISIBLE_DEVICES=0 in front of the command"),
         ("train", "statistics", "batch", "the groups that it has; statistics= belongs to src/sample.py"),
         ("sample", "objective", "hinge", "objective= belongs to src/train.py"),
     ],
@@ -115,6 +127,15 @@ def test_several_values_are_a_list_or_a_sweep() -> None:
     for key, first in (("metrics", "'metrics=[a,b]' for a list"), ("seed", "-m seed=a,b for a run of each")):
         line = explain(ValueError(f"Ambiguous value for argument '{key}=a,b'\n1. To"), CONF, "train", [])
         assert line.startswith(f"{key} has several values: type {first} or ")
+    line = explain(ValueError("Ambiguous value for argument 'figure='4','5''\n1. To"), CONF, "reproduce", [])
+    assert line == "figure has several values: type one, and start src/reproduce.py for each"
+
+
+def test_the_checkpoint_in_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    with pytest.raises(UserError, match=f"{tmp_path} is a folder: type checkpoint={tmp_path}/checkpoints/last.ckpt$"):
+        check_overrides([str(tmp_path)], CONF, "sample")
 
 
 def test_every_suggestion_exists() -> None:

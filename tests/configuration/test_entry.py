@@ -1,7 +1,9 @@
 import errno
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -178,6 +180,27 @@ def test_ctrl_c_is_one_line(command: Callable, monkeypatch: pytest.MonkeyPatch, 
     for name in ("train", "reproduce"):
         outcome = stopped(command, monkeypatch, name, error)
         assert outcome.code == 130 and outcome.err == "interrupted\n"
+
+
+def test_ctrl_c_that_an_import_swallowed_is_one_line(command: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    def swallow(*_: object) -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise RecursionError
+
+    monkeypatch.setattr(entry, "check_reached", swallow)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
+    try:
+        outcome = command("train")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert outcome.code == 130 and outcome.err == "interrupted\n"
+
+
+def test_closed_streams_do_not_matter() -> None:
+    code = "import os, runpy, sys; sys.argv[1:] = ['--cfg', 'job']; sys.stdout = sys.stderr = None; "
+    assert real("-c", code + "runpy.run_path('src/train.py', run_name='__main__')").returncode == 0
 
 
 def stopped(command: Callable, monkeypatch: pytest.MonkeyPatch, name: str, error: BaseException) -> Any:

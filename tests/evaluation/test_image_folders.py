@@ -66,7 +66,12 @@ def test_sub_folders_are_classes_where_both_have_the_same(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("name", "size", "mode", "message"),
     [
-        ("9.png", (6, 9), "RGB", "9.png is 6x9 and the images before it are 6x8; resize all: python src/"),
+        (
+            "9.png",
+            (6, 9),
+            "RGB",
+            "9.png is 6x9 and the images before it are 6x8; resize all: .*folder data.image_size=6 data",
+        ),
         ("9.png", (6, 8), "L", None),
         ("0.png", (6, 8), "L", "is in colour and the images before it are grey"),
     ],

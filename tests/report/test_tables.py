@@ -36,7 +36,7 @@ def test_in_a_file_every_row_is_one_whole_line(monkeypatch: pytest.MonkeyPatch, 
     first, second = (next(line for line in lines if number in line) for number in (" 000 ", " 001 "))
     assert "finished" in first and LONG in first and "fid 21.5" in first
     assert REASON in second and f"{LONG}写真" in second
-    assert len(lines) == 7
+    assert len(lines) == 7 and lines[0].strip() == f"{LONG}[/]/sweep.csv"
 
 
 @pytest.mark.parametrize("columns", [20, 40, 80, 120, 400])
@@ -48,3 +48,10 @@ def test_a_narrow_terminal_folds_and_keeps_everything(monkeypatch: pytest.Monkey
     whole = ["".join("".join(column).split()) for column in zip(*cells, strict=True)]
     assert whole[1] == "".join(f"status finished {REASON}".split())
     assert whole[3] == f"data.root{LONG}{LONG}写真"
+
+
+def test_the_title_of_a_narrow_table_in_a_file_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table("fid", title=LONG, title_justify="left")
+    table.add_row("3.5")
+    print_table(table)
+    assert capsys.readouterr().out.splitlines()[0].strip() == LONG

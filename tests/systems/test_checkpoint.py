@@ -97,6 +97,11 @@ def test_other_files_are_told_apart(tmp_path: Path) -> None:
         read(tmp_path / "other.pt")
     with pytest.raises(UserError, match="there is no checkpoint"):
         read(tmp_path / "nothing.ckpt")
+    (tmp_path / "checkpoints").mkdir()
+    (last := tmp_path / "checkpoints" / "last.ckpt").touch()
+    for typed in (tmp_path, last.parent, last.with_name("best.ckpt")):
+        with pytest.raises(UserError, match=f"there is no checkpoint {typed}: type checkpoint={last}$"):
+            read(typed)
     with pytest.raises(UserError, match="is an address"):
         read("https://example.org/last.ckpt")
 

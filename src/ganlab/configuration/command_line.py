@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from argparse import Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -77,10 +78,14 @@ def check_overrides(arguments: list[str], conf: Path, name: str) -> list[str]:
                     raise UserError(f"{typed} is now {RENAMED[typed]}")
             if is_text(key):
                 value = as_typed(key, value, sweep=sweep)
-            elif group:
+            elif group and not value.endswith(","):
                 value = as_choices(value)
             elif "=" in value and not STRUCTURED.match(value):  # such as a command line
                 value = quoted(value)
+            elif value.endswith(","):
+                raise UserError(f"{argument} ends in a comma: type {argument.rstrip(',')}")
+            elif re.fullmatch(r"-?0,\d+", value) and not sweep:
+                raise UserError(f"{argument}: type {key}={value.replace(',', '.')}")
             elif (found := NUMBER.fullmatch(value)) and not (sweep and "," in value):
                 unit = {"k": 1e3, "m": 1e6}.get((found[2] or "").lower(), 1)
                 raise UserError(f"{key}={value}: type {key}={float(found[1] or value.replace(',', '')) * unit:.0f}")
@@ -95,15 +100,19 @@ def check_overrides(arguments: list[str], conf: Path, name: str) -> list[str]:
 
 def name_values(arguments: Sequence[str], conf: Path, name: str) -> list[str]:
     """Return the arguments with ``checkpoint=`` before files that have no key; ``UserError`` for others without one."""
-    left, named, checkpoints = list(arguments), list[str](), list[str]()
+    left, flags, named, checkpoints = list(arguments), list[str](), list[str](), list[str]()
     parser = get_args_parser()
     parser.error = _refuse  # type: ignore[method-assign]
     while left:
         argument = left.pop(0)
+        if argument.endswith("\r"):
+            raise UserError(f"{argument} ends in a carriage return: save your script with Unix line ends")
+        if not argument:
+            raise UserError("an argument is empty: leave it out, or set the variable that it came from")
         if (flag := parser._option_string_actions.get(argument.partition("=")[0])) is not None:
-            named.append(argument)
+            flags.append(argument)
             if left and "=" not in argument and (flag.nargs is None or left[0] in (flag.choices or ())):
-                named.append(left.pop(0))
+                flags.append(left.pop(0))
         elif re.match(r"--?[A-Za-z]", argument):
             raise UserError(f"{argument} is no option here: type {_without_dashes(argument, left, conf, name)}")
         elif (together := _until_closed(argument, left)) != argument:
@@ -117,9 +126,24 @@ def name_values(arguments: Sequence[str], conf: Path, name: str) -> list[str]:
             checkpoints.append(quoted(argument) if "," in argument else argument)
     if checkpoints and any(argument.startswith("checkpoint=") for argument in named):
         raise UserError(f"checkpoint= is given twice: leave out {checkpoints[0]}")
-    parser.parse_args(named)
+    named = [*flags, *named]  # argparse takes no second group of overrides, behind an option
+    _check_flags(parser.parse_args(named))
     several = f"[{','.join(checkpoints)}]" if len(checkpoints) > 1 else "".join(checkpoints)
     return [*named, *([f"checkpoint={several}"] if several else [])]
+
+
+def _check_flags(asked: Namespace) -> None:
+    """Refuse what Hydra answers with a traceback: options that exclude or need each other, and unpickling a run."""
+    modes = [f"--{mode}" for mode in ("run", "multirun", "cfg", "info", "shell_completion") if getattr(asked, mode)]
+    if len(modes) > 1:
+        _refuse(f"{modes[0]} and {modes[1].replace('_', '-')} exclude each other: leave out one")
+    if asked.resolve and not (asked.cfg or asked.help):
+        _refuse("--resolve belongs to --cfg job")
+    if asked.experimental_rerun:
+        raise UserError("--experimental-rerun is not supported: type run=NAME, that of the run to continue")
+    shells = ("install=", "uninstall=", "query=")
+    if asked.shell_completion and sum(each.startswith(shells) for each in asked.overrides) != 1:
+        _refuse("--shell-completion needs one of install=bash, uninstall=bash, query=bash")
 
 
 def _refuse(message: str) -> NoReturn:
@@ -158,8 +182,11 @@ def _without_key(argument: str, named: Sequence[str], conf: Path, name: str) -> 
     known = known_keys(conf, name)
     if "=" in before and not before.startswith("-") and is_text(before.partition("=")[0]):
         return f"{argument} has no key; if it belongs to the value before, type {shlex.quote(f'{before} {argument}')}"
-    if Path(argument).expanduser().is_dir() and "data" in known:
+    if Path(argument).expanduser().is_dir() and "data" in known and name != "reproduce":
         return f"{argument} has no key: type {shlex.join(['data=folder', f'data.root={argument}'])}"
+    for checkpoint in (f"{argument}/checkpoints/best.ckpt", f"{argument}/checkpoints/last.ckpt"):
+        if "checkpoint" in known and Path(checkpoint).expanduser().is_file():
+            return f"{argument} is a folder: type {shlex.quote(f'checkpoint={checkpoint}')}"
     key, colon, value = argument.partition(":")
     if key in known:
         return f"{argument} has no value: type {shlex.quote('='.join([key, value or 'VALUE']))}"
@@ -195,9 +222,12 @@ def explain(error: BaseException, conf: Path, name: str, typed: Sequence[str]) -
         if options(conf / group) and group.partition("/")[0] in known_keys(conf, name):
             return option(group, value, conf)
         return unknown_key(group, value, conf, name)
-    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+    if match := re.search(r"Ambiguous value for argument '(.+)'$", text, re.MULTILINE):
         key, _, value = match[1].partition("=")
-        ways = [f"-m {match[1]} for a run of each", f"{shlex.quote(f'{key}=[{value}]')} for a list"]
+        each = f"-m {match[1]} for a run of each" if name == "train" else f"one, and start src/{name}.py for each"
+        ways = [each, f"{shlex.quote(f'{key}=[{value}]')} for a list"]
+        if name != "train" and key not in LISTED:
+            ways = ways[:1]
         return f"{key} has several values: type {' or '.join(ways[:: -1 if key in LISTED else 1])}"
     if match := re.search(r"Cannot find primary config '([^']+)'", text):
         return f"there is no conf/{match[1]}.yaml: recipes are chosen by experiment={match[1]}"
@@ -214,7 +244,7 @@ def explain(error: BaseException, conf: Path, name: str, typed: Sequence[str]) -
             return option(key, value, conf)
         if key not in known_keys(conf, name):
             return unknown_key(key, value, conf, name)
-        return f"{error.override} cannot be read: {lines[0]}"
+        return f"{error.override} cannot be read: look at its commas, brackets, quotes and signs"
     return " ".join(lines[:2]) or type(error).__name__
 
 

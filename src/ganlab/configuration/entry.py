@@ -5,15 +5,16 @@ Nothing heavy is imported here: ``--help``, ``--cfg job`` and a mistyped key ans
 
 import sys
 
-INTERRUPTED = "\ninterrupted" if sys.stderr.isatty() else "interrupted"  # there, ^C stands before it
+INTERRUPTED = "\ninterrupted" if sys.stderr and sys.stderr.isatty() else "interrupted"  # there, ^C stands before it
 
 try:
     import codecs
     import errno
     import functools
     import os
-    from collections.abc import Callable
-    from contextlib import suppress
+    import signal
+    from collections.abc import Callable, Iterator
+    from contextlib import contextmanager, suppress
     from datetime import datetime
     from io import TextIOWrapper
     from typing import Any
@@ -66,7 +67,7 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
     """
 
     def decorate(task: Callable[[DictConfig], object]) -> Callable[[], None]:
-        def application() -> None:
+        def application(signals: list[int]) -> None:
             # One name for the run, which the processes of a distributed strategy inherit.
             named = "GANLAB_RUN" in os.environ
             os.environ.setdefault("GANLAB_RUN", datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3])
@@ -104,7 +105,8 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
             except BaseException as error:
                 open_ended = not isinstance(error, SystemExit) or error.code == 1  # Lightning's code after Ctrl-C
                 # Imports of compiled modules, and Lightning, replace KeyboardInterrupt.
-                interrupted = open_ended and any(isinstance(each, KeyboardInterrupt) for each in causes_of(error))
+                causes = any(isinstance(each, KeyboardInterrupt) for each in causes_of(error))
+                interrupted = open_ended and (causes or bool(signals))
                 if show_frames or not (interrupted or isinstance(error, MISTAKES) or out_of_memory(error)):
                     raise
                 if first or first_is_silent(error):
@@ -122,12 +124,31 @@ def entry_point(name: str) -> Callable[[Callable[[DictConfig], object]], Callabl
             for stream in (sys.stdout, sys.stderr):
                 if isinstance(stream, TextIOWrapper):
                     stream.reconfigure(errors=PRINTABLE)
-            with console():
-                application()
+            with console(), noted_interrupts() as signals:
+                application(signals)
 
         return attended
 
     return decorate
+
+
+@contextmanager
+def noted_interrupts() -> Iterator[list[int]]:
+    """Note Ctrl-C while its handler is Python's: a module whose import it ended may raise another error later."""
+    noted: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        noted.append(number)
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        with suppress(ValueError):  # in another thread than the main one
+            signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        if signal.getsignal(signal.SIGINT) is note:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def printable(error: UnicodeError) -> tuple[str | bytes, int]:

@@ -113,10 +113,14 @@ def option(group: str, value: str, conf: Path) -> str:
 def unknown_key(key: str, value: str, conf: Path, name: str) -> str:
     """Return what to say of a key that a command does not have with the options chosen."""
     known = known_keys(conf, name)
+    if known.get(key) and key == "data.root":  # of many options
+        return f"there is no key data.root with the data chosen: type {shlex.join(['data=folder', f'{key}={value}'])}"
     if known.get(key):
         return f"there is no key {key} with the options chosen: it belongs to {known[key]}"
     if words := translated(key, value, conf, name):
         return f"there is no key {key}: type {words}"
+    if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", key):
+        return f"{key} is a variable of the environment: type {shlex.quote(f'{key}={value}')} in front of the command"
     if others := [file.stem for file in sorted(conf.glob("*.yaml")) if key in own_keys(conf, file.stem)]:
         having = " and ".join(f"src/{other}.py" for other in others)
         return f"src/{name}.py has no {key}=: its --help lists the groups that it has; {key}= belongs to {having}"

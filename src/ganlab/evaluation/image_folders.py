@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from ganlab.configuration.commands import command
 from ganlab.data.batches import channels_first
 from ganlab.data.packs.pack import Pack, build
 from ganlab.data.packs.pictures import MODES, PictureFile, PictureProtocol, UnreadableImageError, decode
@@ -24,7 +25,7 @@ class Unchanged(PictureProtocol):
 
     height: int = 0
     key: str = ""
-    fix: str = ""  # the size to make all of
+    fix: str = ""  # the command that makes all of one size
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -42,8 +43,7 @@ class Unchanged(PictureProtocol):
             others = f"{self.image_size}x{self.height}" if decoded.size != size else "grey"
             raise UserError(
                 f"{self.key}: {picture.name} is {what} and the images before it are {others}; resize all: "
-                f"python src/prepare.py data=folder data.root=FOLDER "
-                f"{self.fix or f'data.image_size={min(size)} data.channels=3'}, and {self.key}=PACK"
+                f"{self.fix}, and {self.key}=PACK"
             )
         return np.asarray(decoded.convert(mode)).reshape(self.shape)  # repeats a grey one's channel among colour
 
@@ -64,7 +64,9 @@ def open_images(key: str, folder: str, packs: Path, shape: tuple[int, int, int] 
         raise UserError(str(error).replace("data.root", key)) from error
     except UnreadableImageError as error:
         raise UserError(f"{key}={folder}: {error.name} cannot be read ({error.reason}): remove it") from error
-    fix = f"data.image_size={shape[1]} data.channels={shape[2]}, as the samples have" if shape else ""
+    side, channels = shape[1:] if shape else (min(first.size), 3)
+    sizes = {"data.root": place, "data.image_size": side, "data.channels": channels}
+    fix = command("prepare", "data=folder", **sizes) + (", as the samples have" if shape else "")
     protocol = Unchanged(first.width, 1 if first.mode == "L" else 3, height=first.height, key=key, fix=fix)
     return build(source, protocol, packs, max_broken=0)
 

@@ -21,4 +21,7 @@ def print_table(table: Table) -> None:
         natural += max(lengths, default=0) + BORDER
     least = 1 + sum((column.min_width or 0) + BORDER for column in table.columns)
     console.width = max(least, min(natural, console.width)) if console.is_terminal else natural
+    if table.title and not console.is_terminal:  # in one line, wider than a narrow table
+        console.print(table.title, soft_wrap=True)
+        table.title = None
     console.print(table)

@@ -239,14 +239,15 @@ def choose_device(name: str) -> torch.device:
 
 def build_metrics(config: Config, references: Mapping[str, Reference]) -> Evaluator | None:
     """Return the evaluator for the tasks of ``references``, with its feature network; None for ``metrics=none``."""
-    features = None
+    features, remark = None, ""
     if needs_features(config["metrics"]):
         features = choose_features(**config["features"], pack=next(iter(references.values())).reals)
-        if features is None and rank() == 0:
-            print("Inception's weights cannot be had here: no FID; swd, which needs no network, is measured.")
-        elif features is not None and features.remark and rank() == 0:
-            print(features.remark)
-    return build_evaluator(config["metrics"], references, features, seed=config["seed"])
+        missing = "Inception's weights cannot be had here: no FID; swd, which needs no network, is measured."
+        remark = (features.remark or "") if features else missing
+    evaluator = build_evaluator(config["metrics"], references, features, seed=config["seed"])
+    if remark and rank() == 0:
+        print(remark)
+    return evaluator
 
 
 def build_trainer(

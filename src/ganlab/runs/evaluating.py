@@ -67,7 +67,8 @@ def evaluate_images(config: dict[str, Any]) -> None:
     output = Path(config["output"] or place.with_name(f"{place.name}_evaluation.json"))  # in it are pictures alone
     require_writable("output", output.parent)
     packs, device = Path(config["packs"]), choose_device(config["device"])
-    generated, real = (open_images(key, config[key], packs) for key in ("generated", "real"))
+    generated = open_images("generated", config["generated"], packs)
+    real = open_images("real", config["real"], packs, generated.images.shape[1:])
     require_equal_sizes(generated, real)
     count = min(config["metrics"]["count"], len(generated))
     if config["repeats"] > 1 and count == len(generated):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra.core.hydra_config import HydraConfig
 
 from ganlab.configuration import recorded
 from ganlab.configuration.checking import differences
@@ -94,6 +95,9 @@ class RunFolder:
             return Checkpoint(Path(given), state)
         free = (*FREE, *PLACES) if newest and DATA in newest.state else FREE
         if newest and (changed := differences(newest.state["config"], config, free)):
+            overrides = HydraConfig.get().overrides.task if HydraConfig.initialized() else []
+            typed = tuple(f"{each.partition('=')[0]}=" for each in overrides)
+            changed.sort(key=lambda change: not change.startswith(typed))
             raise UserError(
                 f"run {self.path} was started with {'; '.join(changed[:5])}: type the same values to continue it, or "
                 f"another run= to start from scratch"

@@ -1,6 +1,7 @@
 """Checkpoint files: written atomically, and read without unpickling code."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from copy import copy
@@ -111,6 +112,12 @@ def read(path: str | Path) -> dict[str, Any]:
         raise UserError(f"checkpoint={path} is an address: download the file and give its path")
     path = Path(path)
     if not path.is_file():
+        for other in (
+            *(path / sub / name for sub in ("checkpoints", "") for name in (BEST, LAST)),
+            path.with_name(LAST),
+        ):
+            if other.is_file():  # of a run's folder; without metrics there is no best one
+                raise UserError(f"there is no checkpoint {path}: type {shlex.quote(f'checkpoint={other}')}")
         raise UserError(f"there is no checkpoint {path}: give the path of a .ckpt file in a run's checkpoints folder")
     try:
         if damaged := ZipFile(path).testzip():  # checksums, which torch does not compare

@@ -149,3 +149,21 @@ def test_a_class_keeps_its_own_name_whatever_links_to_it(photos: Path, tmp_path:
     source = Folder(str(photos))
     assert source.classes == ["bird", "cat", "dog"] and len(source) == 32
     assert "dog/young/y.png" in source.files and source.files[0] == "bird/b.png"
+
+
+def test_packs_and_runs_below_a_folder_of_pictures_are_no_pictures(photos: Path, caplog):
+    made = {
+        "outputs/a": ("environment.json", "config.yaml"),
+        "outputs/s": ("jobs.yaml", "sweep.csv"),
+        "packs/p": ("pack.json",),
+    }
+    for name, files in made.items():
+        (photos / name / "samples").mkdir(parents=True)
+        for file in files:
+            (photos / name / file).touch()
+        for place in (name, f"{name}/samples"):
+            Image.new("L", (4, 4)).save(photos / place / "sheet.png")
+    before = Folder(str(photos))
+    assert len(before) == 30 and before.classes == ["cat", "dog"]
+    assert "packs/p/pack.json" in caplog.text and "outputs/a/config.yaml" in caplog.text
+    assert len(Folder(str(photos / "outputs" / "a"))) == 2  # where that is what was asked for

@@ -39,6 +39,8 @@ NEEDED = {  # what files of other kinds are, and how to read them
     **dict.fromkeys((".svg", ".psd", ".jxl", ".exr", ".pdf", ".eps", ".ai", ".dcm", ".npy"), "convert them to PNG"),
     ".mdb": "an LMDB file: data=lsun reads those of LSUN",
 }
+# Files by which the folders of packs, runs and sweeps are recognised below a folder of pictures.
+MADE = ({"pack.json"}, {"environment.json", "config.yaml"}, {"jobs.yaml", "sweep.csv"})
 KINDS = 5  # kinds of files named
 SPLITS = ("train", "training", "val", "valid", "validation", "test", "testing")
 
@@ -103,6 +105,8 @@ class Folder(Source):
 def walk(root: Path) -> tuple[list[tuple[str, int, int]], list[str]]:
     """Return every picture file below ``root``, sorted, and the other files.
 
+    Packs, runs and sweeps below it are left aside, each as one file.
+
     Of a picture: the path relative to ``root``, size in bytes, modification time in ns; of another file, the path.
     """
     pictures, others = list[tuple[str, int, int]](), list[str]()
@@ -114,7 +118,12 @@ def walk(root: Path) -> tuple[list[tuple[str, int, int]], list[str]]:
         if (identity.st_dev, identity.st_ino) in visited:  # a link to a parent, or to a folder that has its own name
             continue
         visited.add((identity.st_dev, identity.st_ino))
-        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        names = {entry.name for entry in entries}
+        if made := next((min(files) for files in MADE if files <= names and folder != str(root)), None):
+            others.append(os.path.relpath(os.path.join(folder, made), root))
+            continue
+        for entry in entries:
             if entry.name.startswith(".") or entry.name.lower() in SYSTEM:
                 continue
             path = os.path.relpath(entry.path, root)
