@@ -207,7 +207,7 @@ LIMITS: dict[tuple[str, ...], dict[str, float | tuple[float, float]]] = {
         "metrics.kid.subsets": 1,
     },
     ("sample", "checkpoint=c"): {"count": 1, "seed": 0, "label": 0},
-    ("translate", "weights=w", "input=i", "output=o"): {"seed": 0, "tile": 1, "resize": 1},
+    ("translate", "weights=w", "input=i", "output=o"): {"seed": 0, "tile": 1, "load_size": 1},
     ("reproduce", "figure='2'"): {
         "seed": 0,
         "seeds": 1,
