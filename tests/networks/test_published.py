@@ -207,6 +207,9 @@ WEIGHT, BLOCK = "model.7.weight", "model.11.conv_block.5.weight"
         ({"module.model.7.weight": torch.zeros(1)}, "holds model.7.weight twice"),
         ({"epoch": 3}, "holds more than weights by name"),
         ({WEIGHT: torch.zeros(8, 4, 3, 3).to_sparse()}, "holds more than weights by name"),
+        ({WEIGHT: torch.zeros(1).expand(8, 4, 3, 3)}, "holds more than weights by name"),
+        ({WEIGHT: torch.empty(8, 4, 3, 3, device="meta")}, "holds more than weights by name"),
+        ({WEIGHT: torch.full((8, 4, 3, 3), torch.inf)}, "model.7.weight holds numbers that are not finite"),
     ],
 )
 def test_the_first_key_that_disagrees_is_named(

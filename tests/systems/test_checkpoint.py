@@ -2,6 +2,7 @@ import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import pytest
 import torch
@@ -89,6 +90,22 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, capsys: pytest.Captur
         with pytest.raises(UserError, match="cannot be read as a checkpoint"):
             read(tmp_path / name)
     assert "code ran" not in capsys.readouterr().out
+
+
+class Room:
+    def __reduce__(self) -> tuple:
+        return (bytearray, (2**40,))
+
+
+def test_a_file_that_would_take_more_memory_than_its_size_is_refused(tmp_path: Path) -> None:
+    torch.save(state(1), tmp_path / "last.ckpt")
+    with ZipFile(tmp_path / "last.ckpt") as whole, ZipFile(tmp_path / "small.ckpt", "w", ZIP_DEFLATED) as small:
+        for name in whole.namelist():
+            small.writestr(name, whole.read(name))
+    torch.save(state(1) | {"config": Room()}, tmp_path / "room.ckpt")
+    for name, reason in (("small", "it is compressed"), ("room", "it holds a bytearray")):
+        with pytest.raises(UserError, match=rf"{name}\.ckpt cannot be read as a checkpoint \({reason}"):
+            read(tmp_path / f"{name}.ckpt")
 
 
 def test_other_files_are_told_apart(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ norm, channels, depth, and the residual generator's dropout; a U-Net gets that r
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from zipfile import ZipFile, is_zipfile
 
 import torch
 from torch import Tensor, nn
 
+from ganlab import torch_files
 from ganlab.errors import UserError
 from ganlab.files import atomic_write
 from ganlab.networks import cyclegan, pix2pix
@@ -64,9 +64,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UserError(f"there is no file {path}: give a .pth file of {REPOSITORY}")
     try:
-        if is_zipfile(path) and (damaged := ZipFile(path).testzip()):  # checksums, which torch does not compare
-            raise ValueError(f"{damaged} is damaged")
-        held = torch.load(path, map_location="cpu", weights_only=True)
+        held = torch_files.load(path)
     except Exception as error:  # torch raises many kinds for damaged files
         reason = str(error).partition("\n")[0][:120]
         raise UserError(f"{path} cannot be read as weights ({reason}): fetch it again") from error
@@ -84,7 +82,9 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _is_weight(value: object) -> bool:
-    return isinstance(value, Tensor) and value.layout is torch.strided and not value.is_complex()
+    """Whether a value is a tensor whose numbers are in the file, and not a few of them under a large shape."""
+    plain = isinstance(value, Tensor) and value.layout is torch.strided and not value.is_complex() and value.is_cpu
+    return plain and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _build(state: State) -> nn.Module:
@@ -150,6 +150,8 @@ def _filled(network: nn.Module, state: State) -> nn.Module:
         if value.shape != made[ours].shape or value.is_floating_point() != made[ours].is_floating_point():
             wanted = f"{tuple(made[ours].shape)} of {made[ours].dtype} is expected"
             raise ValueError(f"{theirs} has shape {tuple(value.shape)} of {value.dtype}, where {wanted}")
+        if not value.isfinite().all():
+            raise ValueError(f"{theirs} holds numbers that are not finite")
         values[ours] = value.to(torch.promote_types(value.dtype, made[ours].dtype))  # float16 becomes float32
     if extra := [key for key in state if key not in keys.values()]:
         raise ValueError(f"{extra[0]} does not belong to it")

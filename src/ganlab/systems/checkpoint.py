@@ -8,13 +8,13 @@ from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import ZipFile
 
 import torch
 from lightning.pytorch.plugins.io import CheckpointIO
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ganlab import torch_files
 from ganlab.errors import UserError, causes_of
 from ganlab.files import atomic_write
 
@@ -120,9 +120,7 @@ def read(path: str | Path) -> dict[str, Any]:
                 raise UserError(f"there is no checkpoint {path}: type {shlex.quote(f'checkpoint={other}')}")
         raise UserError(f"there is no checkpoint {path}: give the path of a .ckpt file in a run's checkpoints folder")
     try:
-        if damaged := ZipFile(path).testzip():  # checksums, which torch does not compare
-            raise ValueError(f"{damaged} is damaged")
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        checkpoint = torch_files.load(path)
     except Exception as error:  # torch raises many kinds for damaged files
         reason = str(error).partition("\n")[0][:120]
         raise UserError(f"{path} cannot be read as a checkpoint ({reason}): give another, or train again") from error
