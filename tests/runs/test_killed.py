@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
+from equality import equal
 from ganlab.runs.metrics import read_log
 from ganlab.systems.checkpoint import read
 
@@ -58,6 +58,8 @@ LENGTH = 1504  # in images; the last checkpoint is none of those that are saved 
 RUN = ("debug=smoke", "logger=none", "metrics=[swd]", "metrics.count=64", "trainer.precision=32-true")
 RUN = (*RUN, f"max_images={LENGTH}", "every.checkpoint=64", "every.metrics=512", "every.samples=512", "every.keep=512")
 TWO = ("trainer.devices=2", "trainer.accelerator=cpu")
+DRAWN = ("data.count=160", "data.image_size=32", "data.batch_size=8")
+CYCLES = ("experiment=cyclegan", "data=day_night", *DRAWN, "architecture.width=2", "architecture.generator.blocks=1")
 RECIPES: dict[str, tuple[str, ...]] = {
     "sequential": ("update.d_steps=2", "update.fresh=true", "system.replay=100"),
     "alternating": ("update=alternating", "update.g_steps=2", "accumulate=2", "schedule=cosine", "schedule.until=1000"),
@@ -67,6 +69,15 @@ RECIPES: dict[str, tuple[str, ...]] = {
     "repeated": ("update=repeated", "update.d_steps=2", "architecture=sndcgan", "data.image_size=32"),
     "joint": ("system.joint=true", "penalty=gradient_penalty", "objective=wasserstein", "optimizer=rmsprop"),
     "conditional": ("architecture=dcgan_conditional", "architecture.hidden_units=8", "data.image_size=16"),
+    "pix2pix": ("experiment=pix2pix", "data=day_night_pairs", *DRAWN, "architecture.width=2"),
+    "cyclegan": (*CYCLES, "system.replay=20"),
+    "context_encoder": (
+        "experiment=context_encoder",
+        "data=scenes",
+        *DRAWN,
+        "architecture.generator.bottleneck_units=8",
+    ),
+    "two cyclegan": (*TWO, *CYCLES, "update=in_turn", "update.players=[a_to_b,d_b,b_to_a,d_a]"),
     "two sequential": (*TWO, "update.d_steps=2", "system.replay=100", "accumulate=2"),
     "two alternating": (*TWO, "update=alternating", "augment=adaptive", "augment.adaptive.speed=2000"),
     "two simultaneous": (*TWO, "update=simultaneous", "penalty=lecam", "augment=diffaugment"),
@@ -119,20 +130,10 @@ class Trial:
 
     def finish(self) -> None:
         """Let the run finish, and compare it with one that was left alone."""
-        for process in [self.start(run) for run in ("struck", "alone")]:
+        for process in [self.start(run) for run in ("struck", "whole")]:
             errors = process.communicate(timeout=240)[1]
             assert process.returncode == 0, errors
-        same_training(self.folder / "struck", self.folder / "alone")
-
-
-def equal(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return one == other
+        same_training(self.folder / "struck", self.folder / "whole")
 
 
 def logged(run: Path) -> str:
