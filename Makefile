@@ -37,8 +37,8 @@ train: $(VENV)/installed  ## train the default: a DCGAN on embedded digits, minu
 test: $(VENV)/installed-test  ## run every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
-soak: $(VENV)/installed-test  ## run the slow proofs: a run killed twelve times, runs that are set up to fail
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak $(ARGS)
+soak: $(VENV)/installed-test  ## run the slow proofs of docs/reliability.md, some 40 minutes on two cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak -vv --numprocesses 2 --dist worksteal $(ARGS)
 
 lint: $(VENV)/installed-lint  ## check style and types
 	$(BIN)/ruff check src tests benchmarks notebooks

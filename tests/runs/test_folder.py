@@ -109,6 +109,7 @@ def test_what_killed_writers_left_is_removed_and_what_others_write_is_not(tmp_pa
     left = [
         ".metrics.csv.0123abcd.tmp",
         "samples/.images_000000064.png.0123abcd.tmp",
+        "samples/.reals.png.0123abcd.tmp",
         "checkpoints/.last.ckpt.0123abcd.tmp",
     ]
     others = [".evaluation.json.0123abcd.tmp", "samples/.last_000000064_seed0.png.0123abcd.tmp"]

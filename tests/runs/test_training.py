@@ -1,7 +1,6 @@
 import csv
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -17,6 +16,7 @@ import torch
 import yaml
 from PIL import Image
 
+from equality import equal
 from ganlab.runs.metrics import read_log
 from ganlab.systems.checkpoint import read
 
@@ -27,33 +27,6 @@ SMALL = ("debug=smoke", "logger=none", "metrics=[fid,swd]", "metrics.count=64")
 def rows(run: Path) -> list[dict[str, str]]:
     with open(run / "metrics.csv") as file:
         return list(csv.DictReader(file))
-
-
-def equal(one: Any, other: Any) -> bool:
-    if isinstance(one, torch.Tensor):
-        return torch.equal(one, other)
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(equal(one[key], other[key]) for key in one)
-    if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(equal, one, other))
-    return one == other
-
-
-def same_training(one: Path, other: Path) -> None:
-    """Weights, moments, averages, clock and signals, bit for bit; and what was logged but for the speed."""
-    mine, theirs = read(one / "checkpoints/last.ckpt"), read(other / "checkpoints/last.ckpt")
-    assert equal(mine["state_dict"], theirs["state_dict"])
-    assert equal(mine["optimizer_states"], theirs["optimizer_states"])
-    assert {key.partition("{")[0] for key in mine["callbacks"]} >= {"Diagnostics", "Evaluations", "MetricLogger"}
-    assert equal(mine["callbacks"], theirs["callbacks"])
-    kept = sorted(path.name for path in (one / "checkpoints").glob("images_*"))
-    assert kept and kept == sorted(path.name for path in (other / "checkpoints").glob("images_*"))
-    for name in kept:
-        assert equal(*(read(run / "checkpoints" / name)["state_dict"] for run in (one, other)))
-    assert [r | {"images/s": ""} for r in rows(one)] == [r | {"images/s": ""} for r in rows(other)]
-    pictures = sorted(path.name for path in (one / "samples").iterdir())
-    assert pictures == sorted(path.name for path in (other / "samples").iterdir())
-    assert all((one / "samples" / p).read_bytes() == (other / "samples" / p).read_bytes() for p in pictures)
 
 
 def test_a_run_leaves_what_it_promises(smoke: Path) -> None:
@@ -111,47 +84,6 @@ def test_continuing_is_exact_also_from_the_middle_of_an_epoch(command: Callable,
     assert mine["images_seen"] == theirs["images_seen"] == 1920  # the digits' second epoch began at 1,797
     assert equal(mine["state_dict"], theirs["state_dict"])
     assert equal(mine["optimizer_states"], theirs["optimizer_states"])
-
-
-def start(tmp_path: Path, packs: Path, run: str) -> subprocess.Popen:
-    options = (*SMALL, f"outputs={tmp_path}", f"packs={packs}", f"run={run}", "max_images=3072")
-    options = (*options, "every.checkpoint=64", "every.metrics=1536", "every.samples=512", "every.keep=500")
-    return subprocess.Popen([sys.executable, SRC / "train.py", *options], stderr=subprocess.PIPE, text=True)
-
-
-def kill_and_compare(tmp_path: Path, packs: Path, moments: list[int]) -> None:
-    """Kill a run whenever it has logged so many images, start it again, and compare it with one that was left alone."""
-    whole, killed = start(tmp_path, packs, "whole"), tmp_path / "killed"
-    for moment in moments:
-        began, deadline = time.time(), time.monotonic() + 120
-        process = start(tmp_path, packs, "killed")
-        while _images_seen(killed, began) < moment and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL
-    for process in (start(tmp_path, packs, "killed"), whole):
-        errors = process.communicate()[1]
-        assert process.returncode == 0, errors
-    same_training(tmp_path / "whole", killed)
-
-
-def test_a_killed_run_continues_as_if_nothing_had_happened(tmp_path: Path, packs: Path) -> None:
-    kill_and_compare(tmp_path, packs, [64, 1500])  # soon after the first checkpoint, and about a measurement
-
-
-@pytest.mark.soak
-def test_a_run_killed_many_times_continues_as_if_nothing_had_happened(tmp_path: Path, packs: Path) -> None:
-    kill_and_compare(tmp_path, packs, sorted(random.Random(0).randrange(3000) for _ in range(12)))
-
-
-def _images_seen(run: Path, began: float) -> int:
-    """How far a process that began then is, by what it has logged since."""
-    try:
-        fresh = (run / "metrics.jsonl").stat().st_mtime > began and (run / "checkpoints/last.ckpt").exists()
-        return read_log(run / "metrics.jsonl")[-1]["images_seen"] if fresh else -1
-    except (OSError, IndexError):
-        return -1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Trains the families of families.py with the callbacks of every run: family_runs.py PROCESSES FOLDER.
 
 Each family runs straight to the end, and once more in two halves; what came out lies in FOLDER.
+family_runs.py PROCESSES FOLDER FAMILY IMAGES trains one, saved after each minibatch.
 """
 
 import sys
@@ -72,7 +73,7 @@ def data_of(learns_from: tuple[str, ...], folder: Path) -> ImageDataModule:
     return ImageDataModule(domains if learns_from == ("a", "b") else spec(9, *learns_from), BATCH, SEED)
 
 
-def train(name: str, folder: Path, images: int, devices: int, **options: Any) -> None:
+def train(name: str, folder: Path, images: int, devices: int, save: int | None = None, **options: Any) -> None:
     """Train a family up to so many images, from its last checkpoint where there is one."""
     system = FAMILIES[name](half_life=100.0, **options)
     for layer in (*system.networks.modules(), *system.averages.modules()):
@@ -84,7 +85,7 @@ def train(name: str, folder: Path, images: int, devices: int, **options: Any) ->
     config = {
         "seed": SEED,
         "data": {"name": "noise"},
-        "every": {"log": 24, "samples": None, "metrics": None, "checkpoint": None, "keep": None, "diagnostics": 24},
+        "every": {"log": 24, "samples": None, "metrics": None, "checkpoint": save, "keep": None, "diagnostics": 24},
         "metrics": metrics | {"count": 24, "batch_size": 100, "best": None},
         "diagnostics": DIAGNOSTICS,
     }
@@ -120,4 +121,7 @@ def main(processes: int, folder: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    if family := sys.argv[3:]:
+        train(family[0], Path(sys.argv[2]), int(family[1]), int(sys.argv[1]), save=BATCH)
+    else:
+        main(int(sys.argv[1]), Path(sys.argv[2]))

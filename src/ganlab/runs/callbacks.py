@@ -72,8 +72,8 @@ def build_callbacks(
         diagnostics,
         StopAtImages(length),
         writer,
-        Summary(folder.summary, evaluations, diagnostics),
         checkpoints,
+        Summary(folder.summary, evaluations, diagnostics),  # marks a finished run: what it ends with is on the disk
     ]
     return Watch([callback for callback in callbacks if callback], evaluations, writer, signals)
 

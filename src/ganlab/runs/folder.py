@@ -133,7 +133,8 @@ class RunFolder:
         remove_temporary_files(self.checkpoints)
         for name in ("config.yaml", "metrics.*", "environment.json", "summary.json"):
             remove_temporary_files(self.path, name)
-        remove_temporary_files(self.samples, f"*_{'[0-9]' * 9}.png")  # those of src/sample.py have other names
+        for name in ("reals.png", f"*_{'[0-9]' * 9}.png"):  # those of src/sample.py have other names
+            remove_temporary_files(self.samples, name)
         starts = earlier_starts(self.environment) or []
         write_text_atomically(self.environment, json.dumps([*starts, environment], indent=2))
         write_text_atomically(self.config, yaml.safe_dump(config, sort_keys=False))
