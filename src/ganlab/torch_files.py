@@ -1,4 +1,4 @@
-"""Reads what `torch.save` wrote, which may come from anyone: no code runs, and it takes no more memory than the file."""
+"""Reads what `torch.save` wrote, from anyone: no code runs, and it takes no more memory than the file."""
 
 import mmap
 from pathlib import Path

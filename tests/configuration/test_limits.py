@@ -347,7 +347,11 @@ def test_every_argument_has_a_type_every_number_a_limit_and_every_constructor_ch
     owner = find(target)
     if target.startswith("ganlab.systems.gan."):  # made of objects; the keys above limit the rest
         return
-    names = [name for name, one in signature(owner).parameters.items() if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)]
+    names = [
+        name
+        for name, one in signature(owner).parameters.items()
+        if one.kind not in (one.VAR_KEYWORD, one.VAR_POSITIONAL)
+    ]
     kinds = {name: leaves(annotations(owner)[name]) for name in names}
     assert not [name for name, found in kinds.items() if {int, float} & set(found) or found == [Any]]
     plain = [name for name, found in kinds.items() if any(unmet(kind, object()) for kind in found)]

@@ -129,7 +129,9 @@ def test_a_hostile_configuration_is_refused_in_one_line(sound: Config, key: str,
 @pytest.mark.parametrize("config", [None, [], "objective", {}, {"objective": {}}, {"data": None}])
 def test_a_configuration_without_its_keys_builds_nothing(config: Any, tmp_path: Path) -> None:
     torch.save(SOUND | {"config": config}, tmp_path / "last.ckpt")
-    with pytest.raises(UserError, match=r"last.ckpt (is refused|cannot be built|is not a sound checkpoint: its config)"):
+    with pytest.raises(
+        UserError, match=r"last.ckpt (is refused|cannot be built|is not a sound checkpoint: its config)"
+    ):
         load_system(tmp_path / "last.ckpt")
 
 

@@ -45,7 +45,7 @@ def add_recorded(arguments: Sequence[str]) -> tuple[list[str], str]:
         return list(arguments), ""
     if foreign := [each for each in recorded if not VALUE.match(each)]:
         raise UserError(
-            f"{folder / 'environment.json'} is refused: {foreign[0][:80]} is no value of a run; set it aside, and repeat "
+            f"{folder / 'environment.json'} is refused: {foreign[0][:80]} is no value of a run; set it aside and type "
             f"the whole command of the run"
         )
     values = {key: unquoted(value) for key, _, value in (each.partition("=") for each in recorded)} | places

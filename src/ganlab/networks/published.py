@@ -83,8 +83,9 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 def _is_weight(value: object) -> bool:
     """Whether a value is a tensor whose numbers are in the file, and not a few of them under a large shape."""
-    plain = isinstance(value, Tensor) and value.layout is torch.strided and not value.is_complex() and value.is_cpu
-    return plain and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
+    if not isinstance(value, Tensor) or value.layout is not torch.strided or value.is_complex() or not value.is_cpu:
+        return False
+    return value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def _build(state: State) -> nn.Module:

@@ -60,8 +60,9 @@ class ContextEncoder(PairedTranslation):
             raise ValueError("a batch norm meets one value of a picture by itself: type system.statistics=running")
         player = self.players[GENERATOR]
         if self.weight(GENERATOR, "adversarial") and self.weight(GENERATOR, "l2"):
-            configured: Any = player.optimizer([nn.Parameter(torch.zeros(1, device="cpu"))])
-            faster = partial(player.optimizer, lr=generator_rate * configured.defaults["lr"])
+            make: Any = player.optimizer
+            rate = make([nn.Parameter(torch.zeros(1, device="cpu"))]).defaults["lr"]
+            faster = partial(make, lr=generator_rate * rate)
             self.players[GENERATOR] = replace(player, optimizer=faster)
 
     def prepare(self, batch: Batch) -> Batch:
