@@ -32,7 +32,6 @@ LEVELS = (0.10, 0.20, 0.35)  # of occlusion, at which the project measures
 Level = Annotated[float, Within(0.01, 0.5)]
 
 REFERENCE_SIDE = 128  # pixels of the authors' pictures, in which an overlap is given
-RIM_WEIGHT = 10.0  # of the reconstruction loss on the rim (authors' code)
 
 
 @checked
@@ -89,15 +88,6 @@ class MadeInputs:
         if self.channels == 1 and "inputs" in pictures and pictures["inputs"].shape[-1] != 1:
             pictures["inputs"] = grey(pictures["inputs"])[..., None]
         return pictures
-
-
-def loss_weights(masks: Tensor, rim: Tensor | None, weight: float = RIM_WEIGHT) -> Tensor:
-    """Return the weights of pixels in the reconstruction loss of a hole, float of the shape of ``masks``.
-
-    0 where nothing is predicted, 1 where a pixel is predicted, ``weight`` where it is predicted and shown.
-    """
-    weights = masks.float()
-    return weights if rim is None else weights.masked_fill(rim, weight)
 
 
 def grown(masks: Tensor, width: int) -> Tensor:

@@ -1,12 +1,11 @@
 """A user's own pictures through a trained generator of pictures, at their own size and one at a time."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
 from ganlab.errors import UserError
@@ -16,6 +15,7 @@ from ganlab.networks.pix2pix import Discriminator
 from ganlab.networks.statistics import sampling
 from ganlab.systems.clock import seed_of
 from ganlab.systems.request import Request
+from ganlab.systems.translation import translated
 
 WORKSPACE = 2  # copies of activations that libraries make for themselves, the original included
 WHOLE = 48  # bytes a pixel of the picture itself, of what is made, and of weights where tiles are blended
@@ -76,7 +76,8 @@ class Translator:
         network.to(device)
 
         def respond(inputs: Tensor, index: int) -> Tensor:
-            return passed(network, inputs, statistics, seed_of(seed, index) if dropout else None)
+            with torch.no_grad():
+                return translated(network, inputs, statistics, dropout, [seed_of(seed, index)])
 
         return cls(network, respond, tile)
 
@@ -149,17 +150,6 @@ class Translator:
         sides = f"{self.side}x{self.side}" if self.fixed else f"sides padded to multiples of {self.multiple}"
         colours = {1: "grey", 3: "colour"}
         return f"{colours[self.channels]} to {colours[self.made_channels]}, {sides}"
-
-
-def passed(network: nn.Module, inputs: Tensor, statistics: str, seed: int | None) -> Tensor:
-    """Pass one picture (1, C, H, W) through a network, with dropout drawn from ``seed``, or without for None."""
-    devices = [inputs.device] if inputs.is_cuda else []
-    drawn = nullcontext() if seed is None else torch.random.fork_rng(devices)
-    with drawn, sampling(network, statistics, dropout=seed is not None):
-        if seed is not None:
-            torch.manual_seed(seed)
-        made: Tensor = network(inputs)
-        return made
 
 
 def observe(network: Any) -> list[tuple[Tensor, Tensor]]:
