@@ -19,12 +19,15 @@ def write(path: Path, seen: int) -> None:
     os.replace(path.with_name("unfinished"), path)
 
 
-def play(folder: Path, minibatches: int, seen: int = 0, kept: int | None = 25, rank: int = 0, size: int = 10) -> None:
-    """Continue at ``seen`` images where that is not 0."""
+def play(
+    folder: Path, minibatches: int, seen: int = 0, kept: int | None = 25, rank: int = 0, size: int = 10,
+    start: str = "last.ckpt",
+) -> None:  # fmt: skip
+    """Continue at ``seen`` images where that is not 0, from ``start``."""
     system: Any = SimpleNamespace(clock=Clock([]))
     system.clock.images_seen, system.clock.previous = seen, max(seen - size, 0)
     trainer: Any = SimpleNamespace(
-        world_size=1, is_global_zero=rank == 0, ckpt_path=str(folder / "last.ckpt") if seen else None,
+        world_size=1, is_global_zero=rank == 0, ckpt_path=str(folder / start) if seen else None,
         save_checkpoint=lambda path: writer.submit(partial(write, path, system.clock.images_seen)),
     )  # fmt: skip
     checkpoints = Checkpoints(folder, {}, 1000, kept, Signals(), writer := Writer())
@@ -112,6 +115,12 @@ def test_a_continued_run_keeps_what_a_kill_prevented_and_no_more(tmp_path: Path)
     assert "images_000000060.ckpt" not in contents(tmp_path)
     play(tmp_path, 1, seen=40)  # from an earlier checkpoint: crossed once more
     assert contents(tmp_path)["images_000000050.ckpt"] == "50"
+
+
+def test_a_run_that_ends_where_it_continues_has_its_last_checkpoint(tmp_path: Path) -> None:
+    write(tmp_path / "best.ckpt", 55)
+    play(tmp_path, 0, seen=55, kept=None, start="best.ckpt")
+    assert contents(tmp_path)["last.ckpt"] == "55"
 
 
 def test_the_last_one_is_not_written_twice_where_links_are_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,10 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
+from ganlab.sweeps.devices import DevicePool
+from ganlab.sweeps.job import Job
+from ganlab.sweeps.sweep import Sweep
+
 ROOT = Path(__file__).resolve().parents[2]
 
 APPLICATION = """
@@ -213,6 +217,31 @@ def test_the_same_command_again_continues(application: Path) -> None:
     )
     assert output == ""
     assert starts(folder) == [2]
+
+
+ROW = "job,status,score_name,score,images_seen,minutes,folder,reason\n000,finished,swd,2.0,128,1.50,a,\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *(("jobs.yaml", content) for content in ("[", "[1]", "000: 5", "'000': [1]", "a: ${", "\0", "\udcff")),
+        *(("sweep.csv", content) for content in ("job\n1\n", ROW[:-12], ROW.replace("1.50", "x"), "\0\n\0", "1\n1")),
+        ("sweep.csv", ROW.replace("2.0", "x")),
+    ],
+)
+def test_damaged_records_of_a_sweep_are_set_aside(
+    tmp_path: Path, name: str, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "jobs.yaml").write_text("'000': [seed=0]\n'001': [seed=1]\n")
+    (tmp_path / "sweep.csv").write_text(ROW)
+    (tmp_path / name).write_text(content, errors="surrogateescape")
+    sweep = Sweep(tmp_path, [], DevicePool())
+    sweep._record([Job(1, ("seed=1",))])
+    assert f"{name} is damaged" in capsys.readouterr().err and (tmp_path / f"{name}.damaged-1").exists()
+    assert "001" in sweep._jobs and sweep._rows == {}
+    sweep._write_table()
+    sweep.report()
 
 
 def test_ctrl_c_ends_the_jobs_and_keeps_the_table(application: Path) -> None:

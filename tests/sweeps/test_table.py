@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from ganlab.report.grids import save_grid
+from ganlab.sweeps.job import is_whole
 from ganlab.sweeps.table import read_settings, spread, write_report
 
 FIELDS = ["status", "score_name", "score", "images_seen", "minutes", "folder", "reason"]
@@ -85,3 +86,10 @@ def test_two_swept_keys_are_crossed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("values", "text"), [([], ""), ([1.5], "1.5"), ([1, 3], "2 +- 1.4")])
 def test_spread_is_the_standard_deviation(values, text):
     assert spread(values) == text
+
+
+def test_a_damaged_summary_is_left_out() -> None:
+    assert is_whole({"score": {"name": "swd", "value": 1}, "metrics": {"swd": 1.5}})
+    for damage in ({"metrics": []}, {"metrics": {"swd": "x"}}, {"score": {"value": 1}}, {"score": 1}):
+        assert not is_whole({"score": None, "metrics": {}} | damage)
+    assert not is_whole({})

@@ -78,6 +78,14 @@ def test_a_damaged_file_falls_back(tmp_path: Path, damage: str, capsys: pytest.C
     assert newest_whole(tmp_path / "nowhere") is None
 
 
+def test_the_best_is_continued_from_where_it_alone_is_left(tmp_path: Path) -> None:
+    for name, value in (("best.ckpt", 1), ("last.ckpt", 2)):
+        WholeCheckpointIO().save_checkpoint(state(value), tmp_path / name)
+    assert (found := newest_whole(tmp_path)) and found.state["images_seen"] == 2
+    (tmp_path / "last.ckpt").unlink()
+    assert (found := newest_whole(tmp_path)) and found.path.name == "best.ckpt"
+
+
 class Trap:
     def __reduce__(self) -> tuple:
         return (print, ("code ran",))

@@ -43,7 +43,7 @@ class Checkpoints(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: AdversarialSystem) -> None:
         self.saved_at = self.polled_at = time.monotonic()
-        self.saved = pl_module.clock.images_seen
+        self.saved = pl_module.clock.images_seen if Path(trainer.ckpt_path or "").name == LAST else -1
         self.polled = self.next_poll = pl_module.clock.minibatches
         if trainer.ckpt_path and not self.place(pl_module).exists():  # the process was killed before it was kept
             self.keep(Path(trainer.ckpt_path), trainer, pl_module)

@@ -1,6 +1,5 @@
 """A job of a sweep: its overrides, its process and its outcome."""
 
-import json
 import os
 import re
 import shlex
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ganlab.configuration.text import quoted
+from ganlab.files import read_json
 from ganlab.locks import BUSY
 from ganlab.runs.peers import start_child
 
@@ -83,12 +83,14 @@ class Attempt:
         ``running`` is a job whose run another process trains, such as one that outlived an earlier start of the sweep.
         """
         code = self._process.returncode
-        summary: dict[str, Any] = {}
-        with suppress(OSError, ValueError):
-            summary = json.loads((self.run / "summary.json").read_text())
-        if code == 0 and summary.get("status") == "finished":
+        summary = read_json(self.run / "summary.json", dict)
+        if code == 0 and summary and summary.get("status") == "finished" and is_whole(summary):
             score = summary["score"] or {"name": "", "value": ""}
-            found = {"score_name": score["name"], "score": score["value"], "images_seen": summary["images_seen"]}
+            found = {
+                "score_name": score["name"],
+                "score": score["value"],
+                "images_seen": summary.get("images_seen", ""),
+            }
             return {"status": "finished"} | {field: str(value) for field, value in found.items()}
         if stopped:
             return {"status": "killed", "reason": "stopped together with the sweep"}
@@ -110,6 +112,14 @@ class Attempt:
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def is_whole(summary: dict[str, Any]) -> bool:
+    """Whether a run's ``summary.json`` has what tables need."""
+    match summary:
+        case {"score": None | {"name": str(), "value": int() | float()}, "metrics": dict(metrics)}:
+            return all(isinstance(value, (int, float)) for value in metrics.values())
+    return False
 
 
 def override_key(override: str) -> str:

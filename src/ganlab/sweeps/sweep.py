@@ -2,20 +2,22 @@
 
 import csv
 import math
+import os
 import signal
+import sys
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGINT
-from typing import cast
+from typing import Any, cast
 
 from omegaconf import OmegaConf
 
 from ganlab.configuration.text import unquoted
 from ganlab.errors import UserError
-from ganlab.files import write_text_atomically
+from ganlab.files import set_aside, write_text_atomically
 from ganlab.locks import locked_or_refused
 from ganlab.runs.metrics import table
 from ganlab.sweeps.devices import DevicePool
@@ -81,11 +83,9 @@ class Sweep:
 
     def _record(self, jobs: Sequence[Job]) -> None:
         """Append the jobs to ``jobs.yaml``, which keeps those of earlier starts and batches."""
-        if (known := self.folder / "jobs.yaml").exists():
-            self._jobs = cast(dict[str, list[str]], OmegaConf.to_container(OmegaConf.load(known)))
-        if (table := self.folder / "sweep.csv").exists():
-            with table.open(newline="", errors="surrogateescape") as file:
-                self._rows = {row["job"]: {field: row[field] for field in FIELDS} for row in csv.DictReader(file)}
+        known = self.folder / "jobs.yaml"
+        self._jobs = _readable(known, _read_jobs)
+        rows = _readable(self.folder / "sweep.csv", _read_rows)
         for job in jobs:
             before, now = self._jobs.get(job.name, job.overrides), job.overrides
             if set(before) != set(now):
@@ -94,6 +94,7 @@ class Sweep:
                     f"'{' '.join(now)}'; choose another name=, or repeat the first command to continue it"
                 )
         self._jobs |= {job.name: list(job.overrides) for job in jobs}
+        self._rows = {name: row for name, row in rows.items() if name in self._jobs}
         write_text_atomically(known, OmegaConf.to_yaml(OmegaConf.create(self._jobs)))
 
     def _start(self, job: Job, devices: list[str]) -> Attempt:
@@ -142,6 +143,36 @@ class Sweep:
     def _label(self, job: Job) -> str:
         swept = self._swept()
         return " ".join(each for each in job.overrides if override_key(each) in swept) or " ".join(job.overrides)
+
+
+def _readable(path: Path, read: Callable[[Path], dict[str, Any]]) -> dict[str, Any]:
+    """Return what an earlier start recorded, empty if nothing; a damaged file is renamed, and the jobs refill it."""
+    if not os.path.lexists(path):
+        return {}
+    try:
+        return read(path)
+    except Exception as error:  # yaml, csv and omegaconf raise many kinds
+        reason = str(error).partition("\n")[0]
+        print(f"warning: {path} is damaged ({reason}), now {set_aside(path).name}", file=sys.stderr, flush=True)
+        return {}
+
+
+def _read_jobs(path: Path) -> dict[str, list[str]]:
+    jobs: Any = OmegaConf.to_container(OmegaConf.load(path))
+    for name, overrides in jobs.items():
+        if not (name.isdecimal() and isinstance(overrides, list) and all(isinstance(each, str) for each in overrides)):
+            raise ValueError(f"{name} is no job")
+    return cast(dict[str, list[str]], jobs)
+
+
+def _read_rows(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(newline="", errors="surrogateescape") as file:
+        rows = {row["job"]: {field: row[field] for field in FIELDS} for row in csv.DictReader(file, strict=True)}
+    for name, row in rows.items():
+        if not name.isdecimal() or None in row.values() or not math.isfinite(float(row["minutes"])):
+            raise ValueError(f"the row of job {name} is damaged")
+        _score(row)
+    return rows
 
 
 def _score(row: dict[str, str]) -> float | None:

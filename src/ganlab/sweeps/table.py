@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ganlab.files import atomic_write, read_json, write_text_atomically
 from ganlab.runs.metrics import JSONL, read_log, table
+from ganlab.sweeps.job import is_whole
 
 PADDING = 2  # between the images of a grid, see `ganlab.report.grids`
 SHOWN = 16  # images per setting in the figure
@@ -106,7 +107,7 @@ def read_settings(folder: Path) -> Iterator[Setting]:
     for values in dict.fromkeys(tuple(row[key] for key in swept) for row in rows):
         jobs = [row for row in rows if tuple(row[key] for key in swept) == values]
         finished = [Path(job["folder"]) / "summary.json" for job in jobs if job["status"] == "finished"]
-        summaries = [summary for path in finished if (summary := read_json(path, dict))]
+        summaries = [summary for path in finished if is_whole(summary := read_json(path, dict) or {})]
         yield Setting(dict(zip(swept, values, strict=True)), jobs, summaries)
 
 

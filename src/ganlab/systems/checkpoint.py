@@ -142,11 +142,15 @@ class Checkpoint(NamedTuple):
 
 
 def newest_whole(folder: Path) -> Checkpoint | None:
-    """Return the newest readable checkpoint of a folder; None where there is none, a `UserError` if all are damaged."""
+    """Return the newest readable checkpoint of a folder; None where there is none, a `UserError` if all are damaged.
+
+    The best one only counts where it is the only one: its run is not to start again from scratch, over it.
+    """
     if os.path.lexists(folder) and not folder.is_dir():
         raise UserError(f"{folder} is no folder, or a link to one that is not there: put it back, or type another run=")
     damaged = None
-    for path in (folder / LAST, folder / PREVIOUS):
+    newest = [path for path in (folder / LAST, folder / PREVIOUS) if os.path.lexists(path)]
+    for path in newest or [folder / BEST]:
         if os.path.lexists(path):
             try:
                 return Checkpoint(path, read(path))

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ganlab.data.packs import writer
-from ganlab.data.packs.pack import Pack, arrays_of, build
+from ganlab.data.packs.pack import FACTS, Pack, arrays_of, build, checksum
 from ganlab.data.packs.pictures import PictureProtocol
 from ganlab.data.packs.record_reader import read_chunk
 from ganlab.data.packs.writer import PackWriter, sealed, unsealed
@@ -170,3 +170,13 @@ def test_facts_without_a_checksum_are_those_of_earlier_versions():
     with pytest.raises(ValueError, match="it was changed"):
         unsealed(sealed(facts).replace("2", "3"))
     assert json.loads(sealed({"a": 1}))["checksum"] == zlib.crc32(b'{"a": 1}')
+
+
+@pytest.mark.parametrize("images", [np.zeros((4, 8, 8, 1)), np.zeros((4, 8), np.uint8)])
+def test_arrays_that_hold_no_pictures_are_no_pack(tmp_path: Path, images: np.ndarray) -> None:
+    np.save(tmp_path / "images.npy", images)
+    arrays = {"images": {"shape": [*images.shape], "dtype": str(images.dtype), "crc32": checksum(images)}}
+    facts = {key: kind() for key, kind in FACTS.items() if isinstance(kind, type)}
+    (tmp_path / "pack.json").write_text(sealed(facts | {"classes": None, "count": 4, "arrays": arrays}))
+    with pytest.raises(UserError, match=r"images\.npy holds no pictures"):
+        Pack.open(tmp_path)

@@ -34,6 +34,7 @@ FACTS: dict[str, type | tuple[type, ...]] = {  # in every pack.json
     **{"key": str, "source": str, "fingerprint": dict, "protocol": dict, "classes": (list, NoneType)},
     **{"skipped": list, "rejected": dict, "count": int, "arrays": dict},
 }
+PICTURES = ("images", "inputs", "targets")  # uint8 (N, H, W, C)
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ class Pack:
                     raise ValueError(f"{name}.npy is not of shape {expected['shape']} and {expected['dtype']}")
                 if len(array) != manifest["count"] or array.offset + array.nbytes != array_file(folder, name).st_size:
                     raise ValueError(f"{name}.npy does not hold {manifest['count']:,} records")
+                if name in PICTURES and (array.ndim != 4 or array.dtype != np.uint8):
+                    raise ValueError(f"{name}.npy holds no pictures")
             pack = cls(folder, manifest, arrays)
             if not {"images", "targets"} & arrays.keys() or not len(pack):
                 raise ValueError("it holds no pictures")
