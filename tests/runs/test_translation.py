@@ -115,6 +115,10 @@ def test_variants_of_the_losses_of_pix2pix() -> None:
         ),
         (["experiment=facades", "architecture=dcgan"], "its generator takes latents: type architecture=pix2pix"),
         (
+            ["experiment=facades", "architecture/discriminator=dcgan_conditional", "data.num_classes=10"],
+            "pictures alone, and it takes labels: type architecture/discriminator=pix2pix",
+        ),
+        (
             ["experiment=facades", "architecture.condition_channels=1"],
             "type architecture.condition_channels=3, or 0 for",
         ),

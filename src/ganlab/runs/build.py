@@ -161,7 +161,8 @@ def build_system(config: Config) -> AdversarialSystem:
             accumulate=config["accumulate"],
             half_life=config["ema"]["half_life"],
             clip_norm=config["optimizer"]["clip_norm"],
-            schedule=make(config["schedule"], "schedule") if config["schedule"] else None,
+            # schedule=none names nothing, but a recipe may add values to it
+            schedule=make(config["schedule"], "schedule") if "_target_" in config["schedule"] else None,
             channels_last=machine.get("channels_last") is not False,
             **{key: value for key, value in config["system"].items() if key not in ("_target_", "joint", "replay")},
         )

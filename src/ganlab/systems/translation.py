@@ -38,7 +38,7 @@ class Translation(AdversarialSystem):
             ``channels_last`` of `AdversarialSystem`.
 
     Raises:
-        ValueError: a generator takes no pictures.
+        ValueError: a generator takes no pictures, or a discriminator takes labels.
     """
 
     adversaries: Any  # nn.ModuleDict's values have no type
@@ -61,6 +61,11 @@ class Translation(AdversarialSystem):
             raise ValueError(
                 "this system makes pictures from pictures, and its generator takes latents: type "
                 "architecture=pix2pix, cyclegan or context_encoder, or system=gan"
+            )
+        if any(getattr(networks[name], "classes", 0) for name in adversaries):
+            raise ValueError(
+                "this system gives its discriminator pictures alone, and it takes labels: type "
+                "architecture/discriminator=pix2pix, or another one without classes"
             )
         super().__init__(networks, players, update, **loop)
         self.adversaries = nn.ModuleDict(adversaries)
