@@ -1,7 +1,7 @@
 """The processes of a run and of a sweep watch each other, so that none outlives the others.
 
-Two processes share a socket. Its end tells each that the other has gone, however it went: no collective operation of
-gloo or NCCL is asked, nor is there a deadline. What was sent before is why.
+Two processes share a socket. When it closes, each knows that the other has gone, however it went: no collective
+operation of gloo or NCCL is asked, nor is there a deadline. What was sent before is why.
 """
 
 import os
@@ -49,7 +49,7 @@ class Link:
 
 
 parent: Link | None = None  # to the sweep of a job, or to the first rank of another one
-told: list[BaseException] = []  # errors that the first rank knows of
+known: list[BaseException] = []  # errors that the first rank knows of
 
 
 def start_child(
@@ -79,10 +79,10 @@ def leave(seconds: float) -> None:
 
 
 def first_is_silent(error: BaseException) -> bool:
-    """Whether a rank has to print its error itself: the first neither was told nor ends all for the same error."""
-    if parent is None and error not in told:
+    """Whether a rank has to print its error itself: the first neither knows it nor ends all for the same error."""
+    if parent is None and error not in known:
         time.sleep(GRACE)
-    return error not in told
+    return error not in known
 
 
 class Peers:
@@ -144,12 +144,12 @@ class Peers:
         self.failed.set()
         time.sleep(GRACE)
         if not self.leaving:
-            self.tell(self.failure)
+            self.announce(self.failure)
             self._report()
             self.before_exit()
             os._exit(1)
 
-    def tell(self, word: str) -> None:
+    def announce(self, word: str) -> None:
         """Tell the others why this process ends."""
         self.leaving = True
         for link in self.links:
@@ -161,8 +161,8 @@ class Peers:
             self.failed.wait(GRACE)
             self.lost = self.failed.is_set()
         said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        told.extend([error] if self.links else [])
-        self.tell(self.failure if self.lost else one_line(said))
+        known.extend([error] if self.links else [])
+        self.announce(self.failure if self.lost else one_line(said))
 
     def _report(self) -> None:
         # The first prints errors of the others; where it was killed, the second prints that.
@@ -172,7 +172,7 @@ class Peers:
 
     def exit(self, code: int) -> None:
         """End this process and those it has started at once."""
-        self.tell(ORDERLY)
+        self.announce(ORDERLY)
         for child in self.children:
             child.kill()
         os._exit(code)
@@ -184,7 +184,7 @@ class Peers:
         failed = not (error is None or isinstance(error, SystemExit))
         if error is not None and failed and not self.leaving:
             self.fail(error)
-        self.tell(ORDERLY)
+        self.announce(ORDERLY)
         if not self.first and not failed:  # whoever started the processes may kill the others after the first end
             for link in self.links:
                 link.thread.join(LAST)

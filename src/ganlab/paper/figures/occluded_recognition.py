@@ -53,9 +53,9 @@ class OccludedRecognition(Figure):
         train, test = inputs.training, inputs.held_out()
         classifier, count = inputs.classifiers.classifier(train), min(self.test or len(test), len(test))
         known, labels = channels_first(train.images[: self.train]), Labelled.of(test).labels[:count]
-        told = f"{len(known):,} training and {count:,} test pictures"
+        counts = f"{len(known):,} training and {count:,} test pictures"
         shown = f"in the figure, for {PERCENT} %: truth, {', '.join(NAMES.values())}, ours; pictures 0 to {SHOWN - 1}"
-        result = FigureResult(remarks=[told, shown])
+        result = FigureResult(remarks=[counts, shown])
         result.scores["clean"] = accuracy(classifier, channels_first(test.images[:count]), labels)
         rows = []
         for level, percent in zip(LEVELS, PERCENT, strict=True):
