@@ -40,6 +40,11 @@ def test_metrics_that_lack_their_network_are_left_out(pixels: type) -> None:
     assert list(unclassified.metrics) == ["fid", "swd"]
 
 
+def test_values_of_a_metric_that_is_not_chosen_are_left_alone() -> None:
+    evaluator = build_evaluator(config("swd", l1={"pixels": "hole"}), REFERENCES, None, seed=0)
+    assert evaluator is not None and list(evaluator.metrics) == ["swd"]
+
+
 def test_nothing_left_is_an_error() -> None:
     with pytest.raises(UserError, match=r"metrics=\[fid\] cannot be measured with no feature network; .*metrics=swd"):
         build_evaluator(config("fid"), REFERENCES, None, seed=0)

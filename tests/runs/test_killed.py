@@ -76,6 +76,7 @@ RECIPES: dict[str, tuple[str, ...]] = {
         "data=scenes",
         *DRAWN,
         "architecture.generator.bottleneck_units=8",
+        "metrics.best=swd",
     ),
     "two cyclegan": (*TWO, *CYCLES, "update=in_turn", "update.players=[a_to_b,d_b,b_to_a,d_a]"),
     "two sequential": (*TWO, "update.d_steps=2", "system.replay=100", "accumulate=2"),

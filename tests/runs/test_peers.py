@@ -35,7 +35,7 @@ try:
             peers.start("127.0.0.1", 1)
         way = ways.get(str(rank()), "work")
         time.sleep(0.5)
-        if way in ("die", "refuse"): open("dying", "w").close()
+        if way in ("die", "refuse", "interrupted"): open("dying", "w").close()
         if way == "work": time.sleep(0.5)
         if way == "slow": time.sleep(1.5)
         if way == "wait": collective()
@@ -77,6 +77,7 @@ def pids(folder: Path) -> list[int]:
         (["0=wait", "1=wait", "2=die"], 1, [f"error: process 2 of 3 {KILLED}"]),
         (["0=die", "1=wait", "2=gloo"], -9, [f"error: process 0 of 3 {KILLED}"]),
         (["0=exit", "1=wait", "2=wait"], 130, []),
+        (["0=interrupted", "1=gloo", "2=gloo"], 143, []),
     ],
 )
 def test_all_processes_end_together_with_the_error_of_one(

@@ -44,7 +44,8 @@ def build_evaluator(
 
 
 def _nodes(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {name: node for name, node in config.items() if isinstance(node, Mapping)}
+    # A recipe may add values to a metric that is not measured.
+    return {name: node for name, node in config.items() if isinstance(node, Mapping) and "_target_" in node}
 
 
 def _metric_class(node: Mapping[str, Any]) -> Any:

@@ -98,6 +98,7 @@ class Peers:
         self.children: list[subprocess.Popen] = []
         self.failure = ""  # of the process that failed first, as one line
         self.failed, self.unsaid = Event(), False
+        self.first_left = False  # in order, while this process may still be in a collective operation
         self.leaving = self.lost = False  # lost: ends since another process has gone
         self.before_exit: Callable[[], Any] = lambda: None  # such as waiting for files that are being written
         if parent is not None and not self.first:
@@ -137,6 +138,7 @@ class Peers:
     def lose(self, number: int, word: str) -> None:
         """Note that a process has gone. If that was not orderly, this one ends, by itself or after `GRACE`."""
         if self.leaving or word == ORDERLY:
+            self.first_left |= number == 0
             return
         unsaid = f"process {number} of {self.world.size} was killed, or ended without an error of its own"
         if not self.failed.is_set():
@@ -160,6 +162,8 @@ class Peers:
         if self.links and isinstance(error, RuntimeError):
             self.failed.wait(GRACE)
             self.lost = self.failed.is_set()
+            if self.first_left and not self.lost:
+                sys.exit(1)
         said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         known.extend([error] if self.links else [])
         self.announce(self.failure if self.lost else one_line(said))
