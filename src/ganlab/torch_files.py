@@ -7,11 +7,21 @@ from zipfile import ZIP_STORED, ZipFile, is_zipfile
 
 import torch
 
+from ganlab.errors import UserError
+
 RESERVES = b"\nbytearray\n"  # torch's safe loader calls bytearray, of any size; no network is made of it
 
 
-def load(path: Path) -> Any:
-    """Return tensors and plain containers, on the CPU; an exception of any kind for another or a damaged file."""
+def load(path: Path, content: str, fix: str) -> Any:
+    """Return tensors and plain containers, on the CPU; ``UserError`` with a ``fix`` for another or a damaged file."""
+    try:
+        return _load(path)
+    except Exception as error:  # torch raises many kinds for damaged files
+        reason = str(error).partition("\n")[0][:120]
+        raise UserError(f"{path} cannot be read as {content} ({reason}): {fix}") from error
+
+
+def _load(path: Path) -> Any:
     if is_zipfile(path):
         with ZipFile(path) as archive:
             members = archive.infolist()

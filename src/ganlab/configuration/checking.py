@@ -127,6 +127,11 @@ def nodes(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Ma
             yield from nodes(node, f"{prefix}{name}.")
 
 
+def built(group: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the entries of a group that are built; a recipe may add values to one that is not chosen."""
+    return {name: node for name, node in group.items() if isinstance(node, Mapping) and "_target_" in node}
+
+
 def find(target: str) -> Any:
     """Return the class or function of a dotted name."""
     module, _, name = target.rpartition(".")

@@ -5,6 +5,7 @@ from typing import Any
 
 from hydra.utils import get_class
 
+from ganlab.configuration.checking import built
 from ganlab.data.references import Reference
 from ganlab.errors import UserError
 from ganlab.evaluation.evaluator import Evaluator
@@ -14,14 +15,14 @@ from ganlab.metrics.metric import Metric
 
 def needs_features(config: Mapping[str, Any]) -> bool:
     """Return whether any of the metrics in the config group ``metrics`` needs a feature network."""
-    return any(_metric_class(node).needs is not None for node in _nodes(config).values())
+    return any(_metric_class(node).needs is not None for node in built(config).values())
 
 
 def build_evaluator(
     config: Mapping[str, Any], references: Mapping[str, Reference], features: Features | None, seed: int
 ) -> Evaluator | None:
     """Return the evaluator of ``metrics``, without those that do not fit the features; None for ``metrics=none``."""
-    nodes = _nodes(config)
+    nodes = built(config)
     metrics: dict[str, Metric] = {}
     for name, node in nodes.items():
         values = {key: value for key, value in node.items() if key != "_target_"}
@@ -41,11 +42,6 @@ def build_evaluator(
     if not metrics:
         return None
     return Evaluator(metrics, references, features, config["count"], config["batch_size"], seed, config["best"])
-
-
-def _nodes(config: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    # A recipe may add values to a metric that is not measured.
-    return {name: node for name, node in config.items() if isinstance(node, Mapping) and "_target_" in node}
 
 
 def _metric_class(node: Mapping[str, Any]) -> Any:

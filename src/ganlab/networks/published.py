@@ -63,11 +63,7 @@ def save(network: nn.Module, path: str | Path) -> None:
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UserError(f"there is no file {path}: give a .pth file of {REPOSITORY}")
-    try:
-        held = torch_files.load(path)
-    except Exception as error:  # torch raises many kinds for damaged files
-        reason = str(error).partition("\n")[0][:120]
-        raise UserError(f"{path} cannot be read as weights ({reason}): fetch it again") from error
+    held = torch_files.load(path, "weights", "fetch it again")
     if not isinstance(held, Mapping) or not held or not all(map(_is_weight, held.values())):
         raise UserError(f"{path} holds more than weights by name: give a .pth file of {REPOSITORY}")
     state: dict[str, Tensor] = {}

@@ -18,7 +18,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from ganlab.callbacks.writer import Writer
 from ganlab.configuration import recorded
-from ganlab.configuration.checking import differences, find
+from ganlab.configuration.checking import built, differences, find
 from ganlab.configuration.commands import command
 from ganlab.configuration.text import unquoted
 from ganlab.data.deduplication.hashing import Hashing
@@ -140,8 +140,10 @@ def require_learnable(config: Config) -> None:
 def build_system(config: Config) -> AdversarialSystem:
     """Return the system with freshly drawn weights, the same for the same seed."""
     seed_step(config["seed"], 0, 0)
-    networks = {name: partial(make, node, f"architecture.{name}") for name, node in _targets(config["architecture"])}
-    optimizers = {name: make(node, f"optimizer.{name}") for name, node in _targets(config["optimizer"])}
+    networks = {
+        name: partial(make, node, f"architecture.{name}") for name, node in built(config["architecture"]).items()
+    }
+    optimizers = {name: make(node, f"optimizer.{name}") for name, node in built(config["optimizer"]).items()}
     machine = config.get("machine", {})
     for name, optimizer in optimizers.items():
         if machine.get("fused") is True and has_fused_kernel(optimizer):
@@ -155,7 +157,7 @@ def build_system(config: Config) -> AdversarialSystem:
             networks,
             optimizers,
             partial(build_adversary, config),
-            lambda: {name: make(node, f"regularizer.{name}") for name, node in _targets(config["regularizer"])},
+            lambda: {name: make(node, f"regularizer.{name}") for name, node in built(config["regularizer"]).items()},
             update=make(config["update"], "update"),
             seed=config["seed"],
             accumulate=config["accumulate"],
@@ -175,17 +177,12 @@ def build_adversary(config: Config, **options: Any) -> Adversary:
     """Return a new adversary of one discriminator, which shares no state with others."""
     return Adversary(
         make(config["objective"], "objective"),
-        {name: make(node, f"penalty.{name}") for name, node in _targets(config["penalty"])},
-        [make(node, f"augment.{name}") for name, node in _targets(config["augment"])],
+        {name: make(node, f"penalty.{name}") for name, node in built(config["penalty"]).items()},
+        [make(node, f"augment.{name}") for name, node in built(config["augment"]).items()],
         joint=config["system"]["joint"],
         replay=config["system"]["replay"],
         **options,
     )
-
-
-def _targets(group: Config) -> list[tuple[str, Config]]:
-    """Return the entries of a group that have a ``_target_``."""
-    return [(name, node) for name, node in group.items() if isinstance(node, Mapping) and "_target_" in node]
 
 
 def load_system(path: str | Path, device: str = "auto") -> tuple[AdversarialSystem, dict[str, Any]]:

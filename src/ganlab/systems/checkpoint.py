@@ -119,11 +119,7 @@ def read(path: str | Path) -> dict[str, Any]:
             if other.is_file():  # of a run's folder; without metrics there is no best one
                 raise UserError(f"there is no checkpoint {path}: type {shlex.quote(f'checkpoint={other}')}")
         raise UserError(f"there is no checkpoint {path}: give the path of a .ckpt file in a run's checkpoints folder")
-    try:
-        checkpoint = torch_files.load(path)
-    except Exception as error:  # torch raises many kinds for damaged files
-        reason = str(error).partition("\n")[0][:120]
-        raise UserError(f"{path} cannot be read as a checkpoint ({reason}): give another, or train again") from error
+    checkpoint = torch_files.load(path, "a checkpoint", "give another, or train again")
     if not isinstance(checkpoint, dict) or "config" not in checkpoint or "state_dict" not in checkpoint:
         raise UserError(f"{path} is not a checkpoint of ganlab: it holds no configuration")
     if checkpoint.get("format") != FORMAT:

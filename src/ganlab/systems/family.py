@@ -13,6 +13,7 @@ from ganlab.objectives.regularizers import Regularizer
 from ganlab.systems.adversary import Adversary
 from ganlab.systems.request import BLOCK, Request
 from ganlab.systems.stages import Stage
+from ganlab.systems.update import DISCRIMINATOR, GENERATOR
 from ganlab.transfer import Batch
 
 
@@ -49,6 +50,8 @@ class Family(L.LightningModule, ABC):
     ) -> Self:
         """Build the family from what is configured by role; each call of a factory makes an object of its own.
 
+        By default it is one of a generator and a discriminator, and its constructor takes them in this order.
+
         Args:
             networks: by role.
             optimizers: by role; each makes an optimiser from parameters.
@@ -56,7 +59,11 @@ class Family(L.LightningModule, ABC):
             regularizers: of one generator, by name.
             **options: of the loop and of the config group ``system``.
         """
-        raise NotImplementedError(f"{cls.__name__} cannot be built from a configuration yet")
+        made = {role: make() for role, make in networks.items()}
+        build: Any = cls  # a family with other networks overrides this
+        pair = made[GENERATOR], made[DISCRIMINATOR]
+        family: Self = build(*pair, optimizers, adversary(), regularizers=regularizers(), **options)
+        return family
 
     # What training asks
 

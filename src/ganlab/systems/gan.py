@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,19 +70,6 @@ class GAN(AdversarialSystem):
                 f"the generator has {self.classes} classes and the discriminator {theirs}: give both alike"
             )
         self._standing: tuple[tuple[int, ...], Any] = (), None
-
-    @classmethod
-    def from_roles(
-        cls,
-        networks: Mapping[str, Callable[[], Any]],
-        optimizers: Mapping[str, Callable],
-        adversary: Callable[..., Adversary],
-        regularizers: Callable[[], Mapping[str, Regularizer]],
-        **options: Any,
-    ) -> Self:
-        made = {role: make() for role, make in networks.items()}
-        pair = made[GENERATOR], made[DISCRIMINATOR]
-        return cls(*pair, optimizers, adversary(), regularizers=regularizers(), **options)
 
     def on_fit_start(self) -> None:
         """Reject incompatible combinations.

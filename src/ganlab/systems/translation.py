@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -182,19 +182,6 @@ class PairedTranslation(Translation):
         players = {name: Player((name,), optimizers[name], role=name) for name in networks}
         owned = {GENERATOR: regularizers or {}}
         super().__init__(networks, players, update, {DISCRIMINATOR: adversary}, owned, **options)
-
-    @classmethod
-    def from_roles(
-        cls,
-        networks: Mapping[str, Callable[[], Any]],
-        optimizers: Mapping[str, Callable],
-        adversary: Callable[..., Adversary],
-        regularizers: Callable[[], Mapping[str, Regularizer]],
-        **options: Any,
-    ) -> Self:
-        made = {role: make() for role, make in networks.items()}
-        pair = made[GENERATOR], made[DISCRIMINATOR]
-        return cls(*pair, optimizers, adversary(), regularizers=regularizers(), **options)
 
     def prepare(self, batch: Batch) -> Batch:
         """Convert uint8 (N, H, W, C) inputs and targets to floats (N, C, H, W) in the generator's range."""
